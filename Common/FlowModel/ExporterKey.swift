@@ -1,0 +1,50 @@
+/// How a record reached the sensor.
+package enum ExportProtocol: UInt8, Sendable, CaseIterable {
+    case netflow5 = 5, netflow9 = 9, ipfix = 10, sflow5 = 105
+
+    /// The name used in settings, commands and output.
+    package var name: String {
+        switch self {
+        case .netflow5: "netflow5"
+        case .netflow9: "netflow9"
+        case .ipfix: "ipfix"
+        case .sflow5: "sflow5"
+        }
+    }
+    package init?(name: some StringProtocol) {
+        guard let found = Self.allCases.first(where: { $0.name == name }) else { return nil }
+        self = found
+    }
+}
+
+/// Who exported a record: the unit of the loss ledger.
+package struct ExporterKey: Hashable, Sendable {
+    /// The sender's address on the socket; for sFlow the agent address inside the datagram.
+    package var address: IPAddress
+    /// IPFIX Observation Domain ID, NetFlow v9 Source ID, NetFlow v5 engine type << 8 | engine ID, sFlow sub-agent ID.
+    package var observationDomain: UInt32
+    package var exportProtocol: ExportProtocol
+
+    package init(address: IPAddress, observationDomain: UInt32, exportProtocol: ExportProtocol) {
+        self.address = address
+        self.observationDomain = observationDomain
+        self.exportProtocol = exportProtocol
+    }
+}
+
+/// Where a datagram came from and when: what the wire itself does not say.
+package struct DatagramOrigin: Hashable, Sendable {
+    package var source: IPAddress
+    package var sourcePort: UInt16
+    /// The local port it was sent to.
+    package var localPort: UInt16
+    /// In ms since 1970 UTC: the socket's time, or the capture's own.
+    package var receiveMilliseconds: Int64
+
+    package init(source: IPAddress, sourcePort: UInt16, localPort: UInt16, receiveMilliseconds: Int64) {
+        self.source = source
+        self.sourcePort = sourcePort
+        self.localPort = localPort
+        self.receiveMilliseconds = receiveMilliseconds
+    }
+}

@@ -1,0 +1,217 @@
+// swift-tools-version: 6.2
+// The architecture, as the compiler sees it: a module imports only what its line lists, and lists only what lies
+// below it. Tier 0 Common, tier 1 one module a stage, tier 2 the pipelines, tier 3 the executables (Common/Handbook,
+// "Code map").
+import PackageDescription
+
+let strict: [SwiftSetting] =
+    [.swiftLanguageMode(.v6), .strictMemorySafety(), .treatAllWarnings(as: .error)]
+    + ["ExistentialAny", "InternalImportsByDefault", "MemberImportVisibility"].map { .enableUpcomingFeature($0) }
+    + [.enableExperimentalFeature("Lifetimes")]
+
+/// Test code may touch `[T].span.bytes` and C pointers without ceremony, so it does without strict memory safety.
+let lenient: [SwiftSetting] =
+    [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+    + ["ExistentialAny", "InternalImportsByDefault", "MemberImportVisibility"].map { .enableUpcomingFeature($0) }
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(
+        name: name, path: "Common/CLibraries/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+func cModule(_ name: String, uses: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: uses, path: "Common/CLibraries/\(name)")
+}
+func module(_ name: String, in tier: String, uses: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: uses, path: "\(tier)/\(name)", swiftSettings: strict)
+}
+func program(_ name: String, at path: String, uses: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: uses, path: path, swiftSettings: strict)
+}
+func tests(_ name: String, uses: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: uses + ["TestKit"], path: "Tests/\(name)", swiftSettings: lenient)
+}
+
+// Products of the packages below, by the names used in the tables.
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let hummingbird: [Target.Dependency] = [
+    .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "HTTPTypes", package: "swift-http-types"), nioCore,
+]
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioServer: [Target.Dependency] =
+    ["NIOTLS", "NIOHTTP1", "NIOConcurrencyHelpers"].map { .product(name: $0, package: "swift-nio") }
+    + ["NIOHTTPTypes", "NIOHTTPTypesHTTP1", "NIOHTTPTypesHTTP2"].map { .product(name: $0, package: "swift-nio-extras") }
+    + [.product(name: "NIOHTTP2", package: "swift-nio-http2"), nioSSL]
+let x509: [Target.Dependency] = [
+    .product(name: "X509", package: "swift-certificates"), .product(name: "SwiftASN1", package: "swift-asn1"),
+]
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+
+let common: [Target] = [
+    system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
+    system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+    system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    cModule("CSystem"),
+    cModule("CTLS", uses: ["COpenSSL"]),
+    module("WireBytes", in: "Common"),
+    module("FlowModel", in: "Common"),
+    module("Platform", in: "Common"),
+    module("Telemetry", in: "Common", uses: [logging]),
+    module("Settings", in: "Common"),
+    module("Identity", in: "Common"),
+    module("Delivery", in: "Common", uses: ["COpenSSL", "FlowModel"]),
+    module("BatchFormat", in: "Common", uses: ["CZstd", "FlowModel", "WireBytes"]),
+    module("Capture", in: "Common", uses: ["FlowModel", "WireBytes"]),
+    module("FlowText", in: "Common", uses: ["FlowModel"]),
+    module("SQLite", in: "Common", uses: ["CSQLite"]),
+    module("HTTP2Client", in: "Common", uses: ["COpenSSL", "CNghttp2", "CTLS"]),
+    module("Simulator", in: "Common", uses: ["Capture", "FlowModel", "WireBytes"]),
+]
+
+let sensor: [Target] = [
+    module("Intake", in: "Sensor", uses: ["CSystem", "FlowModel", "WireBytes"]),
+    module("Decode", in: "Sensor", uses: ["FlowModel", "WireBytes"]),
+    module("Dedupe", in: "Sensor", uses: ["FlowModel", "WireBytes"]),
+    module("PreAggregate", in: "Sensor", uses: ["FlowModel"]),
+    module("Spool", in: "Sensor", uses: ["Delivery", "FlowModel", "SQLite"]),
+    module("Ship", in: "Sensor", uses: ["Delivery", "HTTP2Client", "Identity", "Platform", logging]),
+    module(
+        "SensorPipeline", in: "Sensor",
+        uses: [
+            "BatchFormat", "Capture", "Decode", "Dedupe", "Delivery", "FlowModel", "Identity", "Intake", "Platform",
+            "PreAggregate", "Settings", "Ship", "Spool", "Telemetry", "WireBytes", logging,
+        ]),
+    program(
+        "weir-sensor", at: "Sensor/weir-sensor",
+        uses: [
+            "Capture", "CSystem", "Decode", "FlowModel", "FlowText", "Platform", "SensorPipeline", "Settings",
+            "Telemetry", "WireBytes", logging,
+        ]),
+]
+
+let aggregator: [Target] = [
+    module(
+        "ServerChannel", in: "Aggregator",
+        uses: ["Identity", logging, lifecycle] + hummingbird + nioServer + x509),
+    module("FlowLog", in: "Aggregator", uses: ["Delivery", "FlowModel", "Identity", grdb]),
+    module("FlowStore", in: "Aggregator", uses: ["BatchFormat", "FlowModel", "Identity", "WireBytes", grdb]),
+    module("Query", in: "Aggregator", uses: ["BatchFormat", "FlowModel", "FlowStore", "Identity"]),
+    module("Detect", in: "Aggregator", uses: ["FlowModel", "Identity"]),
+    module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", grdb]),
+    module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
+    module(
+        "Ingest", in: "Aggregator",
+        uses: [
+            "BatchFormat", "Delivery", "FlowLog", "FlowModel", "Identity", "Platform", "ServerChannel", "Telemetry",
+            "WireBytes", logging,
+        ] + hummingbird),
+    module(
+        "AggregatorPipeline", in: "Aggregator",
+        uses: [
+            "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "Telemetry",
+            "WireBytes", logging, lifecycle,
+        ]),
+    module(
+        "API", in: "Aggregator",
+        uses: [
+            "Delivery", "Detect", "FlowModel", "FlowText", "Identity", "Incidents", "Ingest", "Platform", "Query",
+            "ServerChannel", "Telemetry", "Tenancy", logging,
+        ] + hummingbird),
+    program(
+        "weir-aggregator", at: "Aggregator/weir-aggregator",
+        uses: [
+            "API", "AggregatorPipeline", "Detect", "FlowLog", "FlowStore", "Identity", "Incidents", "Ingest",
+            "Platform", "Query", "ServerChannel", "Settings", "Telemetry", "Tenancy", arguments, logging, lifecycle,
+        ] + hummingbird),
+    program(
+        "weirctl", at: "Aggregator/weirctl",
+        uses: [
+            "Capture", "Decode", "Detect", "FlowModel", "FlowText", "Identity", "Incidents", "SensorPipeline",
+            "Simulator", "WireBytes", arguments, crypto, httpClient, nioCore, nioSSL,
+        ] + x509),
+]
+
+let checks: [Target] = [
+    .target(
+        name: "TestKit", dependencies: ["Platform"],
+        path: "Tests/TestKit", exclude: ["Corpus"], swiftSettings: lenient),
+    program(
+        "weir-bench", at: "Tests/Benchmarks",
+        uses: [
+            "BatchFormat", "Capture", "Decode", "Dedupe", "FlowModel", "PreAggregate", "SensorPipeline", "WireBytes",
+        ]),
+    tests("WireBytesTests", uses: ["WireBytes"]),
+    tests("FlowModelTests", uses: ["FlowModel"]),
+    tests("SettingsTests", uses: ["Settings"]),
+    tests("TelemetryTests", uses: ["Telemetry", logging]),
+    tests("IdentityTests", uses: ["Identity"]),
+    tests("BatchFormatTests", uses: ["BatchFormat", "FlowModel", "WireBytes"]),
+    tests("CaptureTests", uses: ["Capture", "FlowModel", "WireBytes"]),
+    tests("FlowTextTests", uses: ["FlowText", "FlowModel"]),
+    tests("SimulatorTests", uses: ["Capture", "Decode", "FlowModel", "Simulator", "WireBytes"]),
+    tests("DecodeTests", uses: ["Capture", "Decode", "FlowModel", "WireBytes"]),
+    tests("DedupeTests", uses: ["Dedupe", "FlowModel", "WireBytes"]),
+    tests("PreAggregateTests", uses: ["FlowModel", "PreAggregate"]),
+    tests("SpoolTests", uses: ["Delivery", "FlowModel", "SQLite", "Spool"]),
+    tests("ShipTests", uses: ["Delivery", "HTTP2Client", "Identity", "Platform", "Ship", logging]),
+    tests("IntakeTests", uses: ["CSystem", "FlowModel", "Intake", "WireBytes"]),
+    tests(
+        "SensorPipelineTests",
+        uses: [
+            "BatchFormat", "Capture", "Decode", "Delivery", "FlowModel", "Identity", "Platform", "PreAggregate",
+            "SensorPipeline", "Settings", "Simulator", "Spool", "Telemetry", "WireBytes", logging,
+        ]),
+    tests("FlowLogTests", uses: ["Delivery", "FlowLog", "FlowModel", "Identity"]),
+    tests("FlowStoreTests", uses: ["BatchFormat", "FlowModel", "FlowStore", "Identity", "WireBytes"]),
+    tests("QueryTests", uses: ["BatchFormat", "FlowModel", "FlowStore", "Identity", "Query"]),
+    tests("DetectTests", uses: ["Capture", "Decode", "Detect", "FlowModel", "Identity", "WireBytes"]),
+    tests("IncidentsTests", uses: ["Detect", "FlowModel", "Identity", "Incidents"]),
+    tests("TenancyTests", uses: ["Identity", "Tenancy"]),
+    tests(
+        "AggregatorPipelineTests",
+        uses: [
+            "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity",
+            "Incidents", "Telemetry", logging,
+        ]),
+    tests(
+        "AggregatorServerTests",
+        uses: [
+            "API", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "HTTP2Client", "Identity",
+            "Incidents", "Ingest", "Platform", "Query", "ServerChannel", "Telemetry", "Tenancy", logging, lifecycle,
+            nioSSL, .product(name: "HummingbirdTesting", package: "hummingbird"),
+        ] + hummingbird),
+    tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),
+    tests("CompatibilityTests", uses: ["BatchFormat", "FlowModel"]),
+    tests(
+        "SimulationTests",
+        uses: ["BatchFormat", "Delivery", "FlowLog", "FlowModel", "Identity", "Platform", "Ship", "Spool"]),
+    tests("SystemTests", uses: ["Capture", "Simulator"]),
+    tests("TidyTests", uses: []),
+]
+
+let package = Package(
+    name: "weir",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    ],
+    targets: common + sensor + aggregator + checks)
