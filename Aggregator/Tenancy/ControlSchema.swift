@@ -1,0 +1,23 @@
+internal import GRDB
+
+/// The tables of `control.sqlite`. Migrations only go forward and are never edited after a release.
+enum ControlSchema {
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1 tenants and keys") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE event (
+                        id INTEGER PRIMARY KEY, atMilliseconds INTEGER NOT NULL, actor TEXT NOT NULL, kind TEXT NOT NULL,
+                        tenant TEXT NOT NULL, subject TEXT NOT NULL) STRICT;
+                    CREATE TABLE tenant (name TEXT PRIMARY KEY, createdMilliseconds INTEGER NOT NULL) STRICT;
+                    CREATE TABLE apiKey (
+                        id TEXT PRIMARY KEY, tenant TEXT NOT NULL REFERENCES tenant(name), name TEXT NOT NULL,
+                        sha256 BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL, createdMilliseconds INTEGER NOT NULL,
+                        expiresMilliseconds INTEGER, revokedMilliseconds INTEGER) STRICT;
+                    CREATE INDEX apiKeyOfTenant ON apiKey (tenant);
+                    """)
+        }
+        return migrator
+    }
+}

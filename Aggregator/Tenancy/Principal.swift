@@ -1,0 +1,50 @@
+package import Identity
+
+/// What a key may do. More roles come with users; the raw value is what is stored and shown.
+package enum Scope: String, Sendable, CaseIterable, Codable {
+    case readFlows = "flows:read"
+    case readIncidents = "incidents:read"
+    case writeIncidents = "incidents:write"
+    case readSensors = "sensors:read"
+}
+
+/// Who is asking, as established by a key, and so whose data may be seen. Can only be had from
+/// `ControlLog.authenticate`.
+package struct Principal: Sendable, Hashable {
+    package let tenant: TenantID
+    /// Names the key in audit entries; not secret.
+    package let keyID: String
+    package let scopes: Set<Scope>
+
+    init(tenant: TenantID, keyID: String, scopes: Set<Scope>) {
+        self.tenant = tenant
+        self.keyID = keyID
+        self.scopes = scopes
+    }
+}
+
+/// Why a request has no principal. What is said to the caller is the same for all of them; the case is for the log.
+package enum AuthenticationError: Error, Equatable, Sendable {
+    case notAKey, unknownKey
+    case revoked(keyID: String)
+    case expired(keyID: String)
+}
+
+/// One key as its tenant's administrators see it: everything but the secret.
+package struct APIKeyRecord: Sendable, Hashable {
+    package let id: String, tenant: TenantID, name: String, scopes: Set<Scope>
+    /// In ms since 1970 UTC, like all times here.
+    package let createdMilliseconds: Int64
+    package let expiresMilliseconds: Int64?
+    package let revokedMilliseconds: Int64?
+}
+
+/// What the ControlLog refuses.
+package enum ControlError: Error, Equatable, Sendable {
+    case tenantExists(TenantID)
+    case unknownTenant(TenantID)
+    case unknownKey(id: String)
+    case badName(String)
+    /// The database could not be read or written.
+    case storage(String)
+}
