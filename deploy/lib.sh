@@ -1,0 +1,33 @@
+# Shared by the scripts of this folder; sourced, not run.
+# shellcheck shell=bash
+
+weir_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# What the build needs, what quickstart runs beside Weir, and what the tests compare with.
+weir_build_packages=(libssl-dev libnghttp2-dev libzstd-dev libsqlite3-dev pkg-config)
+weir_run_packages=(softflowd openssl curl ca-certificates)
+weir_test_packages=(tshark nghttp2-server git)
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# install PACKAGE...: with apt-get, those that are missing. Asks for nothing; needs root or sudo only when something is missing.
+install_packages() {
+    local missing=() package as_root=()
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || die "these packages are needed and apt-get is not here: ${missing[*]}"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "these packages are needed; run as root: apt-get install ${missing[*]}"
+        as_root=(sudo)
+    fi
+    say "installing ${missing[*]}"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+need_swift() {
+    command -v swift >/dev/null || die "Swift 6.2 or later is needed: https://www.swift.org/install/linux/"
+}
