@@ -62,15 +62,15 @@ let common: [Target] = [
     module("WireBytes", in: "Common"),
     module("FlowModel", in: "Common"),
     module("Platform", in: "Common"),
-    module("Telemetry", in: "Common", uses: [logging]),
-    module("Settings", in: "Common"),
+    module("Telemetry", in: "Common", uses: ["Platform", logging]),
+    module("Settings", in: "Common", uses: ["Platform"]),
     module("Identity", in: "Common"),
     module("Delivery", in: "Common", uses: ["COpenSSL", "FlowModel"]),
     module("BatchFormat", in: "Common", uses: ["CZstd", "FlowModel", "WireBytes"]),
     module("Capture", in: "Common", uses: ["FlowModel", "WireBytes"]),
     module("FlowText", in: "Common", uses: ["FlowModel"]),
     module("SQLite", in: "Common", uses: ["CSQLite"]),
-    module("HTTP2Client", in: "Common", uses: ["COpenSSL", "CNghttp2", "CTLS"]),
+    module("HTTP2Client", in: "Common", uses: ["COpenSSL", "CNghttp2", "CTLS", "Platform"]),
     module("Simulator", in: "Common", uses: ["Capture", "FlowModel", "WireBytes"]),
 ]
 
@@ -100,8 +100,10 @@ let aggregator: [Target] = [
         "ServerChannel", in: "Aggregator",
         uses: ["Identity", logging, lifecycle] + hummingbird + nioServer + x509),
     module("FlowLog", in: "Aggregator", uses: ["Delivery", "FlowModel", "Identity", grdb]),
-    module("FlowStore", in: "Aggregator", uses: ["BatchFormat", "FlowModel", "Identity", "WireBytes", grdb]),
-    module("Query", in: "Aggregator", uses: ["BatchFormat", "FlowModel", "FlowStore", "Identity"]),
+    module("FlowStore", in: "Aggregator", uses: ["Delivery", "FlowModel", "Identity", grdb]),
+    module(
+        "Query", in: "Aggregator",
+        uses: ["BatchFormat", "FlowModel", "FlowStore", "Identity", "Platform", "WireBytes"]),
     module("Detect", in: "Aggregator", uses: ["FlowModel", "Identity"]),
     module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", grdb]),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
@@ -149,7 +151,7 @@ let checks: [Target] = [
     tests("WireBytesTests", uses: ["WireBytes"]),
     tests("FlowModelTests", uses: ["FlowModel"]),
     tests("SettingsTests", uses: ["Settings"]),
-    tests("TelemetryTests", uses: ["Telemetry", logging]),
+    tests("TelemetryTests", uses: ["Platform", "Telemetry", logging]),
     tests("IdentityTests", uses: ["Identity"]),
     tests("BatchFormatTests", uses: ["BatchFormat", "FlowModel", "WireBytes"]),
     tests("CaptureTests", uses: ["Capture", "FlowModel", "WireBytes"]),
@@ -168,8 +170,10 @@ let checks: [Target] = [
             "SensorPipeline", "Settings", "Simulator", "Spool", "Telemetry", "WireBytes", logging,
         ]),
     tests("FlowLogTests", uses: ["Delivery", "FlowLog", "FlowModel", "Identity"]),
-    tests("FlowStoreTests", uses: ["BatchFormat", "FlowModel", "FlowStore", "Identity", "WireBytes"]),
-    tests("QueryTests", uses: ["BatchFormat", "FlowModel", "FlowStore", "Identity", "Query"]),
+    tests("FlowStoreTests", uses: ["Delivery", "FlowModel", "FlowStore", "Identity"]),
+    tests(
+        "QueryTests",
+        uses: ["BatchFormat", "Delivery", "FlowModel", "FlowStore", "Identity", "Platform", "Query"]),
     tests("DetectTests", uses: ["Capture", "Decode", "Detect", "FlowModel", "Identity", "WireBytes"]),
     tests("IncidentsTests", uses: ["Detect", "FlowModel", "Identity", "Incidents"]),
     tests("TenancyTests", uses: ["Identity", "Tenancy"]),
@@ -191,7 +195,7 @@ let checks: [Target] = [
     tests(
         "SimulationTests",
         uses: ["BatchFormat", "Delivery", "FlowLog", "FlowModel", "Identity", "Platform", "Ship", "Spool"]),
-    tests("SystemTests", uses: ["Capture", "Simulator"]),
+    tests("SystemTests", uses: ["Platform"]),
     tests("TidyTests", uses: []),
 ]
 

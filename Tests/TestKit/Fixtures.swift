@@ -1,7 +1,7 @@
 package import Foundation
 
-/// Captures that are not part of the project: found by `WEIR_FIXTURES`, by default beside the checkout. Tests that need them are
-/// switched off, visibly, where they are absent: `@Test(.enabled(if: Fixtures.present, Fixtures.why))`.
+/// Captures that are not part of the project: found by `WEIR_FIXTURES`, by default beside the checkout. Tests that
+/// need them are switched off, visibly, where they are absent: `@Test(.enabled(if: Fixtures.present, Fixtures.why))`.
 package enum Fixtures {
     package static let root: URL = {
         if let path = ProcessInfo.processInfo.environment["WEIR_FIXTURES"] { return URL(fileURLWithPath: path) }

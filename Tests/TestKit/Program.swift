@@ -20,6 +20,7 @@ package struct Program {
     package static func isInstalled(_ name: String) -> Bool { find(name) != nil }
 
     private static func find(_ name: String) -> URL? {
+        if name.hasPrefix("/") { return URL(fileURLWithPath: name) }
         let own = built.appendingPathComponent(name)
         if name.hasPrefix("weir"), FileManager.default.isExecutableFile(atPath: own.path) { return own }
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin:/sbin"
