@@ -84,8 +84,8 @@ let sensor: [Target] = [
     module(
         "SensorPipeline", in: "Sensor",
         uses: [
-            "BatchFormat", "Capture", "Decode", "Dedupe", "Delivery", "FlowModel", "Identity", "Intake", "Platform",
-            "PreAggregate", "Settings", "Ship", "Spool", "Telemetry", "WireBytes", logging,
+            "BatchFormat", "Capture", "Decode", "Dedupe", "Delivery", "FlowModel", "HTTP2Client", "Identity", "Intake",
+            "Platform", "PreAggregate", "Settings", "Ship", "Spool", "Telemetry", "WireBytes", logging,
         ]),
     program(
         "weir-sensor", at: "Sensor/weir-sensor",
@@ -98,7 +98,7 @@ let sensor: [Target] = [
 let aggregator: [Target] = [
     module(
         "ServerChannel", in: "Aggregator",
-        uses: ["Identity", logging, lifecycle] + hummingbird + nioServer + x509),
+        uses: ["Identity", "Platform", "Telemetry", logging, lifecycle] + hummingbird + nioServer + x509),
     module("FlowLog", in: "Aggregator", uses: ["Delivery", "FlowModel", "Identity", grdb]),
     module("FlowStore", in: "Aggregator", uses: ["Delivery", "FlowModel", "Identity", grdb]),
     module(
@@ -116,8 +116,8 @@ let aggregator: [Target] = [
     module(
         "AggregatorPipeline", in: "Aggregator",
         uses: [
-            "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "Telemetry",
-            "WireBytes", logging, lifecycle,
+            "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "Platform",
+            "Telemetry", "WireBytes", grdb, logging, lifecycle,
         ]),
     module(
         "API", in: "Aggregator",
@@ -146,7 +146,8 @@ let checks: [Target] = [
     program(
         "weir-bench", at: "Tests/Benchmarks",
         uses: [
-            "BatchFormat", "Capture", "Decode", "Dedupe", "FlowModel", "PreAggregate", "SensorPipeline", "WireBytes",
+            "BatchFormat", "Capture", "Decode", "Dedupe", "FlowModel", "Platform", "PreAggregate", "SensorPipeline",
+            "WireBytes",
         ]),
     tests("WireBytesTests", uses: ["WireBytes"]),
     tests("FlowModelTests", uses: ["FlowModel"]),
@@ -181,7 +182,7 @@ let checks: [Target] = [
         "AggregatorPipelineTests",
         uses: [
             "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity",
-            "Incidents", "Telemetry", logging,
+            "Incidents", "Platform", "Telemetry", logging, lifecycle,
         ]),
     tests(
         "AggregatorServerTests",
@@ -194,7 +195,7 @@ let checks: [Target] = [
     tests("CompatibilityTests", uses: ["BatchFormat", "FlowModel"]),
     tests(
         "SimulationTests",
-        uses: ["BatchFormat", "Delivery", "FlowLog", "FlowModel", "Identity", "Platform", "Ship", "Spool"]),
+        uses: ["Delivery", "FlowModel", "HTTP2Client", "Platform", "Ship"]),
     tests("SystemTests", uses: ["Platform"]),
     tests("TidyTests", uses: []),
 ]

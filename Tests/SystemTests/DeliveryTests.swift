@@ -9,7 +9,7 @@ struct DeliveryTests {
     private func logged(_ site: Site) throws -> (batches: Int, flows: Int, octets: Int, packets: Int) {
         let row = try site.query(
             "data/log.sqlite",
-            "SELECT coalesce(sum(batches),0), coalesce(sum(flows),0), coalesce(sum(octets),0), coalesce(sum(packets),0) FROM sensor_total"
+            "SELECT total(batches), total(flows), total(octets), total(packets) FROM sensor_total"
         )
         let values = row.first?.compactMap { Double($0).map { Int($0) } } ?? []
         guard values.count == 4 else { throw Unexpected("sensor_total: \(row)") }
@@ -20,7 +20,7 @@ struct DeliveryTests {
     private func stored(_ site: Site) throws -> (flows: Int, octets: Int, packets: Int) {
         let answer = try site.rows("acme", ["flows", "top", "--by", "protocolIdentifier", "--limit", "1000"])
         func sum(_ key: String) -> Int { answer.reduce(0) { $0 + ($1[key] as? Int ?? 0) } }
-        return (sum("flows"), sum("octets"), sum("packets"))
+        return (sum("deltaFlowCount"), sum("octetDeltaCount"), sum("packetDeltaCount"))
     }
 
     /// Batches that the sensor has sealed and was not answered for.

@@ -1,0 +1,76 @@
+internal import HTTPTypes
+package import Hummingbird
+internal import Logging
+internal import NIOCore
+internal import Platform
+internal import Tenancy
+
+/// What a request carries on its way to a handler.
+package struct APIContext: RequestContext {
+    package var coreContext: CoreRequestContextStorage
+    /// Set by `Authentication`; read through `authorize`, so that no handler forgets to ask.
+    var principal: Principal?
+
+    package init(source: Source) { coreContext = .init(source: source) }
+
+    /// Who asks, if that key may do `scope`.
+    func authorize(_ scope: Scope) throws(Problem) -> Principal {
+        guard let principal else { throw .unauthorized }
+        guard principal.scopes.contains(scope) else { throw .forbidden(scope.rawValue) }
+        return principal
+    }
+}
+
+/// Turns `Authorization: Bearer <key>` into a principal. A request without one goes on without: public routes need none, all others
+/// refuse it. Why a key failed is logged and not told.
+struct Authentication: RouterMiddleware {
+    let control: ControlLog, time: any TimeSource
+
+    func handle(
+        _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
+    ) async throws -> Response {
+        guard let field = request.headers[.authorization] else { return try await next(request, context) }
+        guard field.hasPrefix("Bearer ") else { throw Problem.unauthorized }
+        var context = context
+        do {
+            context.principal = try control.authenticate(
+                String(field.dropFirst("Bearer ".count)), at: time.wallMilliseconds())
+        } catch let refusal as AuthenticationError {
+            context.logger.notice("An API key was refused.", metadata: ["reason": "\(refusal)"])
+            throw Problem.unauthorized
+        }
+        return try await next(request, context)
+    }
+}
+
+/// Turns whatever a handler throws into a problem, and puts the headers on every answer that keep browsers and caches out of it.
+struct Answers: RouterMiddleware {
+    func handle(
+        _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
+    ) async throws -> Response {
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch let problem as Problem {
+            response = try problem.response(from: request, context: context)
+        } catch let error as HTTPError {
+            response = try problem(for: error).response(from: request, context: context)
+        } catch {
+            context.logger.error("A request failed.", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
+            response = try Problem.internalError.response(from: request, context: context)
+        }
+        for (name, value) in Self.fields { response.headers[name] = value }
+        return response
+    }
+
+    private func problem(for error: HTTPError) -> Problem {
+        error.status == .notFound ? .notFound : Problem(error.status, "http-\(error.status.code)", error.status.reasonPhrase)
+    }
+
+    /// ASVS 5.0 §3.4 for an API: nothing is cached, framed, sniffed or run.
+    private static let fields: [(HTTPField.Name, String)] = [
+        (.cacheControl, "no-store"), (.xContentTypeOptions, "nosniff"),
+        (.strictTransportSecurity, "max-age=63072000; includeSubDomains"),
+        (.contentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ]
+}

@@ -1,0 +1,76 @@
+/// From the log to history and incidents: reads batches in log order, stores them, folds the detectors over them, files
+/// what they find, and gives the log's bodies up once all that is durable.
+///
+/// Invariants: a batch's body leaves the log only after it is in the store and a checkpoint behind it is durable; so
+/// whatever the moment of a crash, the next start resumes from the checkpoint and repeats what came after it. Repeats
+/// change nothing: the store knows batches by key, incidents know findings by id. One batch that can't be decoded is
+/// counted and skipped. A full disk is waited out; any other storage fault ends the service, so that the process is
+/// started afresh (`FlowLogError.failed`).
+/// Not here: which batches are let in (`Ingest`), what detectors look for (`Detect`).
+internal import BatchFormat
+package import Detect
+package import FlowLog
+internal import FlowModel
+package import FlowStore
+package import Incidents
+package import Logging
+package import Platform
+import ServiceLifecycle
+package import Telemetry
+
+/// The one reader of a node's log.
+package final class AggregatorPipeline: Service {
+    /// How often the state is made durable, and how much is read at a time.
+    package struct Pace: Sendable {
+        package var checkpointBatches = 256
+        package var checkpointInterval = Duration.seconds(10)
+        package var readBatches = 64
+        package var readBytes = 32 << 20
+        /// Between two tries to write to a full disk.
+        package var fullDiskWait = Duration.seconds(5)
+        package init() {}
+    }
+
+    let log: any FlowLog
+    let store: any FlowStore
+    let incidents: IncidentLog
+    let checkpoints: CheckpointFile
+    let parameters: DetectorParameters
+    let pace: Pace
+    let time: any TimeSource
+    let logger: Logger
+    let metrics: PipelineMetrics
+
+    /// Opens or makes `checkpoint.sqlite` in `directory`, which must exist.
+    package init(
+        log: any FlowLog, store: any FlowStore, incidents: IncidentLog, directory: String,
+        parameters: DetectorParameters = DetectorParameters(), pace: Pace = Pace(), time: any TimeSource,
+        registry: MetricRegistry, logger: Logger
+    ) throws {
+        self.log = log
+        self.store = store
+        self.incidents = incidents
+        self.parameters = parameters
+        self.pace = pace
+        self.time = time
+        self.logger = logger
+        metrics = PipelineMetrics(registry)
+        checkpoints = try CheckpointFile(directory: directory)
+    }
+
+    /// Works until graceful shutdown, then writes a last checkpoint. Throws when storage fails.
+    package func run() async throws {
+        var run = try await PipelineRun(self)
+        while !Task.isShuttingDownGracefully {
+            try await run.step()
+        }
+        try await run.checkpoint()
+    }
+
+    /// Takes in everything that the log has by now, writes a checkpoint and returns: for tests and tools.
+    package func drain() async throws {
+        var run = try await PipelineRun(self)
+        while try await run.takeGroup() {}
+        try await run.checkpoint()
+    }
+}

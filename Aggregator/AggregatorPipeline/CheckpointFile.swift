@@ -1,0 +1,89 @@
+internal import Foundation
+internal import GRDB
+internal import Identity
+
+/// How far the pipeline is, and its detectors' states at that point: `checkpoint.sqlite`, replaced in one transaction.
+///
+/// Invariant: the states are those after exactly the batches up to the offset. Durable on return, so that the log may
+/// be trimmed. A damaged file is set aside, and the pipeline starts with what the log still has.
+final class CheckpointFile: Sendable {
+    struct Checkpoint: Equatable, Sendable {
+        /// 0: nothing was taken in yet.
+        var offset: Int64 = 0
+        /// `DetectorSet.snapshot()` of each tenant.
+        var snapshots: [TenantID: [UInt8]] = [:]
+    }
+    private let database: DatabaseQueue
+    /// Whether a damaged file was found and renamed.
+    let wasDamaged: Bool
+
+    /// Opens `checkpoint.sqlite` in `directory`, which must exist, making or migrating it as needed.
+    init(directory: String) throws {
+        let path = URL(fileURLWithPath: directory).appendingPathComponent("checkpoint.sqlite").path
+        do {
+            database = try Self.open(path)
+            wasDamaged = false
+        } catch  where Self.isDamage(error) {
+            try Self.setAside(path)
+            database = try Self.open(path)
+            wasDamaged = true
+        }
+    }
+
+    private static func open(_ path: String) throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+        let database = try DatabaseQueue(path: path, configuration: configuration)
+        try migrator.migrate(database)
+        _ = try database.read { try read($0) }
+        return database
+    }
+    /// Migrations only go forward and are never edited after a release.
+    private static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1 offset and snapshots") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE position (id INTEGER PRIMARY KEY CHECK (id = 1), "offset" INTEGER NOT NULL) STRICT;
+                    INSERT INTO position VALUES (1, 0);
+                    CREATE TABLE detectors (tenant TEXT PRIMARY KEY, snapshot BLOB NOT NULL) STRICT;
+                    """)
+        }
+        return migrator
+    }
+
+    func load() throws -> Checkpoint { try database.read { try Self.read($0) } }
+
+    /// - Parameter checkpoint: with the snapshots of those tenants only whose states have changed.
+    func save(_ checkpoint: Checkpoint) async throws {
+        try await database.write { db in
+            try db.execute(sql: #"UPDATE position SET "offset" = ?"#, arguments: [checkpoint.offset])
+            for (tenant, snapshot) in checkpoint.snapshots {
+                try db.execute(
+                    sql: "INSERT OR REPLACE INTO detectors VALUES (?, ?)",
+                    arguments: [tenant.rawValue, Data(snapshot)])
+            }
+        }
+    }
+
+    private static func read(_ db: Database) throws -> Checkpoint {
+        var checkpoint = Checkpoint()
+        checkpoint.offset = try Int64.fetchOne(db, sql: #"SELECT "offset" FROM position"#) ?? 0
+        let rows = try Row.fetchCursor(db, sql: "SELECT tenant, snapshot FROM detectors")
+        while let row = try rows.next() {
+            guard let tenant = TenantID(row["tenant"] as String) else { continue }
+            checkpoint.snapshots[tenant] = [UInt8](row["snapshot"] as Data)
+        }
+        return checkpoint
+    }
+
+    private static func isDamage(_ error: any Error) -> Bool {
+        [.SQLITE_CORRUPT, .SQLITE_NOTADB].contains((error as? DatabaseError)?.resultCode)
+    }
+    private static func setAside(_ path: String) throws {
+        var number = 1
+        while FileManager.default.fileExists(atPath: "\(path).damaged-\(number)") { number += 1 }
+        try FileManager.default.moveItem(atPath: path, toPath: "\(path).damaged-\(number)")
+        try? FileManager.default.removeItem(atPath: "\(path)-journal")
+    }
+}

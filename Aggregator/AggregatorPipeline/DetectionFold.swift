@@ -1,0 +1,84 @@
+internal import BatchFormat
+internal import Detect
+internal import FlowLog
+internal import FlowModel
+internal import FlowStore
+internal import Identity
+internal import WireBytes
+
+/// What the pipeline does with a batch, as a fold: no clock, no storage. The detectors of all tenants, and where in the
+/// log they are.
+struct DetectionFold {
+    /// What came of one batch.
+    struct Outcome {
+        let stored: StoredBatch
+        /// In the order in which they were made.
+        let findings: [Finding]
+    }
+    private let parameters: DetectorParameters
+    private var detectors: [TenantID: DetectorSet] = [:]
+    private var changed: Set<TenantID> = []
+    /// The last batch taken in.
+    private(set) var offset: Int64
+    /// Tenants whose snapshot could not be used, with the reason: their detectors began anew.
+    private(set) var restarted: [TenantID: String] = [:]
+
+    init(from checkpoint: CheckpointFile.Checkpoint, parameters: DetectorParameters) {
+        self.parameters = parameters
+        offset = checkpoint.offset
+        for (tenant, snapshot) in checkpoint.snapshots {
+            do {
+                detectors[tenant] = try DetectorSet(restoring: snapshot, tenant: tenant, parameters: parameters)
+            } catch {
+                restarted[tenant] = "\(error)"
+            }
+        }
+    }
+
+    /// Takes in one batch; its offset must be larger than the last one's.
+    /// - Returns: nil when the body can't be decoded: ingest refuses such, so this one was damaged since.
+    mutating func take(_ batch: LoggedBatch, decoder: inout BatchDecoder, columns: inout FlowColumns) -> Outcome? {
+        precondition(batch.offset > offset, "batches come in log order")
+        offset = batch.offset
+        columns.removeAll()
+        do {
+            try batch.body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
+        } catch {
+            return nil
+        }
+        let tenant = batch.sensor.tenant
+        var set = detectors.removeValue(forKey: tenant) ?? DetectorSet(tenant: tenant, parameters: parameters)
+        let findings = set.observe(columns)
+        detectors[tenant] = set
+        changed.insert(tenant)
+        return Outcome(stored: Self.stored(batch, columns), findings: findings)
+    }
+
+    /// The bounds are those of starts and ends together: an exporter's end may lie before its start.
+    private static func stored(_ batch: LoggedBatch, _ columns: FlowColumns) -> StoredBatch {
+        var lowest = Int64.max, highest = Int64.min
+        for row in columns.rows {
+            let start = columns.flowStartMilliseconds[row], end = columns.flowEndMilliseconds[row]
+            lowest = min(lowest, start, end)
+            highest = max(highest, start, end)
+        }
+        if columns.count == 0 { (lowest, highest) = (batch.receivedMilliseconds, batch.receivedMilliseconds) }
+        return StoredBatch(
+            sensor: batch.sensor, key: batch.key, logOffset: batch.offset,
+            receivedMilliseconds: batch.receivedMilliseconds, flowStartMin: lowest, flowEndMax: highest,
+            rows: columns.count, tally: columns.tally, body: batch.body)
+    }
+
+    /// The present state, with the snapshots that differ from the ones taken before.
+    mutating func checkpoint() -> CheckpointFile.Checkpoint {
+        defer { changed = [] }
+        return CheckpointFile.Checkpoint(
+            offset: offset,
+            snapshots: detectors.filter { changed.contains($0.key) }.mapValues { $0.snapshot() })
+    }
+
+    /// Table entries dropped by all tenants' detectors to make room, by detector.
+    var evictions: [String: UInt64] {
+        detectors.values.reduce(into: [:]) { sum, set in sum.merge(set.evictions) { $0 &+ $1 } }
+    }
+}

@@ -1,0 +1,159 @@
+internal import BatchFormat
+internal import Detect
+internal import FlowLog
+internal import FlowModel
+internal import FlowStore
+internal import Identity
+internal import Incidents
+internal import Logging
+internal import Platform
+internal import ServiceLifecycle
+
+/// One life of the pipeline, from a checkpoint on.
+struct PipelineRun: ~Copyable {
+    private let pipeline: AggregatorPipeline
+    private var fold: DetectionFold
+    private var decoder = BatchDecoder()
+    private var columns = FlowColumns()
+    private var batchesSinceCheckpoint = 0
+    private var lastCheckpoint: Duration
+    private var savedOffset: Int64
+
+    init(_ pipeline: AggregatorPipeline) async throws {
+        self.pipeline = pipeline
+        var checkpoint = try pipeline.checkpoints.load()
+        let head = try await pipeline.log.headOffset()
+        if checkpoint.offset > head {
+            // The log is older than the checkpoint: restored, or made anew. Its next batches come after its head.
+            pipeline.logger.warning(
+                "The log ends before the checkpoint.",
+                metadata: ["head": "\(head)", "checkpoint": "\(checkpoint.offset)"])
+            checkpoint.offset = head
+        }
+        if pipeline.checkpoints.wasDamaged { pipeline.logger.error("A damaged checkpoint was set aside.") }
+        fold = DetectionFold(from: checkpoint, parameters: pipeline.parameters)
+        for (tenant, reason) in fold.restarted {
+            pipeline.logger.warning(
+                "A tenant's detectors begin anew.", metadata: ["tenant": "\(tenant)", "reason": "\(reason)"])
+        }
+        savedOffset = checkpoint.offset
+        lastCheckpoint = pipeline.time.monotonic()
+        pipeline.metrics.offset.set(Double(checkpoint.offset))
+    }
+
+    /// Takes in a group of batches, or waits for one; writes a checkpoint when one is due.
+    mutating func step() async throws {
+        if try await !takeGroup() {
+            if fold.offset > savedOffset { try await checkpointWhenDue() }
+            try await waitForWork()
+        } else if batchesSinceCheckpoint >= pipeline.pace.checkpointBatches {
+            try await checkpoint()
+        } else {
+            try await checkpointWhenDue()
+        }
+    }
+
+    /// - Returns: false when the log has nothing new.
+    mutating func takeGroup() async throws -> Bool {
+        let batches = try await pipeline.log.read(
+            after: fold.offset, limit: pipeline.pace.readBatches, bytesMax: pipeline.pace.readBytes)
+        guard let last = batches.last else {
+            try await noteLag(receivedMilliseconds: nil)
+            return false
+        }
+        var stored: [StoredBatch] = [], findings: [TenantID: [Finding]] = [:]
+        for batch in batches {
+            let outcome = fold.take(batch, decoder: &decoder, columns: &columns)
+            pipeline.metrics.batches.add()
+            guard let outcome else {
+                pipeline.metrics.undecodable.add()
+                pipeline.logger.error(
+                    "A logged batch can't be decoded.",
+                    metadata: ["offset": "\(batch.offset)", "tenant": "\(batch.sensor.tenant)"])
+                continue
+            }
+            pipeline.metrics.rows.add(outcome.stored.rows)
+            stored.append(outcome.stored)
+            findings[batch.sensor.tenant, default: []] += outcome.findings
+            await Task.yield()
+        }
+        try await store(stored)
+        for (tenant, found) in findings { try file(found, of: tenant) }
+        batchesSinceCheckpoint += batches.count
+        try await noteLag(receivedMilliseconds: last.receivedMilliseconds)
+        return true
+    }
+
+    /// Tries again while the disk is full: the batches are safe in the log.
+    private func store(_ batches: [StoredBatch]) async throws {
+        while true {
+            do {
+                pipeline.metrics.note(try await pipeline.store.store(batches))
+                return
+            } catch FlowStoreError.full where !Task.isShuttingDownGracefully {
+                pipeline.logger.error("The disk is full: batches wait in the log.")
+                try await sleep(pipeline.pace.fullDiskWait)
+            }
+        }
+    }
+
+    private func file(_ findings: [Finding], of tenant: TenantID) throws {
+        pipeline.metrics.findings.add(findings.count)
+        let changes = try pipeline.incidents.record(findings, tenant: tenant, at: pipeline.time.wallMilliseconds())
+        pipeline.metrics.incidents.add(changes.count { $0.isNew })
+    }
+
+    private func noteLag(receivedMilliseconds: Int64?) async throws {
+        let head = try await pipeline.log.headOffset(), metrics = pipeline.metrics
+        metrics.offset.set(Double(fold.offset))
+        metrics.head.set(Double(head))
+        metrics.lagBatches.set(Double(max(head - fold.offset, 0)))
+        let age = receivedMilliseconds.map { pipeline.time.wallMilliseconds() - $0 } ?? 0
+        metrics.lagSeconds.set(head > fold.offset ? Double(max(age, 0)) / 1_000 : 0)
+        metrics.note(evictions: fold.evictions)
+    }
+
+    // MARK: Checkpoints
+
+    private mutating func checkpointWhenDue() async throws {
+        let age = pipeline.time.monotonic() - lastCheckpoint
+        if fold.offset > savedOffset, age >= pipeline.pace.checkpointInterval { try await checkpoint() }
+    }
+
+    /// Makes the present state durable, then gives up the bodies behind it.
+    mutating func checkpoint() async throws {
+        lastCheckpoint = pipeline.time.monotonic()
+        batchesSinceCheckpoint = 0
+        guard fold.offset > savedOffset else { return }
+        try await pipeline.checkpoints.save(fold.checkpoint())
+        savedOffset = fold.offset
+        pipeline.metrics.checkpoints.add()
+        try await pipeline.log.trim(through: savedOffset)
+    }
+
+    // MARK: Waiting
+
+    /// Until there is a batch, a checkpoint is due, or the service is to stop.
+    private func waitForWork() async throws {
+        let log = pipeline.log, offset = fold.offset
+        let timeout = fold.offset > savedOffset ? pipeline.pace.checkpointInterval : nil
+        do {
+            try await cancelWhenGracefulShutdown {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await log.waitForBatch(after: offset) }
+                    if let timeout { group.addTask { try await Task.sleep(for: timeout) } }
+                    try await group.next()
+                    group.cancelAll()
+                }
+            }
+        } catch FlowLogError.cancelled where !Task.isCancelled {
+        } catch is CancellationError where !Task.isCancelled {
+        }
+    }
+    private func sleep(_ duration: Duration) async throws {
+        do {
+            try await cancelWhenGracefulShutdown { try await Task.sleep(for: duration) }
+        } catch is CancellationError where !Task.isCancelled {
+        }
+    }
+}

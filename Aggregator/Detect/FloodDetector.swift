@@ -1,0 +1,162 @@
+/// Volumetric floods: more packets or octets per second to one host than hosts take.
+///
+/// Method: event time is cut into buckets of a few seconds; a record's counters, scaled by its sampling interval, are
+/// spread evenly over [start, end], so a long flow that is exported at once is no burst. Three classes of traffic have
+/// limits of their own, because a download, a stream of datagrams and a stream of empty packets differ (`FloodClass`).
+/// Invariants: a bucket's rate counts each record once, in any order; a bucket of six hours ago fills as well as one of now.
+/// Not here: what is usual for a host (the limits are absolute); reflected traffic below the limits (`ReflectionDetector`).
+import FlowModel
+import Identity
+
+/// What a record's packets are to the host that gets them.
+enum FloodClass: Int, CaseIterable {
+    /// Asked for by nobody as far as a record can tell: UDP without QUIC.
+    case datagrams
+    /// TCP with ACK (or without control bits at all), and UDP from port 443.
+    case conversation
+    /// TCP without ACK, ICMP, and protocols other than TCP and UDP.
+    case empty
+
+    init(_ sight: FlowSight) {
+        if sight.isTCP {
+            self = sight.controlBits == 0 || sight.has(TCPFlag.ack) ? .conversation : .empty
+        } else if sight.isUDP {
+            self = sight.sourcePort == 443 ? .conversation : .datagrams
+        } else {
+            self = .empty
+        }
+    }
+}
+
+struct FloodDetector: Detector {
+    static let rule = RuleInfo(
+        id: "flood", title: "Flood on one host", tactics: ["TA0040"], techniques: ["T1498"])
+    static let rules = [rule]
+    /// A record is cut into at most this many pieces, whatever the settings.
+    private static let bucketsMax: Int64 = 1_024
+
+    let tenant: TenantID, parameters: DetectorParameters
+    private var buckets: EventTable<FloodBucket>
+    private var cases: EventTable<FloodCase>
+    /// Buckets over a limit since the last settling, and cases with something unsaid.
+    private var hot = Agenda(), unsaid = Agenda()
+    var evictions: UInt64 { buckets.evictions &+ cases.evictions }
+
+    init(tenant: TenantID, parameters: DetectorParameters) {
+        self.tenant = tenant
+        self.parameters = parameters
+        buckets = EventTable(entriesMax: parameters.tableEntriesMax, itemsMax: parameters.itemsMax)
+        cases = EventTable(entriesMax: parameters.tableEntriesMax / 8, itemsMax: parameters.itemsMax)
+    }
+
+    mutating func observe(_ sight: FlowSight) {
+        guard !sight.destination.isGroup, sight.packets > 0 else { return }
+        let width = parameters.floodBucketMilliseconds
+        let times = times(of: sight)
+        let duration = Double(times.end - times.start)
+        // Older pieces than the spread allows are left out; the rate of those that count is the record's own.
+        let spread = min(parameters.floodSpreadMaxMilliseconds, width * Self.bucketsMax)
+        let from = max(times.start, times.end - spread)
+        var bucket = epoch(of: from, width: width)
+        repeat {
+            let low = max(from, bucket * width), high = min(times.end, (bucket + 1) * width)
+            add(sight, share: duration > 0 ? Double(high - low) / duration : 1, to: bucket)
+            bucket += 1
+        } while bucket * width < times.end
+    }
+
+    private func times(of sight: FlowSight) -> (start: Int64, end: Int64) {
+        guard sight.flags.contains(.timesEstimated), sight.start == sight.end else { return (sight.start, sight.end) }
+        return (max(0, sight.end - parameters.floodUntimedMilliseconds), sight.end)
+    }
+
+    private mutating func add(_ sight: FlowSight, share: Double, to bucket: Int64) {
+        let kind = FloodClass(sight), scale = share * sight.samplingInterval
+        let packets = min(Double(sight.packets), 1e15) * scale, octets = min(Double(sight.octets), 1e15) * scale
+        let key = WindowKey(first: sight.destination, epoch: bucket)
+        let limits = parameters, sourcesMax = parameters.itemsPerEntryMax
+        let isHot = buckets.update(key, recency: sight.recency) { entry in
+            entry.add(packets: packets, octets: octets, to: kind)
+            entry.flows &+= UInt64(sight.flows)
+            entry.samplingInterval = max(entry.samplingInterval, sight.samplingInterval)
+            let fullness = entry.fullness(of: kind, limits)
+            // Few hosts come near a limit, so few pay for a list of sources.
+            if fullness >= 1.0 / 64 {
+                let source = DistinctItem(value: sight.source, time: sight.start, isAnswered: false)
+                _ = entry.sources.insert(source, max: sourcesMax)
+            }
+            if fullness >= 1 { entry.transport = sight.transport }
+            return fullness >= 1
+        }
+        if isHot { hot.add(key) }
+    }
+
+    mutating func settle(received: Int64) -> [Finding] { weigh(received: received, isLast: false) }
+    mutating func finish() -> [Finding] { weigh(received: .max, isLast: true) }
+
+    private mutating func weigh(received: Int64, isLast: Bool) -> [Finding] {
+        for key in hot.take() { enter(key) }
+        return unsaid.take().compactMap { say($0, received: received, isLast: isLast) }
+    }
+
+    /// Moves what a hot bucket has newly counted into the case of its host and window.
+    private mutating func enter(_ key: WindowKey) {
+        guard let bucket = buckets[key] else { return }
+        let width = parameters.floodBucketMilliseconds, start = key.epoch * width
+        let caseKey = WindowKey(
+            first: key.first, epoch: epoch(of: start, width: parameters.floodWindowMilliseconds))
+        let limits = parameters
+        cases.update(caseKey, recency: bucket.recency) { $0.take(bucket, start: start, limits) }
+        buckets.updateKnown(key) { $0.markTaken() }
+        unsaid.add(caseKey)
+    }
+
+    private mutating func say(_ key: WindowKey, received: Int64, isLast: Bool) -> Finding? {
+        guard let entry = cases[key] else { return nil }
+        var announcement = entry.announcement
+        // Growth is that of what was sent; the peak alone would hide a flood that goes on at the same rate.
+        let isDue = announcement.isDue(
+            magnitude: entry.packets, received: received, pace: parameters.updatePaceMilliseconds, isLast: isLast)
+        if !isDue, entry.packets > announcement.saidMagnitude { unsaid.add(key) }
+        guard isDue else { return nil }
+        cases.updateKnown(key) { $0.announcement = announcement }
+        return finding(key, entry, update: announcement.update)
+    }
+
+    private func finding(_ key: WindowKey, _ entry: FloodCase, update: Int) -> Finding {
+        let limit = FloodLimit(entry.kind, parameters)
+        let byPackets = entry.packetsPerSecond / limit.packets >= entry.bitsPerSecond / limit.bits
+        let sources = entry.sources.list
+        let named = sources.count <= 8 ? sources.map { FindingEntity($0.value, .attacker) } : []
+        let who =
+            sources.count == 1
+            ? "from \(sources[0].value)" : "from \(entry.sourcesText(parameters.itemsPerEntryMax)) sources"
+        let sampled = entry.samplingInterval > 1 ? ", scaled from 1 in \(Int(entry.samplingInterval)) packets" : ""
+        var evidence = Evidence(
+            observed: byPackets ? entry.packetsPerSecond : entry.bitsPerSecond,
+            threshold: byPackets ? limit.packets : limit.bits, unit: byPackets ? "packets/s" : "bit/s",
+            flows: entry.flows, packets: UInt64(min(entry.packets, 9e18)), octets: UInt64(min(entry.octets, 9e18)))
+        if entry.samplingInterval > 1 { evidence.samplingInterval = entry.samplingInterval }
+        return Finding(
+            tenant: tenant, rule: Self.rule, entity: "\(key.first)",
+            windowStart: key.epoch * parameters.floodWindowMilliseconds,
+            title: "\(key.first) got up to \(scaled(entry.packetsPerSecond))packets/s and "
+                + "\(scaled(entry.bitsPerSecond))bit/s of \(transportName(entry.transport)) \(who)\(sampled)",
+            severity: evidence.observed >= 5 * evidence.threshold ? .critical : .high,
+            entities: [FindingEntity(key.first, .victim)] + named, ports: [],
+            span: (entry.start, entry.end), evidence: evidence, update: update)
+    }
+
+    func save(to writer: inout SnapshotWriter) {
+        buckets.save(to: &writer)
+        cases.save(to: &writer)
+        hot.save(to: &writer)
+        unsaid.save(to: &writer)
+    }
+    mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
+        try buckets.restore(from: &reader)
+        try cases.restore(from: &reader)
+        try hot.restore(from: &reader)
+        try unsaid.restore(from: &reader)
+    }
+}

@@ -1,0 +1,112 @@
+/// What the detectors look at in one record: read from the columns once, shared by all of them.
+import FlowModel
+
+struct FlowSight {
+    let source: IPAddress, destination: IPAddress
+    let sourcePort: UInt16, destinationPort: UInt16
+    let transport: UInt8
+    let controlBits: UInt16
+    let packets: UInt64, octets: UInt64
+    let flows: UInt32
+    /// Event time in ms; `start` is never after `end`, whatever the exporter wrote.
+    let start: Int64, end: Int64
+    /// By the sensor's clock, in ms; `end` when the record has none.
+    let received: Int64
+    /// Above 1 only when the exporter samples and says so.
+    let samplingInterval: Double
+    let flags: RecordFlags
+
+    init(_ columns: borrowing FlowColumns, row: Int) {
+        source = IPAddress(high: columns.sourceHigh[row], low: columns.sourceLow[row])
+        destination = IPAddress(high: columns.destinationHigh[row], low: columns.destinationLow[row])
+        sourcePort = columns.sourceTransportPort[row]
+        destinationPort = columns.destinationTransportPort[row]
+        transport = columns.protocolIdentifier[row]
+        controlBits = columns.tcpControlBits[row] & 0x3F
+        packets = columns.packetDeltaCount[row]
+        octets = columns.octetDeltaCount[row]
+        flows = max(columns.deltaFlowCount[row], 1)
+        // Some exporters' ends lie before their starts: the moment of the start is then all that is known.
+        let time = EventTime.range
+        start = min(max(columns.flowStartMilliseconds[row], 0), time.upperBound)
+        end = min(max(columns.flowEndMilliseconds[row], start), time.upperBound)
+        let receive = columns.receiveMilliseconds[row]
+        received = receive > 0 ? min(receive, time.upperBound) : end
+        let sampling = Double(columns.samplingInterval[row])
+        samplingInterval = sampling > 1 && sampling < 1e7 ? sampling : 1
+        flags = RecordFlags(rawValue: columns.flags[row])
+    }
+
+    /// How recent the record is for making room: an exporter whose clock runs ahead must not keep its entries for ever.
+    var recency: Int64 { min(end, received) }
+    var isTCP: Bool { transport == IPProtocol.tcp }
+    var isUDP: Bool { transport == IPProtocol.udp }
+    var isICMP: Bool { IPProtocol.isICMP(transport) }
+    func has(_ bits: UInt16) -> Bool { controlBits & bits != 0 }
+    var octetsPerPacket: Double { packets == 0 ? 0 : Double(octets) / Double(packets) }
+
+    /// ICMP type; some exporters put type and code into the two ports.
+    var icmpType: UInt16 {
+        destinationPort == 0 ? sourcePort & 0xFF : destinationPort >> 8
+    }
+}
+
+/// Which end of a record opened the conversation.
+enum Initiator { case source, destination, unknown }
+
+extension FlowSight {
+    /// A SYN without ACK can only come from the initiator, one packet of SYN+ACK or RST+ACK only from the other end.
+    /// Everything else is told by the ports: the end with the port of a service is the one that was called. Ports of
+    /// one kind tell nothing: what can't be told is not counted.
+    var initiator: Initiator {
+        if isICMP { return icmpInitiator }
+        if isTCP {
+            let (syn, ack) = (has(TCPFlag.syn), has(TCPFlag.ack))
+            if syn && !ack { return .source }
+            if packets == 1, controlBits == TCPFlag.syn | TCPFlag.ack || controlBits == TCPFlag.rst | TCPFlag.ack {
+                return .destination
+            }
+            if controlBits == TCPFlag.rst { return .unknown }
+        }
+        let (ours, theirs) = (PortKind(sourcePort), PortKind(destinationPort))
+        return ours == theirs ? .unknown : ours > theirs ? .source : .destination
+    }
+
+    private var icmpInitiator: Initiator {
+        switch (transport, icmpType) {
+        case (IPProtocol.icmp, 8), (IPProtocol.icmpv6, 128), (IPProtocol.icmp, 128): .source
+        case (IPProtocol.icmp, 0), (IPProtocol.icmpv6, 129), (IPProtocol.icmp, 129): .destination
+        default: .unknown
+        }
+    }
+}
+
+/// How likely a port belongs to the one who calls, in rising order. 0 is a port that was summed away: a client's.
+enum PortKind: Comparable {
+    case wellKnown, registered, ephemeral, summedAway
+    init(_ port: UInt16) {
+        self =
+            switch port {
+            case 0: .summedAway
+            case ..<1_024: .wellKnown
+            case ..<32_768: .registered
+            default: .ephemeral
+            }
+    }
+}
+
+extension IPAddress {
+    /// Multicast, broadcast, unspecified or absent: no host that could be attacked or answer.
+    var isGroup: Bool {
+        if isV4 { return v4 >= 0xE000_0000 || v4 == 0 }
+        return high >> 56 == 0xFF || isAbsent
+    }
+    /// Private, shared, link-local and loopback addresses (RFC 1918, 6598, 3927, 4193, 4291).
+    var isPrivate: Bool {
+        if isV4 {
+            return v4 >> 24 == 10 || v4 >> 20 == 0xAC1 || v4 >> 16 == 0xC0A8 || v4 >> 22 == 0x191
+                || v4 >> 16 == 0xA9FE || v4 >> 24 == 127
+        }
+        return high >> 57 == 0xFC >> 1 || high >> 54 == 0x3FA || (high == 0 && low == 1)
+    }
+}

@@ -1,0 +1,113 @@
+/// The state and the reading of records behind `PortScanDetector`.
+import FlowModel
+
+/// A record as a contact: who tried what where, and how it went. Nil where a record says nothing about that.
+struct Contact {
+    enum Outcome { case failed, weaklyFailed, answered }
+    let initiator: IPAddress, responder: IPAddress
+    /// The responder's; 0 for ICMP.
+    let port: UInt16
+    let outcome: Outcome
+
+    /// More packets than this make a contact without control bits, or one that was reset, an exchange.
+    static let probePacketsMax: UInt64 = 3
+
+    init?(_ sight: FlowSight) {
+        let side = sight.initiator
+        guard side != .unknown, !sight.destination.isGroup, !sight.source.isGroup else { return nil }
+        let isOpening = side == .source
+        (initiator, responder) =
+            isOpening ? (sight.source, sight.destination) : (sight.destination, sight.source)
+        guard sight.isTCP || sight.isUDP || sight.isICMP else { return nil }
+        port = sight.isICMP ? 0 : isOpening ? sight.destinationPort : sight.sourcePort
+        // Summed-away ports (host fidelity) leave nothing to tell contacts apart by.
+        guard sight.isICMP || port != 0 else { return nil }
+        guard let outcome = sight.isTCP ? Self.tcp(sight, isOpening) : Self.other(sight, isOpening) else { return nil }
+        self.outcome = outcome
+    }
+
+    /// Only the initiator's own record decides: a refused or half-open connection's answers say nothing new, and a
+    /// victim's answers must never look like its own contacts.
+    private static func tcp(_ sight: FlowSight, _ isOpening: Bool) -> Outcome? {
+        guard isOpening else { return nil }
+        let bits = sight.controlBits
+        if bits == 0 { return sight.packets <= probePacketsMax ? .weaklyFailed : nil }
+        // Never acknowledged anything: SYN scans, also those that reset what opened; FIN scans.
+        if bits & TCPFlag.ack == 0 { return .failed }
+        let isReset = bits & TCPFlag.syn != 0 && bits & TCPFlag.rst != 0
+        if isReset && bits & (TCPFlag.fin | TCPFlag.psh) == 0 && sight.packets <= probePacketsMax { return .failed }
+        // Christmas-tree probes: FIN, PSH and URG at once. An ACK alone may be the middle of anything.
+        return bits & (TCPFlag.fin | TCPFlag.psh) != 0 || sight.packets > probePacketsMax ? .answered : nil
+    }
+
+    private static func other(_ sight: FlowSight, _ isOpening: Bool) -> Outcome? {
+        guard isOpening else { return .answered }
+        return sight.packets <= probePacketsMax ? .weaklyFailed : nil
+    }
+}
+
+/// One source's contacts with one host, or with one port, in one window.
+struct ScanEntry: WindowEntry {
+    /// What an earlier window adds to this one: contacts within a window's width of this one's last.
+    struct Carried {
+        var failed = 0, answered = 0
+        var first = Int64.max
+        var walk: Int { failed - answered }
+    }
+
+    /// Ports or hosts, failed or answered.
+    var items = DistinctItems()
+    /// Of the failed contacts.
+    var totals = Totals()
+    /// Some failure was told without control bits, so more are needed.
+    var isWeak = false
+    var announcement = Announcement()
+    /// Fixed when the finding is first raised.
+    var carried: Carried?
+    var recency = Int64.min
+
+    var itemCount: Int { items.count }
+    var walk: Int { items.unanswered - items.answered }
+
+    /// Nothing, once the earlier window has raised its own finding: the same contacts must not raise two.
+    func carry(from previous: ScanEntry?, span: Int64) -> Carried {
+        var carried = Carried()
+        guard let previous, previous.announcement.update<0, totals.last>.min else { return carried }
+        for item in previous.items.list where item.time >= totals.last - span && !items.contains(item.value) {
+            if item.isAnswered {
+                carried.answered += 1
+            } else {
+                carried.failed += 1
+                carried.first = min(carried.first, item.time)
+            }
+        }
+        return carried
+    }
+
+    init() {}
+    func save(to writer: inout SnapshotWriter) {
+        items.save(to: &writer)
+        totals.save(to: &writer)
+        writer.add(isWeak)
+        announcement.save(to: &writer)
+        writer.add(carried != nil)
+        if let carried {
+            writer.add(carried.failed)
+            writer.add(carried.answered)
+            writer.add(carried.first)
+        }
+        writer.add(recency)
+    }
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
+        items = try DistinctItems(from: &reader)
+        totals = try Totals(from: &reader)
+        isWeak = try reader.nextBool()
+        announcement = try Announcement(from: &reader)
+        if try reader.nextBool() {
+            carried = Carried(
+                failed: Int(try reader.nextSmall(Int32.self)), answered: Int(try reader.nextSmall(Int32.self)),
+                first: try reader.nextSigned())
+        }
+        recency = try reader.nextSigned()
+    }
+}

@@ -1,0 +1,82 @@
+/// What the detectors know about ports: services where people log in, and services that can be made to shout at others.
+
+/// What one attempt to log in looks like from the client's side of a connection.
+struct LoginService {
+    let port: UInt16
+    let name: String
+    /// Octets from client to server in a connection that offers a password or a few and is turned away: enough for
+    /// the handshake before it, too few for work after it.
+    let octets: ClosedRange<UInt64>
+    /// Programs connect here all day.
+    var isBusy = false
+
+    static let packetsMin: UInt64 = 5
+    static let durationMaxMilliseconds: Int64 = 120_000
+
+    static let all: [LoginService] = [
+        .init(port: 21, name: "FTP", octets: 150...4_000),
+        .init(port: 22, name: "SSH", octets: 1_000...10_000),
+        .init(port: 2222, name: "SSH", octets: 1_000...10_000),
+        .init(port: 23, name: "Telnet", octets: 200...6_000),
+        .init(port: 2323, name: "Telnet", octets: 200...6_000),
+        .init(port: 25, name: "SMTP", octets: 250...6_000, isBusy: true),
+        .init(port: 465, name: "SMTPS", octets: 500...6_000, isBusy: true),
+        .init(port: 587, name: "submission", octets: 250...6_000, isBusy: true),
+        .init(port: 110, name: "POP3", octets: 200...4_000, isBusy: true),
+        .init(port: 995, name: "POP3S", octets: 500...6_000, isBusy: true),
+        .init(port: 143, name: "IMAP", octets: 200...6_000, isBusy: true),
+        .init(port: 993, name: "IMAPS", octets: 500...6_000, isBusy: true),
+        .init(port: 445, name: "SMB", octets: 400...20_000),
+        .init(port: 1433, name: "MS SQL", octets: 400...4_000, isBusy: true),
+        .init(port: 3306, name: "MySQL", octets: 250...2_500, isBusy: true),
+        .init(port: 5432, name: "PostgreSQL", octets: 250...3_000, isBusy: true),
+        .init(port: 3389, name: "RDP", octets: 600...30_000),
+        .init(port: 5900, name: "VNC", octets: 150...6_000),
+        .init(port: 5985, name: "WinRM", octets: 500...10_000),
+    ]
+    private static let byPort = [UInt16: LoginService](uniqueKeysWithValues: all.map { ($0.port, $0) })
+    static func on(_ port: UInt16) -> LoginService? { byPort[port] }
+}
+
+/// UDP services whose answers are larger than their questions (US-CERT alert TA14-017A and later finds).
+struct Amplifier {
+    let port: UInt16
+    let name: String
+    /// Octets per packet, at least: an ordinary answer of a service that hosts use all day is smaller.
+    let octetsPerPacketMin: Double
+
+    static let all: [Amplifier] = [
+        .init(port: 17, name: "QOTD", octetsPerPacketMin: 60),
+        .init(port: 19, name: "chargen", octetsPerPacketMin: 60),
+        .init(port: 53, name: "DNS", octetsPerPacketMin: 480),
+        .init(port: 69, name: "TFTP", octetsPerPacketMin: 100),
+        .init(port: 111, name: "portmapper", octetsPerPacketMin: 60),
+        .init(port: 123, name: "NTP", octetsPerPacketMin: 150),
+        .init(port: 137, name: "NetBIOS", octetsPerPacketMin: 120),
+        .init(port: 161, name: "SNMP", octetsPerPacketMin: 200),
+        .init(port: 389, name: "CLDAP", octetsPerPacketMin: 300),
+        .init(port: 427, name: "SLP", octetsPerPacketMin: 200),
+        .init(port: 500, name: "ISAKMP", octetsPerPacketMin: 120),
+        .init(port: 1434, name: "MS SQL browser", octetsPerPacketMin: 100),
+        .init(port: 1900, name: "SSDP", octetsPerPacketMin: 150),
+        .init(port: 3283, name: "Apple remote desktop", octetsPerPacketMin: 300),
+        .init(port: 3702, name: "WS-Discovery", octetsPerPacketMin: 300),
+        .init(port: 4500, name: "ISAKMP over NAT", octetsPerPacketMin: 120),
+        .init(port: 5353, name: "mDNS", octetsPerPacketMin: 100),
+        .init(port: 5683, name: "CoAP", octetsPerPacketMin: 200),
+        .init(port: 11211, name: "memcached", octetsPerPacketMin: 300),
+        .init(port: 27960, name: "Quake", octetsPerPacketMin: 100),
+    ]
+    private static let byPort = [UInt16: Amplifier](uniqueKeysWithValues: all.map { ($0.port, $0) })
+    static func on(_ port: UInt16) -> Amplifier? { byPort[port] }
+}
+
+/// `445 (SMB)`.
+func portText(_ port: UInt16) -> String {
+    guard let name = LoginService.on(port)?.name ?? Amplifier.on(port)?.name ?? commonPorts[port] else {
+        return "\(port)"
+    }
+    return "\(port) (\(name))"
+}
+private let commonPorts: [UInt16: String] = [80: "HTTP", 443: "HTTPS", 135: "RPC", 139: "NetBIOS", 5060: "SIP"]
+let webPorts: Set<UInt16> = [80, 443, 8080, 8443]

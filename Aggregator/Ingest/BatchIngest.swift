@@ -1,0 +1,175 @@
+/// Takes batches from sensors: `POST /v1/batches`.
+///
+/// Invariants: tenant and sensor come from the connection's certificate only; an answer of 200 is given only after
+/// the log has made the batch durable together with its key, and says the digest of what is stored; a batch is looked
+/// at in full (digest, every column) before it is stored; no failure of ours is a 4xx, which would make the sensor
+/// give the batch up. Not here: the log (`FlowLog`), TLS and names (`ServerChannel`), fairness between tenants.
+internal import BatchFormat
+package import Delivery
+package import FlowLog
+internal import FlowModel
+internal import HTTPTypes
+internal import Hummingbird
+internal import Identity
+package import Logging
+internal import NIOCore
+package import Platform
+package import Telemetry
+internal import WireBytes
+
+package struct BatchIngest: Sendable {
+    private let log: any FlowLog, registry: SensorRegistry, quarantine: Quarantine, admission: Admission
+    private let metrics: IngestMetrics, time: any TimeSource, logger: Logger
+
+    package init(
+        log: any FlowLog, registry: SensorRegistry, quarantine: Quarantine,
+        admission: Admission = Admission(requestsMax: 256, bytesMax: 256 << 20), metrics: MetricRegistry,
+        time: any TimeSource, logger: Logger
+    ) {
+        self.log = log
+        self.registry = registry
+        self.quarantine = quarantine
+        self.admission = admission
+        self.metrics = IngestMetrics(in: metrics)
+        self.time = time
+        self.logger = logger
+    }
+
+    /// The sensors' routes.
+    package func router() -> Router<SensorContext> {
+        let router = Router(context: SensorContext.self)
+        router.post(RouterPath(IngestWire.path)) { request, context in try await answer(request, context) }
+        router.post(RouterPath(IngestWire.heartbeatPath)) { request, context in try await heard(request, context) }
+        return router
+    }
+
+    // MARK: Batches
+
+    private func answer(_ request: Request, _ context: SensorContext) async throws -> Response {
+        let begin = time.monotonic()
+        metrics.received.add()
+        defer { metrics.seconds.observe((time.monotonic() - begin) / .seconds(1)) }
+        do throws(IngestProblem) {
+            let digest = try await take(request, context)
+            guard let name = HTTPField.Name(IngestWire.digestField) else { throw .noIdentity }
+            return Response(status: .ok, headers: [name: digest.description, .contentLength: "0"])
+        } catch {
+            metrics.count(error)
+            note(error, context)
+            // What is still on its way is not read for long: the stream ends a little after the answer.
+            if error.status == .contentTooLarge { end(context.channel, after: .seconds(5)) }
+            throw error
+        }
+    }
+
+    /// - Returns: the digest of what is now durable under the request's key.
+    private func take(_ request: Request, _ context: SensorContext) async throws(IngestProblem) -> BatchDigest {
+        let sensor = try context.sensor()
+        let fields = try BatchFields(request.headers)
+        let room = fields.length ?? IngestWire.bodyBytesMax
+        guard admission.enter(bytes: room) else { throw .overloaded }
+        defer { admission.leave(bytes: room) }
+        let body = try await Self.body(of: request, max: IngestWire.bodyBytesMax, expected: fields.length)
+        guard BatchDigest(of: body) == fields.digest else { throw .digestMismatch }
+        let summary = try Self.check(body)
+        let batch = LogAppend(
+            sensor: sensor, key: fields.key, digest: fields.digest, receivedMilliseconds: time.wallMilliseconds(),
+            rows: summary.rows, tally: summary.tally, body: body)
+        return try await append(batch)
+    }
+
+    private func append(_ batch: LogAppend) async throws(IngestProblem) -> BatchDigest {
+        let result: LogAppendResult
+        do { result = try await log.append(batch) } catch { throw problem(for: error) }
+        switch result {
+        case .appended:
+            metrics.stored.add()
+            metrics.bytes.add(batch.body.count)
+            registry.stored(batch, at: batch.receivedMilliseconds)
+            return batch.digest
+        case .repeated(_, let digest):
+            metrics.repeated.add()
+            registry.heard(batch.sensor, at: batch.receivedMilliseconds)
+            return digest
+        case .conflict(let stored):
+            setAside(batch, stored: stored)
+            throw .conflict
+        }
+    }
+
+    private func setAside(_ batch: LogAppend, stored: BatchDigest) {
+        let isKept = quarantine.keep(batch.body, sensor: batch.sensor, key: batch.key, digest: batch.digest)
+        (isKept ? metrics.quarantined : metrics.quarantineFull).add()
+        logger.critical(
+            "Other bytes came under a used key.",
+            metadata: [
+                "sensor": "\(SPIFFEID(trustDomain: "", path: .sensor(batch.sensor)))", "key": "\(batch.key)",
+                "stored": "\(stored)", "received": "\(batch.digest)", "quarantined": .stringConvertible(isKept),
+            ])
+    }
+
+    /// The whole body in one array of the right size.
+    static func body(
+        of request: Request, max bytesMax: Int, expected: Int?
+    ) async throws(IngestProblem) -> [UInt8] {
+        var body: [UInt8] = []
+        body.reserveCapacity(expected ?? 64 << 10)
+        do {
+            for try await chunk in request.body {
+                guard chunk.readableBytes <= bytesMax - body.count else { throw IngestProblem.tooLarge(max: bytesMax) }
+                body.append(contentsOf: chunk.readableBytesView)
+            }
+        } catch {
+            throw error as? IngestProblem ?? .interrupted
+        }
+        return body
+    }
+
+    /// Decodes every column, and throws them away: what is stored must be readable for ever.
+    private static func check(_ body: [UInt8]) throws(IngestProblem) -> BatchSummary {
+        do throws(BatchError) {
+            let summary = try body.withBytes { bytes throws(BatchError) in try BatchSummary(bytes) }
+            var decoder = BatchDecoder(), columns = FlowColumns(capacity: summary.rows)
+            try body.withBytes { bytes throws(BatchError) in try decoder.decode(bytes, into: &columns) }
+            return summary
+        } catch {
+            throw .undecodable("\(error)")
+        }
+    }
+
+    private func problem(for error: FlowLogError) -> IngestProblem {
+        switch error {
+        case .busy: .logBusy
+        case .full: .logFull
+        case .failed, .storage, .cancelled: .logFailed
+        }
+    }
+
+    private func note(_ problem: IngestProblem, _ context: SensorContext) {
+        guard problem != .overloaded, problem != .logBusy else { return }
+        logger.warning(
+            "A batch was not taken.",
+            metadata: [
+                "peer": "\(context.peer?.address ?? "unknown")", "id": "\(context.peer.map { "\($0.id)" } ?? "none")",
+                "reason": "\(problem.kind)", "detail": "\(problem.detail ?? "")",
+            ])
+    }
+    private func end(_ channel: any Channel, after delay: TimeAmount) {
+        channel.eventLoop.scheduleTask(in: delay) { channel.close(promise: nil) }
+    }
+
+    // MARK: Heartbeats
+
+    private static let heartbeatBytesMax = 1 << 20
+
+    private func heard(_ request: Request, _ context: SensorContext) async throws -> Response {
+        let sensor = try context.sensor()
+        guard admission.enter(bytes: Self.heartbeatBytesMax) else { throw IngestProblem.overloaded }
+        defer { admission.leave(bytes: Self.heartbeatBytesMax) }
+        let body = try await Self.body(of: request, max: Self.heartbeatBytesMax, expected: nil)
+        guard let heartbeat = Heartbeat(json: body) else { throw IngestProblem.badHeartbeat }
+        registry.heard(heartbeat, from: sensor, at: time.wallMilliseconds())
+        metrics.heartbeats.add()
+        return Response(status: .noContent)
+    }
+}

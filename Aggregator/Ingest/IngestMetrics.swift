@@ -1,0 +1,30 @@
+internal import Telemetry
+
+/// What `BatchIngest` counts. Batches: received = stored + repeated + Σ refused(reason).
+struct IngestMetrics: Sendable {
+    let received: Counter, stored: Counter, repeated: Counter, bytes: Counter, heartbeats: Counter
+    let quarantined: Counter, quarantineFull: Counter
+    private let refused: [String: Counter]
+    let seconds: Histogram
+
+    init(in registry: MetricRegistry) {
+        received = registry.counter("weir_ingest_batches_received_total", help: "Batches that sensors sent.")
+        stored = registry.counter("weir_ingest_batches_stored_total", help: "Batches made durable for the first time.")
+        repeated = registry.counter("weir_ingest_batches_repeated_total", help: "Batches that were durable already.")
+        bytes = registry.counter("weir_ingest_bytes_total", help: "Octets of batches made durable.")
+        heartbeats = registry.counter("weir_ingest_heartbeats_total", help: "Heartbeats taken.")
+        quarantined = registry.counter(
+            "weir_ingest_quarantined_total", help: "Batches kept aside: other bytes under a used key. Look at once.")
+        quarantineFull = registry.counter(
+            "weir_ingest_quarantine_full_total", help: "Such batches that found no room in quarantine.")
+        refused = Dictionary(
+            uniqueKeysWithValues: IngestProblem.kinds.map {
+                let help = "Batches not taken, by reason."
+                return ($0, registry.counter("weir_ingest_batches_refused_total", help: help, labels: ["reason": $0]))
+            })
+        seconds = registry.histogram(
+            "weir_ingest_seconds", help: "From a batch's header fields to its answer.",
+            buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
+    }
+    func count(_ problem: IngestProblem) { refused[problem.kind]?.add() }
+}

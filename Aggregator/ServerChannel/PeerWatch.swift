@@ -1,0 +1,32 @@
+internal import Logging
+internal import NIOCore
+
+extension ServerChannel {
+    /// How long a certificate's end may be overlooked: the wall clock can be set while a timer runs.
+    private static let lookEvery: Int64 = 30_000
+
+    /// Tells the observer about the connection's begin and end, and ends it with the peer's certificate.
+    func watch(_ peer: PeerIdentity, on channel: any Channel, _ logger: Logger) {
+        logger.info("A peer connected.", metadata: ["peer": "\(peer.address)", "id": "\(peer.id)"])
+        listener.observer?.connected(peer)
+        channel.closeFuture.whenComplete { _ in listener.observer?.disconnected(peer) }
+        checkExpiry(of: peer, on: channel, logger)
+    }
+
+    private func checkExpiry(of peer: PeerIdentity, on channel: any Channel, _ logger: Logger) {
+        let left = peer.expiryMilliseconds - listener.time.wallMilliseconds()
+        guard left > 0 else {
+            listener.metrics.expired.add()
+            logger.warning(
+                "A connection was closed: the peer's certificate has ended.",
+                metadata: ["peer": "\(peer.address)", "id": "\(peer.id)"])
+            channel.close(promise: nil)
+            return
+        }
+        let timer = channel.eventLoop.scheduleTask(in: .milliseconds(min(left, Self.lookEvery))) {
+            if channel.isActive { checkExpiry(of: peer, on: channel, logger) }
+        }
+        // A closed channel must not stay in memory until the timer fires.
+        channel.closeFuture.whenComplete { _ in timer.cancel() }
+    }
+}

@@ -1,0 +1,25 @@
+import Foundation
+
+// What the operating system wants of a command: status, streams, signals.
+
+func complain(_ message: String) {
+    FileHandle.standardError.write(Data((message + "\n").utf8))
+}
+
+func exit(withStatus status: Int32) -> Never { Foundation.exit(status) }
+
+/// `weirctl flows | head` ends quietly: the write fails with EPIPE instead of a signal, and the process ends there.
+func ignoreBrokenPipes() {
+    _ = unsafe signal(SIGPIPE, SIG_DFL)
+}
+
+var standardOutputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+/// Replaces `path` in one step, readable by its owner only when `isSecret`.
+func replaceFile(_ path: String, with data: Data, isSecret: Bool) throws {
+    let temporary = path + ".new"
+    let made = FileManager.default.createFile(
+        atPath: temporary, contents: data, attributes: [.posixPermissions: isSecret ? 0o600 : 0o644])
+    guard made, rename(temporary, path) == 0 else { throw Failure.work("\(path): cannot be written") }
+}

@@ -1,0 +1,171 @@
+package import FlowModel
+internal import WireBytes
+
+/// What the head of a body says, without a byte decompressed.
+package struct BatchSummary: Equatable, Sendable {
+    package internal(set) var fidelity: Fidelity
+    package internal(set) var rows: Int
+    /// The sums over all rows.
+    package internal(set) var tally: Tally
+    /// Bounds over all rows, in ms since 1970 UTC; all 0 when there are no rows.
+    package internal(set) var flowStartMin: Int64
+    package internal(set) var flowEndMax: Int64
+    package internal(set) var receiveMin: Int64
+    package internal(set) var receiveMax: Int64
+
+    /// Reads and checks the whole head, the frames' lengths included.
+    /// - Parameter body: a whole sealed batch.
+    /// - Throws: any `BatchError` that can be told from the head.
+    package init(_ body: RawSpan) throws(BatchError) {
+        self = try BatchHead(body).summary
+    }
+
+    /// The summary of `rows` of `columns`.
+    init(_ columns: borrowing FlowColumns, rows: Range<Int>, fidelity: Fidelity) {
+        self.fidelity = fidelity
+        self.rows = rows.count
+        tally = columns.tally(of: rows)
+        flowStartMin = bounds(columns.flowStartMilliseconds.span, rows).min
+        flowEndMax = bounds(columns.flowEndMilliseconds.span, rows).max
+        (receiveMin, receiveMax) = bounds(columns.receiveMilliseconds.span, rows)
+    }
+    init(fidelity: Fidelity, rows: Int, tally: Tally, start: Int64, end: Int64, receive: (Int64, Int64)) {
+        self.fidelity = fidelity
+        self.rows = rows
+        self.tally = tally
+        (flowStartMin, flowEndMax) = (start, end)
+        (receiveMin, receiveMax) = receive
+    }
+}
+
+/// The least and the greatest of some rows; 0 and 0 of none.
+func bounds(_ times: Span<Int64>, _ rows: Range<Int>) -> (min: Int64, max: Int64) {
+    guard !rows.isEmpty else { return (0, 0) }
+    var low = Int64.max, high = Int64.min
+    for row in rows {
+        low = min(low, times[row])
+        high = max(high, times[row])
+    }
+    return (low, high)
+}
+
+/// One line of the directory, checked: its frame lies in the body, its lengths go with the rows.
+struct ColumnEntry {
+    let id: ColumnID
+    let encoding: ColumnEncoding
+    let shape: BytePlanes.Shape
+    /// Where its frame is in the body; empty for a column whose rows are all alike.
+    let frame: Range<Int>
+}
+
+/// A parsed head. Having one means that all bounds hold.
+struct BatchHead {
+    let summary: BatchSummary
+    let exporters: [ExporterKey]
+    /// Columns that this version knows, ascending.
+    let columns: [ColumnEntry]
+
+    init(_ body: RawSpan) throws(BatchError) {
+        let headBytes = try Self.checkedHeadBytes(body)
+        summary = try Self.summary(body)
+        guard summary.rows <= BatchLimit.rowsMax else {
+            throw .tooManyRows(summary.rows, max: BatchLimit.rowsMax)
+        }
+        let bytesMin = BatchLimit.bodyBytesMin(rows: summary.rows)
+        guard body.byteCount >= bytesMin else { throw .tooDense(bytes: body.byteCount, min: bytesMin) }
+        let exporterCount = Int(body.le32(at: BatchLayout.exporterCountOffset))
+        exporters = try Self.exporters(body, count: exporterCount)
+        let columnsOffset = BatchLayout.fixedBytes + exporterCount * BatchLayout.exporterBytes
+        columns = try Self.directory(body, at: columnsOffset, frames: headBytes, rows: summary.rows)
+    }
+
+    /// The head's length, after the checks that make reading it safe and its bytes trustworthy.
+    private static func checkedHeadBytes(_ body: RawSpan) throws(BatchError) -> Int {
+        guard body.byteCount <= BatchLimit.bodyBytesMax else {
+            throw .bodyTooLarge(body.byteCount, max: BatchLimit.bodyBytesMax)
+        }
+        guard body.byteCount >= BatchLayout.fixedBytes else {
+            throw .truncated(wanted: BatchLayout.fixedBytes, has: body.byteCount)
+        }
+        guard body.le32(at: 0) == BatchLayout.magic else { throw .notABatch }
+        let version = body.le16(at: BatchLayout.versionOffset)
+        guard version == BatchLayout.version else { throw .unknownVersion(version) }
+        let exporterCount = Int(body.le32(at: BatchLayout.exporterCountOffset))
+        guard exporterCount <= FlowColumns.exportersMax else {
+            throw .tooManyExporters(exporterCount, max: FlowColumns.exportersMax)
+        }
+        let headBytes = BatchLayout.headBytes(
+            exporters: exporterCount, columns: Int(body.u8(at: BatchLayout.columnCountOffset)))
+        guard body.byteCount >= headBytes else { throw .truncated(wanted: headBytes, has: body.byteCount) }
+        let summed = headBytes - BatchLayout.checksumBytes
+        guard CRC32C.checksum(body.extracting(0..<summed)) == body.le32(at: summed) else { throw .headDamaged }
+        return headBytes
+    }
+
+    private static func summary(_ body: RawSpan) throws(BatchError) -> BatchSummary {
+        let fidelityNumber = body.u8(at: BatchLayout.fidelityOffset)
+        guard let fidelity = Fidelity(rawValue: fidelityNumber) else { throw .unknownFidelity(fidelityNumber) }
+        func time(_ offset: Int) -> Int64 { Int64(bitPattern: body.le64(at: offset)) }
+        return BatchSummary(
+            fidelity: fidelity,
+            rows: Int(body.le32(at: BatchLayout.rowsOffset)),
+            tally: Tally(
+                flows: body.le64(at: BatchLayout.flowsOffset), octets: body.le64(at: BatchLayout.octetsOffset),
+                packets: body.le64(at: BatchLayout.packetsOffset)),
+            start: time(BatchLayout.flowStartMinOffset), end: time(BatchLayout.flowEndMaxOffset),
+            receive: (time(BatchLayout.receiveMinOffset), time(BatchLayout.receiveMaxOffset)))
+    }
+
+    private static func exporters(_ body: RawSpan, count: Int) throws(BatchError) -> [ExporterKey] {
+        var exporters: [ExporterKey] = []
+        exporters.reserveCapacity(count)
+        for index in 0..<count {
+            let at = BatchLayout.fixedBytes + index * BatchLayout.exporterBytes
+            let number = body.u8(at: at + BatchLayout.exporterProtocolOffset)
+            guard let exportProtocol = ExportProtocol(rawValue: number) else { throw .unknownExportProtocol(number) }
+            exporters.append(
+                ExporterKey(
+                    address: IPAddress(high: body.le64(at: at), low: body.le64(at: at + 8)),
+                    observationDomain: body.le32(at: at + BatchLayout.exporterDomainOffset),
+                    exportProtocol: exportProtocol))
+        }
+        return exporters
+    }
+
+    /// - Parameter frames: where the first frame begins.
+    private static func directory(
+        _ body: RawSpan, at offset: Int, frames: Int, rows: Int
+    ) throws(BatchError) -> [ColumnEntry] {
+        var columns: [ColumnEntry] = [], frame = frames, previous: UInt8 = 0
+        for index in 0..<Int(body.u8(at: BatchLayout.columnCountOffset)) {
+            let at = offset + index * BatchLayout.columnBytes
+            let number = body.u8(at: at), frameBytes = Int(body.le32(at: at + BatchLayout.frameBytesOffset))
+            guard number > previous else { throw .columnOutOfOrder(number) }
+            previous = number
+            guard frameBytes <= body.byteCount - frame else {
+                throw .truncated(wanted: frame + frameBytes, has: body.byteCount)
+            }
+            if let id = ColumnID(rawValue: number) {
+                columns.append(try entry(id, body, at: at, frame: frame..<(frame + frameBytes), rows: rows))
+            }
+            frame += frameBytes
+        }
+        guard frame == body.byteCount else { throw .trailingBytes(body.byteCount - frame) }
+        return columns
+    }
+
+    private static func entry(
+        _ id: ColumnID, _ body: RawSpan, at offset: Int, frame: Range<Int>, rows: Int
+    ) throws(BatchError) -> ColumnEntry {
+        guard let encoding = ColumnEncoding(rawValue: body.u8(at: offset + BatchLayout.encodingOffset)),
+            id.allows(encoding)
+        else { throw .badEncoding(column: id.rawValue) }
+        let rawBytes = Int(body.le32(at: offset + BatchLayout.rawBytesOffset))
+        let base = body.le64(at: offset + BatchLayout.baseOffset)
+        let width = rows == 0 ? 0 : rawBytes / rows
+        guard width <= id.width, rawBytes == width * rows, base & BytePlanes.mask(width) == 0,
+            base & ~BytePlanes.mask(id.width) == 0, (width == 0) == frame.isEmpty
+        else { throw .badLength(column: id.rawValue) }
+        return ColumnEntry(id: id, encoding: encoding, shape: .init(width: width, base: base), frame: frame)
+    }
+}

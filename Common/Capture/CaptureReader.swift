@@ -1,0 +1,84 @@
+package import FlowModel
+import WireBytes
+
+/// Reads the UDP datagrams of a packet capture: pcap (microseconds and nanoseconds, either byte order) and pcapng
+/// (several sections and interfaces, either byte order).
+///
+/// Invariants: a datagram is yielded whole or not at all; every frame that yields none is counted in `skipped` by its
+/// reason; no input stops the process; memory beyond the file's own bytes does not grow with the file.
+/// Not here: what the payload means (`Decode`), reading the file from disk, reassembly of IP fragments.
+package struct CaptureReader: Sendable {
+    /// The whole file.
+    package let bytes: [UInt8]
+    /// Frames seen so far, with and without a datagram.
+    package var frames: Int { cursor.frames }
+    /// Frames that yielded no datagram, by reason.
+    package private(set) var skipped: [CaptureSkip: Int] = [:]
+    private var cursor: FrameCursor
+
+    /// - Throws: `.notACapture` with the reason; an empty capture (a header alone) is fine.
+    package init(bytes: [UInt8]) throws(CaptureError) {
+        self.bytes = bytes
+        cursor = try bytes.withBytes { file throws(CaptureError) in try FrameCursor(file) }
+    }
+
+    /// The next datagram without a copy: where in `bytes` its payload lies.
+    /// - Returns: nil at the end of the file.
+    /// - Throws: `.damaged` once when the rest cannot be read; after that it returns nil.
+    package mutating func nextReference() throws(CaptureError) -> DatagramReference? {
+        let bytes = bytes
+        while true {
+            let outcome: FrameCursor.Outcome
+            do throws(CaptureError) {
+                outcome = try bytes.withBytes { file throws(CaptureError) in try cursor.next(file) }
+            } catch {
+                cursor.stop()
+                throw error
+            }
+            switch outcome {
+            case .end: return nil
+            case .skip(let reason): skipped[reason, default: 0] += 1
+            case .frame(let frame):
+                switch bytes.withBytes({ FrameParser.datagram(in: frame, of: $0) }) {
+                case .skip(let reason): skipped[reason, default: 0] += 1
+                case .datagram(let reference): return reference
+                }
+            }
+        }
+    }
+
+    /// The next datagram with a copy of its payload. See `nextReference` for end and errors.
+    package mutating func nextDatagram() throws(CaptureError) -> CapturedDatagram? {
+        guard let reference = try nextReference() else { return nil }
+        return CapturedDatagram(
+            origin: reference.origin, destination: reference.destination, payload: Array(bytes[reference.payload]))
+    }
+
+    /// Calls `body` with the payload that `reference` (from this reader) points at.
+    package func withPayload<Result>(of reference: DatagramReference, _ body: (RawSpan) -> Result) -> Result {
+        bytes.withBytes { body($0.extracting(reference.payload)) }
+    }
+}
+
+/// A datagram by its place in the capture.
+package struct DatagramReference: Hashable, Sendable {
+    package var origin: DatagramOrigin
+    package var destination: IPAddress
+    /// The UDP payload, as a range of the reader's `bytes`.
+    package var payload: Range<Int>
+    /// 1 for the first frame of the capture, as packet analysers number them.
+    package var frameNumber: Int
+}
+
+/// A datagram with its own bytes.
+package struct CapturedDatagram: Hashable, Sendable {
+    package var origin: DatagramOrigin
+    package var destination: IPAddress
+    package var payload: [UInt8]
+
+    package init(origin: DatagramOrigin, destination: IPAddress, payload: [UInt8]) {
+        self.origin = origin
+        self.destination = destination
+        self.payload = payload
+    }
+}

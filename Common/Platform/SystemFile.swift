@@ -1,0 +1,66 @@
+internal import Glibc
+
+/// Why a system call failed: its name and `errno`, in words.
+package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let call: String
+    package let number: Int32
+    package init(call: String, number: Int32) {
+        self.call = call
+        self.number = number
+    }
+    package var description: String {
+        guard let text = unsafe strerror(number) else { return "\(call): error \(number)" }
+        return unsafe String(cString: text)
+    }
+}
+
+/// The bytes of a whole file, `-` being standard input.
+/// - Throws: what the system said; `EFBIG` for more than `bytesMax` bytes, `EISDIR` for a folder.
+package func readFile(_ path: String, bytesMax: Int = .max) throws(SystemError) -> [UInt8] {
+    guard path != "-" else { return try readAll(0, bytesMax: bytesMax) }
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw SystemError(call: "open", number: errno) }
+    defer { close(descriptor) }
+    return try readAll(descriptor, bytesMax: bytesMax)
+}
+
+private func readAll(_ descriptor: Int32, bytesMax: Int) throws(SystemError) -> [UInt8] {
+    var status = stat()
+    let known = unsafe fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : 0
+    guard known <= bytesMax else { throw SystemError(call: "read", number: EFBIG) }
+    // One byte more than the file says: the read that fills the rest also sees its end.
+    var bytes: [UInt8] = [], chunk = [UInt8](repeating: 0, count: max(known + 1, 1 << 16))
+    while true {
+        let count = unsafe read(descriptor, &chunk, chunk.count)
+        if count < 0 && errno == EINTR { continue }
+        guard count >= 0 else { throw SystemError(call: "read", number: errno) }
+        if count == 0 { return bytes }
+        guard bytes.count + count <= bytesMax else { throw SystemError(call: "read", number: EFBIG) }
+        if bytes.isEmpty && count == known {
+            chunk.removeLast(chunk.count - count)
+            swap(&bytes, &chunk)
+            chunk = [UInt8](repeating: 0, count: 1 << 16)
+        } else {
+            bytes += chunk[..<count]
+        }
+    }
+}
+
+/// Writes all of `bytes`, however often the system interrupts. False when it won't take them.
+@discardableResult
+package func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    var sent = 0
+    while sent < bytes.count {
+        let count = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress! + sent, $0.count - sent) }
+        if count < 0 && errno == EINTR { continue }
+        guard count > 0 else { return false }
+        sent += count
+    }
+    return true
+}
+
+/// The value of an environment variable; nil when it is not set.
+package func environmentVariable(_ name: String) -> String? {
+    guard let value = unsafe getenv(name) else { return nil }
+    return unsafe String(cString: value)
+}

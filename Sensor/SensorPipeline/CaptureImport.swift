@@ -1,0 +1,91 @@
+package import Capture
+internal import FlowModel
+internal import Platform
+internal import Synchronization
+
+/// Captures through the whole sensor, with the captures' own times: the same worker, batches, spool and shipping as
+/// live, at the speed of the slowest. Nothing is dropped for want of room: reading waits until there is.
+package struct CaptureImport: ~Copyable {
+    package struct Progress: Sendable {
+        package var datagrams: UInt64 = 0
+        package var waitingBatches = 0
+        package var isReading = true
+    }
+    /// How it ended.
+    package enum Outcome: Equatable, Sendable {
+        /// Every batch is answered for.
+        case done(datagrams: UInt64)
+        /// `isInterrupted` said so: what was spooled waits there.
+        case interrupted(waitingBatches: Int)
+        /// This many batches no aggregator would take.
+        case deadLetters(Int)
+    }
+    private let sensor: Sensor
+    private let isInterrupted: () -> Bool
+    private let report: (Progress) -> Void
+    private var worker: SensorWorker
+    private var progress = Progress()
+
+    /// Starts sealing and shipping; no port is opened.
+    /// - Parameters:
+    ///   - isInterrupted: asked often; true ends the import.
+    ///   - report: called now and then.
+    package init(
+        sensor: Sensor, isInterrupted: @escaping () -> Bool, report: @escaping (Progress) -> Void
+    ) throws(SensorError) {
+        self.sensor = sensor
+        self.isInterrupted = isInterrupted
+        self.report = report
+        worker = SensorWorker(limits: sensor.limits, seed: .random(in: 0 ... .max))
+        try sensor.startShipping()
+    }
+
+    /// Feeds one capture. Several are fed one after the other, in the order of their times.
+    /// - Throws: `CaptureError` at the first frame that can't be read; what came before it is kept.
+    package mutating func feed(_ reader: inout CaptureReader) throws(CaptureError) {
+        while !isInterrupted(), let datagram = try reader.nextReference() {
+            reader.withPayload(of: datagram) { worker.receive($0, from: datagram.origin) }
+            progress.datagrams += 1
+            if worker.hasClosedWindows { handOn() }
+        }
+    }
+
+    /// Closes the last window, and waits until every batch is answered for.
+    package mutating func finish() -> Outcome {
+        worker.close()
+        handOn()
+        progress.isReading = false
+        let before = sensor.backlog.deadLetters
+        sensor.endOfWindows()
+        while !isInterrupted(), sensor.backlog.batches > 0 {
+            tellProgress()
+            systemSleep(milliseconds: 20)
+        }
+        let wasInterrupted = sensor.backlog.batches > 0
+        sensor.stop()
+        let (waiting, deadLetters) = sensor.backlog
+        if deadLetters > before { return .deadLetters(deadLetters - before) }
+        return wasInterrupted ? .interrupted(waitingBatches: waiting) : .done(datagrams: progress.datagrams)
+    }
+
+    private mutating func handOn() {
+        let windows = worker.takeClosed()
+        sensor.state.publish(received: worker.ledger)
+        for window in windows {
+            // From 80 % on the sensor would sum coarser, then drop: a file can wait.
+            while !isInterrupted(), sensor.keeper.fillFraction >= 0.79 {
+                tellProgress()
+                systemSleep(milliseconds: 5)
+            }
+            while !sensor.handOver.offer(window) {  // ends: sealing goes on
+                tellProgress()
+                systemSleep(milliseconds: 5)
+            }
+        }
+        tellProgress()
+    }
+    private mutating func tellProgress() {
+        progress.waitingBatches = sensor.backlog.batches
+        report(progress)
+    }
+}

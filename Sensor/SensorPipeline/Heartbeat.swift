@@ -1,0 +1,88 @@
+package import FlowModel
+
+/// What a sensor tells its aggregator every few seconds: the body of `POST /v1/heartbeat`.
+///
+///     {"version":"0.1.0","startedMilliseconds":n,"fidelity":"full",
+///      "spool":{"batches":n,"bytes":n,"bytesMax":n},"deadLetters":n,
+///      "ledger":[{"exporter":"10.0.0.1","observationDomain":0,"exportProtocol":"netflow9","datagramsReceived":n,
+///                 "datagramsDecoded":n,"decoded":{"flows":n,"octets":n,"packets":n},"sealed":{…},"sealedRows":n,
+///                 "counts":{"no_template":n},"records":{"duplicate":{"flows":n,…}}}],
+///      "ledgerOmitted":n}
+///
+/// The ledger counts since this process started. Exporters come in the order of their datagrams, most first, at most
+/// `exportersMax`; `ledgerOmitted` says how many more there are. Losses that are zero are left out. Datagrams that
+/// named no exporter, and the kernel's drops, are the last entry's: exporter `::`, protocol `unknown`.
+package struct Heartbeat: Sendable {
+    package var version: String
+    package var startedMilliseconds: Int64
+    /// `full`, `service` or `host`.
+    package var fidelity: String
+    package var spoolBatches: Int, spoolBytes: Int, spoolBytesMax: Int
+    package var deadLetters: Int
+    package var ledger: LedgerBook
+
+    package static let exportersMax = 2_000
+
+    package init(
+        version: String, startedMilliseconds: Int64, fidelity: String, spoolBatches: Int, spoolBytes: Int,
+        spoolBytesMax: Int, deadLetters: Int, ledger: LedgerBook
+    ) {
+        self.version = version
+        self.startedMilliseconds = startedMilliseconds
+        self.fidelity = fidelity
+        (self.spoolBatches, self.spoolBytes, self.spoolBytesMax) = (spoolBatches, spoolBytes, spoolBytesMax)
+        self.deadLetters = deadLetters
+        self.ledger = ledger
+    }
+
+    /// The JSON text. All texts in it are ours (addresses, names of protocols and losses), so none needs escaping.
+    package var json: String {
+        let all = ledger.exporters.sorted { a, b in
+            if a.value.datagramsReceived != b.value.datagramsReceived {
+                return a.value.datagramsReceived > b.value.datagramsReceived
+            }
+            return Self.order(a.key) < Self.order(b.key)
+        }
+        let shown = all.prefix(Self.exportersMax)
+        let spool = "{\"batches\":\(spoolBatches),\"bytes\":\(spoolBytes),\"bytesMax\":\(spoolBytesMax)}"
+        var text = "{\"version\":\"\(version)\",\"startedMilliseconds\":\(startedMilliseconds)"
+        text += ",\"fidelity\":\"\(fidelity)\",\"spool\":\(spool),\"deadLetters\":\(deadLetters)"
+        text += ",\"ledger\":[" + (shown.map(Self.entry) + unattributed).joined(separator: ",")
+        return text + "],\"ledgerOmitted\":\(all.count - shown.count)}"
+    }
+
+    package var jsonBytes: [UInt8] { [UInt8](json.utf8) }
+
+    private static func order(_ key: ExporterKey) -> (IPAddress, UInt32, UInt8) {
+        (key.address, key.observationDomain, key.exportProtocol.rawValue)
+    }
+    private var unattributed: [String] {
+        var rest = ExporterLedger()
+        rest.datagramsReceived = ledger.unattributedDatagrams
+        rest.counts = ledger.unattributed
+        return rest == ExporterLedger() ? [] : [Self.entry(exporter: "::", domain: 0, exportProtocol: "unknown", rest)]
+    }
+    private static func entry(_ key: ExporterKey, _ ledger: ExporterLedger) -> String {
+        entry(
+            exporter: "\(key.address)", domain: key.observationDomain, exportProtocol: key.exportProtocol.name, ledger)
+    }
+    private static func entry(
+        exporter: String, domain: UInt32, exportProtocol: String, _ ledger: ExporterLedger
+    ) -> String {
+        let records = Loss.allCases.compactMap { loss in
+            ledger.records[loss].map { "\"\(loss.rawValue)\":\(tally($0))" }
+        }
+        return "{\"exporter\":\"\(exporter)\",\"observationDomain\":\(domain)"
+            + ",\"exportProtocol\":\"\(exportProtocol)\",\"datagramsReceived\":\(ledger.datagramsReceived)"
+            + ",\"datagramsDecoded\":\(ledger.datagramsDecoded),\"decoded\":\(tally(ledger.decoded))"
+            + ",\"sealed\":\(tally(ledger.sealed)),\"sealedRows\":\(ledger.sealedRows)"
+            + ",\"counts\":\(counts(ledger.counts)),\"records\":{\(records.joined(separator: ","))}}"
+    }
+    private static func tally(_ tally: Tally) -> String {
+        "{\"flows\":\(tally.flows),\"octets\":\(tally.octets),\"packets\":\(tally.packets)}"
+    }
+    private static func counts(_ counts: [Loss: UInt64]) -> String {
+        let entries = Loss.allCases.compactMap { loss in counts[loss].map { "\"\(loss.rawValue)\":\($0)" } }
+        return "{\(entries.joined(separator: ","))}"
+    }
+}

@@ -1,0 +1,54 @@
+internal import FlowModel
+internal import Logging
+internal import Platform
+internal import Synchronization
+internal import Telemetry
+
+/// The spool's thread: windows -> sealed batches -> spool. Ends when the hand-over has ended and is empty.
+struct SealLoop: Sendable {
+    let rowsMax: Int
+    let keeper: SpoolKeeper
+    let state: SensorState
+    let handOver: HandOver
+    let time: any TimeSource
+    let logger: Logger
+    /// There is something new to ship.
+    let onKept: @Sendable () -> Void
+
+    func run() {
+        var stage = SealStage(rowsMax: rowsMax), limiter = RateLimiter()
+        while let window = handOver.next() {
+            let report = stage.take(window, to: keeper)
+            state.publish(sealed: stage.ledger)
+            state.keptBatches.wrappingAdd(UInt64(report.kept), ordering: .relaxed)
+            state.keptBytes.wrappingAdd(UInt64(report.bytes), ordering: .relaxed)
+            if report.kept > 0 { onKept() }
+            log(report, &limiter)
+            let fidelity = stage.fidelity(for: keeper)
+            if fidelity != state.fidelity {
+                state.fidelity = fidelity
+                logger.warning(
+                    "The spool's fill changes how coarse flows are summed.",
+                    metadata: ["fidelity": "\(fidelity)", "fill": "\(keeper.fillFraction)"])
+            }
+        }
+    }
+    private func log(_ report: SealStage.Report, _ limiter: inout RateLimiter) {
+        let now = time.monotonic()
+        if report.full > 0, case .write(let suppressed) = limiter.verdict(on: "full", at: now) {
+            logger.error(
+                "Batches were dropped: the spool is full.",
+                metadata: [
+                    "reason": "spool_full", "batches": .stringConvertible(report.full),
+                    "suppressed": .stringConvertible(suppressed),
+                ])
+        }
+        if let reason = report.failures.first, case .write(let suppressed) = limiter.verdict(on: "failed", at: now) {
+            logger.error(
+                "Batches were dropped: the spool failed.",
+                metadata: [
+                    "reason": "spool_failed", "error": "\(reason)", "suppressed": .stringConvertible(suppressed),
+                ])
+        }
+    }
+}

@@ -1,0 +1,92 @@
+internal import FlowModel
+internal import HTTP2Client
+internal import Ship
+internal import Spool
+internal import Synchronization
+internal import Telemetry
+
+/// The sensor's metrics by name. Set from ledgers and statuses whenever a page is asked for: nothing on the data path
+/// counts twice.
+struct SensorMetrics: Sendable {
+    private let registry: MetricRegistry
+
+    init(_ registry: MetricRegistry, version: String) {
+        self.registry = registry
+        registry.gauge("weir_sensor_info", help: "Always 1; the label is the version.", labels: ["version": version])
+            .set(1)
+    }
+
+    func keepUpToDate(state: SensorState, keeper: SpoolKeeper, shipper: Shipper) {
+        registry.beforeEachPage {
+            let book = state.ledger
+            update(book.total, exporters: book.exporters.count)
+            update(state)
+            update(keeper.spool.usage)
+            update(shipper.status)
+        }
+        // So that every series is there, at 0, before anything has happened.
+        _ = registry.prometheusText()
+    }
+
+    private func follow(_ name: String, _ help: String, _ labels: [String: String] = [:], _ total: UInt64) {
+        registry.counter(name, help: help, labels: labels).follow(total)
+    }
+    private func set(_ name: String, _ help: String, _ value: Int) { registry.gauge(name, help: help).set(value) }
+
+    private func update(_ total: ExporterLedger, exporters: Int) {
+        set("weir_intake_exporters", "Exporters seen since the start.", exporters)
+        follow("weir_intake_datagrams_total", "Datagrams received.", total.datagramsReceived)
+        follow("weir_decode_datagrams_total", "Datagrams decoded.", total.datagramsDecoded)
+        follow("weir_decode_records_total", "Flow records decoded.", total.decoded.flows)
+        follow("weir_decode_flow_octets_total", "Octets that decoded records report.", total.decoded.octets)
+        follow("weir_decode_flow_packets_total", "Packets that decoded records report.", total.decoded.packets)
+        follow("weir_seal_records_total", "Flow records that went into batches.", total.sealed.flows)
+        follow("weir_seal_rows_total", "Rows of batches: records after summing.", total.sealedRows)
+        for loss in Loss.allCases {
+            let labels = ["reason": loss.rawValue, "unit": loss.unit.rawValue]
+            let lost = (total.counts[loss] ?? 0) &+ (total.records[loss]?.flows ?? 0)
+            follow("weir_sensor_lost_total", "What was lost, by reason; the label says in what unit.", labels, lost)
+            if loss.unit == .records {
+                follow(
+                    "weir_sensor_lost_flow_octets_total", "Octets that lost records report.",
+                    ["reason": loss.rawValue], total.records[loss]?.octets ?? 0)
+            }
+        }
+    }
+    private func update(_ state: SensorState) {
+        follow(
+            "weir_decode_templates_learned_total", "Templates learned or changed.",
+            state.templatesLearned.load(ordering: .relaxed))
+        follow("weir_seal_batches_total", "Batches spooled.", state.keptBatches.load(ordering: .relaxed))
+        follow("weir_seal_bytes_total", "Bytes of spooled batches.", state.keptBytes.load(ordering: .relaxed))
+        set("weir_sensor_fidelity_level", "0 full, 1 service, 2 host.", Int(state.fidelity.rawValue))
+    }
+    private func update(_ usage: SpoolUsage) {
+        set("weir_spool_batches", "Batches waiting to be answered for.", usage.batches)
+        set("weir_spool_used_bytes", "Bytes of waiting batches.", usage.bytes)
+        set("weir_spool_limit_bytes", "The setting spool.bytesMax.", usage.bytesMax)
+        set("weir_spool_dead_letters", "Batches that no aggregator will take.", usage.deadLetters)
+    }
+    private func update(_ status: ShipStatus) {
+        set("weir_ship_connected", "1 while an aggregator is connected.", status.connectedEndpoint == nil ? 0 : 1)
+        set("weir_ship_in_flight_batches", "Batches sent and not answered.", status.inFlight)
+        follow("weir_ship_sent_batches_total", "Batches sent, repeats included.", status.sentBatches)
+        follow("weir_ship_acknowledged_batches_total", "Batches answered as durable.", status.acknowledgedBatches)
+        follow("weir_ship_acknowledged_bytes_total", "Bytes of those.", status.acknowledgedBytes)
+        follow("weir_ship_connections_total", "Connections made.", status.connections)
+        follow("weir_ship_heartbeats_total", "Heartbeats answered.", status.heartbeatsAnswered)
+        for (kind, count) in status.failures {
+            follow("weir_ship_failures_total", "Failures by kind.", ["kind": kind], count)
+        }
+        follow(
+            "weir_identity_reloads_total", "Times new certificate files were looked at.", ["result": "loaded"],
+            status.certificateReloads)
+        follow(
+            "weir_identity_reloads_total", "Times new certificate files were looked at.", ["result": "refused"],
+            status.certificateReloadFailures)
+        if let expiry = status.certificateExpiryMilliseconds {
+            registry.gauge("weir_identity_expiry_seconds", help: "When the certificate ends, in s since 1970 UTC.")
+                .set(Double(expiry) / 1_000)
+        }
+    }
+}

@@ -1,0 +1,27 @@
+internal import FlowModel
+internal import Synchronization
+
+/// What the sensor's threads tell each other and whoever asks: copies of ledgers, and a few flags.
+final class SensorState: Sendable {
+    private let received = Mutex(LedgerBook()), sealed = Mutex(LedgerBook())
+    private let fidelityNumber = Atomic<UInt8>(Fidelity.full.rawValue)
+    let isStopping = Atomic(false)
+    /// Batches and bytes that went into the spool since the start.
+    let keptBatches = Atomic<UInt64>(0), keptBytes = Atomic<UInt64>(0)
+    let templatesLearned = Atomic<UInt64>(0)
+
+    /// To be called by the intake before it hands a window on, so that nothing is seen sealed before it was decoded.
+    func publish(received ledger: LedgerBook) { received.withLock { $0 = ledger } }
+    func publish(sealed ledger: LedgerBook) { sealed.withLock { $0 = ledger } }
+
+    /// The sealed part first: what it has, the received part, read later, has too.
+    var ledger: LedgerBook {
+        var sum = sealed.withLock { $0 }
+        sum.add(received.withLock { $0 })
+        return sum
+    }
+    var fidelity: Fidelity {
+        get { Fidelity(rawValue: fidelityNumber.load(ordering: .relaxed)) ?? .full }
+        set { fidelityNumber.store(newValue.rawValue, ordering: .relaxed) }
+    }
+}

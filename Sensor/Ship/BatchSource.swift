@@ -1,0 +1,26 @@
+package import Delivery
+
+/// A sealed batch that waits in the spool.
+package struct WaitingBatch: Hashable, Sendable {
+    package let key: BatchKey
+    package let digest: BatchDigest
+    package let byteCount: Int
+
+    package init(key: BatchKey, digest: BatchDigest, byteCount: Int) {
+        self.key = key
+        self.digest = digest
+        self.byteCount = byteCount
+    }
+}
+
+/// What shipping needs of a spool. Called from the shipper's thread only.
+package protocol BatchSource: Sendable {
+    /// Unsent batches, oldest first, without those in `excluding`.
+    func waiting(limit: Int, excluding: Set<BatchKey>) throws -> [WaitingBatch]
+    /// The sealed bytes; nil when the batch is gone.
+    func body(of key: BatchKey) throws -> [UInt8]?
+    /// An aggregator has these durably: they may be deleted.
+    func acknowledge(_ keys: [BatchKey]) throws
+    /// No aggregator will take this: it is kept aside with the reason.
+    func deadLetter(_ key: BatchKey, reason: String) throws
+}

@@ -1,0 +1,33 @@
+internal import Glibc
+
+/// One POSIX thread, from its start to its join. Threads of Swift's own would block a pool that is meant
+/// for short work; Foundation's would bring Foundation.
+final class ThreadStart: Sendable {
+    private let thread: pthread_t
+
+    private final class Work {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    /// - Throws: `ShipError.noThread` when the system has no more.
+    init(_ body: @escaping @Sendable () -> Void) throws(ShipError) {
+        let work = unsafe Unmanaged.passRetained(Work(body))
+        var thread = pthread_t()
+        let failed = unsafe pthread_create(
+            &thread, nil,
+            { raw in
+                guard let raw = unsafe raw else { return nil }
+                unsafe Unmanaged<Work>.fromOpaque(raw).takeRetainedValue().body()
+                return nil
+            }, work.toOpaque())
+        guard failed == 0 else {
+            unsafe work.release()
+            throw .noThread(code: failed)
+        }
+        self.thread = thread
+    }
+
+    /// Waits for the thread's end. Call once.
+    func join() { pthread_join(thread, nil) }
+}

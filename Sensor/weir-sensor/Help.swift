@@ -1,0 +1,87 @@
+/// What `--help` says. Each text begins with how the command is called, up to the first empty line.
+enum Help {
+    static func text(for command: String?) -> String? {
+        switch command {
+        case "run": run
+        case "check": check
+        case "decode": decode
+        case "import": importing
+        default: nil
+        }
+    }
+
+    static let overview = """
+        weir-sensor receives flow exports (NetFlow v5, v9, IPFIX, sFlow v5), sums them, and ships them to an aggregator.
+        usage: weir-sensor COMMAND [--help]
+
+          run      the service
+          check    validate settings and certificates, and exit
+          decode   print the flow records of a packet capture
+          import   send a packet capture through the whole sensor
+          --version
+
+        Examples:
+          weir-sensor check --config /etc/weir/sensor.yaml
+          weir-sensor run --config /etc/weir/sensor.yaml
+          weir-sensor decode capture.pcap
+
+        Exit codes: 0 done, 1 the work failed, 2 the command line or a setting is wrong.
+
+        """
+
+    static let run = """
+        usage: weir-sensor run --config FILE [--set KEY=VALUE]...
+
+        Receives, sums, spools and ships until SIGTERM or SIGINT; then it spools what is open, tries to ship for
+        stop.drain, and exits 0. A second SIGINT ends it at once; nothing that is spooled is lost.
+
+          --config FILE     settings (see deploy/examples/sensor.yaml)
+          --set KEY=VALUE   overrides a setting, also the environment's (WEIR_SPOOL_BYTES_MAX for spool.bytesMax)
+
+        Examples:
+          weir-sensor run --config /etc/weir/sensor.yaml
+          weir-sensor run --config sensor.yaml --set 'listen.addresses=[0.0.0.0:9995]' --set log.level=debug
+
+        """
+
+    static let check = """
+        usage: weir-sensor check --config FILE [--set KEY=VALUE]...
+
+        Reads the settings and the certificate files as `run` would, opens no port, and exits: 0 when both are sound, 2
+        with the key, the value and what is allowed when not.
+
+        Example:
+          weir-sensor check --config /etc/weir/sensor.yaml
+
+        """
+
+    static let decode = """
+        usage: weir-sensor decode [--format ndjson|table|csv|summary] FILE...
+
+        Prints the flow records that exporters sent, from packet captures (pcap, pcapng; - is standard input). Keys are
+        names of IPFIX information elements. Needs no settings.
+
+          --format ndjson    one JSON object a line (the default in a pipe)
+          --format table     columns for people (the default on a terminal)
+          --format csv       with a header line
+          --format summary   one JSON object: counts by protocol, exporter, template and loss reason
+
+        Examples:
+          weir-sensor decode router.pcap
+          weir-sensor decode --format ndjson router.pcap | jq 'select(.destinationTransportPort == 22)'
+          tcpdump -w - udp port 2055 | weir-sensor decode --format summary -
+
+        """
+
+    static let importing = """
+        usage: weir-sensor import --config FILE [--set KEY=VALUE]... CAPTURE...
+
+        Sends captures (pcap, pcapng) through the whole sensor with their own times, in the order given, and exits when
+        an aggregator has answered for every batch: 0. When some batch is refused: 1. SIGINT leaves what is not
+        answered for in the spool: 1. Don't run it on the spool directory of a running sensor.
+
+        Example:
+          weir-sensor import --config sensor.yaml --set spool.directory=/tmp/import monday.pcap tuesday.pcap
+
+        """
+}

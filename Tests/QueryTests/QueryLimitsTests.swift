@@ -1,0 +1,127 @@
+import FlowModel
+import FlowStore
+import Identity
+import Platform
+import Query
+import TestKit
+import Testing
+
+@Suite("Limits of queries")
+struct QueryLimitsTests {
+    let tenant: TenantID
+    init() throws { tenant = try #require(TenantID("acme")) }
+
+    private func history(seed: UInt64) async throws -> (RandomHistory, SQLiteFlowStore, TemporaryFolder) {
+        var generator = SeededGenerator(seed: seed)
+        let history = try RandomHistory(using: &generator, tenant: tenant, batchCount: 30)
+        let folder = try TemporaryFolder("weir-query"), store = try SQLiteFlowStore(directory: folder.path)
+        try await store.store(history.batches)
+        return (history, store, folder)
+    }
+
+    @Test("an answer that the budget cuts short says so, shows only what is certain, and goes on from there")
+    func cutShort() async throws {
+        let (history, store, _) = try await history(seed: 5)
+        var budget = QueryBudget()
+        budget.rowsMax = 200
+        let query = FlowQuery(store: store, time: ManualTime(), budget: budget)
+        let want = history.records.filter { FlowFilterParts().holds($0.record) }
+            .sorted { $0.position > $1.position }.map(\.record.octetDeltaCount)
+        let first = try await query.records(tenant: tenant, filter: FlowFilter(), limit: 10_000)
+        #expect(first.effort.isCutShort)
+        #expect(first.next != nil)
+        #expect((1..<want.count).contains(first.columns.count))
+        #expect(
+            Array(first.columns.octetDeltaCount.prefix(first.columns.count)) == Array(want.prefix(first.columns.count)))
+        let top = try await query.top(tenant: tenant, filter: FlowFilter(), by: [], measure: .octets, limit: 1)
+        #expect(top.effort.isCutShort)
+        #expect(top.total.octets < want.reduce(0, +))
+    }
+
+    @Test("when nothing is certain yet, the question is refused instead of answered wrongly") func tooMuch()
+        async throws
+    {
+        let (_, store, _) = try await history(seed: 6)
+        var budget = QueryBudget()
+        budget.rowsMax = 0
+        let query = FlowQuery(store: store, time: ManualTime(), budget: budget)
+        await #expect(throws: QueryError.tooMuch(rows: 0)) {
+            try await query.records(tenant: tenant, filter: FlowFilter(), limit: 10)
+        }
+    }
+
+    @Test("a question ends with its task") func cancellation() async throws {
+        let (_, store, _) = try await history(seed: 7)
+        let query = FlowQuery(store: store, time: ManualTime()), tenant = tenant
+        let asked = Task {
+            while !Task.isCancelled { await Task.yield() }
+            _ = try await query.top(tenant: tenant, filter: FlowFilter(), by: [], measure: .octets, limit: 1)
+        }
+        asked.cancel()
+        await #expect(throws: QueryError.cancelled) { try await asked.value }
+    }
+
+    @Test("too many questions at once are told to come later, the others are answered") func gate() async throws {
+        let store = SlowStore()
+        let query = FlowQuery(store: store, time: ManualTime(), atOnce: 2, waitingMax: 3), tenant = tenant
+        let outcomes = await withTaskGroup(of: String.self) { group in
+            for _ in 0..<20 {
+                group.addTask {
+                    do {
+                        _ = try await query.records(tenant: tenant, filter: FlowFilter(), limit: 1)
+                        return "answered"
+                    } catch { return "\(error)" }
+                }
+            }
+            return await group.reduce(into: [:] as [String: Int]) { $0[$1, default: 0] += 1 }
+        }
+        #expect(outcomes == ["answered": 5, "busy": 15])
+        #expect(store.atOnceMax == 2)
+    }
+
+    @Test("a body that is damaged is counted, and the rest is answered") func damagedBody() async throws {
+        var generator = SeededGenerator(seed: 8)
+        var history = try RandomHistory(using: &generator, tenant: tenant)
+        let damaged = try #require(history.batches.firstIndex { $0.rows > 0 })
+        history.batches[damaged].body[history.batches[damaged].body.count / 2] ^= 0xFF
+        let folder = try TemporaryFolder("weir-query"), store = try SQLiteFlowStore(directory: folder.path)
+        try await store.store(history.batches)
+        let query = FlowQuery(store: store, time: ManualTime())
+        let answer = try await query.records(tenant: tenant, filter: FlowFilter(), limit: 10_000)
+        #expect(answer.effort.unreadable == 1)
+        let offset = history.batches[damaged].logOffset
+        let want = history.records.filter { $0.position.offset != offset && FlowFilterParts().holds($0.record) }
+        #expect(answer.columns.count == want.count)
+    }
+
+    @Test("a position's text reads back, and nothing else is a position") func positionText() {
+        for position in [
+            RecordPosition(flowEndMilliseconds: .min, logOffset: 0, row: 0),
+            RecordPosition(flowEndMilliseconds: 1_795_262_400_000, logOffset: .max, row: 65_535),
+            RecordPosition(flowEndMilliseconds: -1, logOffset: -5, row: .max),
+        ] {
+            #expect(RecordPosition(position.description) == position)
+        }
+        for text in ["", "1.2", "1.2.3.4", "1.2.-3", "a.b.!", "1.2.03", "+1.2.3", "1..3", "Z.1.1"] {
+            #expect(RecordPosition(text) == nil, "\(text)")
+        }
+    }
+}
+
+/// A store with nothing in it that takes its time.
+final class SlowStore: FlowStore {
+    private let running = Locked((now: 0, max: 0))
+    var atOnceMax: Int { running.with { $0.max } }
+
+    func store(_ batches: [StoredBatch]) async throws(FlowStoreError) -> StoreTotals { StoreTotals() }
+    func segments(
+        tenant: TenantID, from: Int64, to: Int64, before: SegmentPosition?, limit: Int
+    ) async throws(FlowStoreError) -> [Segment] {
+        running.with { $0 = ($0.now + 1, Swift.max($0.max, $0.now + 1)) }
+        try? await Task.sleep(for: .milliseconds(200))
+        running.with { $0.now -= 1 }
+        return []
+    }
+    func body(of segment: Segment, tenant: TenantID) async throws(FlowStoreError) -> [UInt8]? { nil }
+    func totals(of tenant: TenantID) async throws(FlowStoreError) -> StoreTotals { StoreTotals() }
+}

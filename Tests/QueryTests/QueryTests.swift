@@ -1,0 +1,169 @@
+import FlowModel
+import FlowStore
+import Identity
+import Platform
+import Query
+import TestKit
+import Testing
+
+extension FlowFilterParts {
+    var filter: FlowFilter {
+        var filter = FlowFilter(from: from, to: to)
+        (filter.sourceNetworks, filter.destinationNetworks, filter.networks) = (sources, destinations, either)
+        (filter.sourcePorts, filter.destinationPorts, filter.ports) = (sourcePorts, destinationPorts, ports)
+        filter.protocols = Set(protocols)
+        return filter
+    }
+}
+
+/// A record with its exporter by name, since numbers differ from columns to columns.
+struct Shown: Hashable {
+    var record: FlowRecord
+    let exporter: ExporterKey
+    init(_ record: FlowRecord, _ exporter: ExporterKey) {
+        self.record = record
+        self.record.exporter = 0
+        self.exporter = exporter
+    }
+}
+
+@Suite("Queries")
+struct QueryTests {
+    let tenant: TenantID
+    init() throws { tenant = try #require(TenantID("acme")) }
+
+    /// A history in a store of its own.
+    private func world(seed: UInt64) async throws -> (RandomHistory, SeededGenerator, SQLiteFlowStore, TemporaryFolder)
+    {
+        var generator = SeededGenerator(seed: seed)
+        let history = try RandomHistory(using: &generator, tenant: tenant)
+        let folder = try TemporaryFolder("weir-query"), store = try SQLiteFlowStore(directory: folder.path)
+        try await store.store(history.batches)
+        return (history, generator, store, folder)
+    }
+    private func query(_ store: any FlowStore, budget: QueryBudget = QueryBudget(), atOnce: Int = 2) -> FlowQuery {
+        FlowQuery(store: store, time: ManualTime(), budget: budget, atOnce: atOnce)
+    }
+    private func pages(
+        _ query: FlowQuery, _ filter: FlowFilter, size: Int
+    ) async throws -> [[Shown]] {
+        var pages: [[Shown]] = [], after: RecordPosition?
+        repeat {
+            let answer = try await query.records(tenant: tenant, filter: filter, limit: size, after: after)
+            #expect(answer.sensors.count == answer.columns.count)
+            pages.append(
+                answer.columns.rows.map { Shown(answer.columns[$0], answer.columns.exporterKey(ofRow: $0)) })
+            after = answer.next.map(\.description).flatMap { RecordPosition($0) }
+            #expect((after == nil) == (answer.next == nil))
+        } while after != nil
+        return pages
+    }
+
+    @Test("records are those of a search by hand, newest first, at every page size") func recordsMatchBruteForce()
+        async throws
+    {
+        for seed in UInt64(1)...12 {
+            var (history, generator, store, _) = try await world(seed: seed)
+            let newestFirst = history.records.sorted { $0.position > $1.position }
+            for _ in 0..<12 {
+                let parts = RandomHistory.filter(using: &generator)
+                let want = newestFirst.filter { parts.holds($0.record) }.map { Shown($0.record, $0.exporter) }
+                let size = Int.random(in: 1...80, using: &generator)
+                let found = try await pages(query(store), parts.filter, size: size)
+                #expect(found.flatMap { $0 } == want, "SEED=\(seed) \(parts) page size \(size)")
+                #expect(found.dropLast().allSatisfy { $0.count == size }, "SEED=\(seed)")
+            }
+            #expect(newestFirst.contains { FlowFilterParts().holds($0.record) }, "SEED=\(seed): nothing was compared")
+        }
+    }
+
+    @Test("the filter's own slow way says the same") func matchesAgrees() async throws {
+        try forAll(runs: 20) { generator, seed in
+            let history = try RandomHistory(using: &generator, tenant: tenant)
+            for _ in 0..<20 {
+                let parts = RandomHistory.filter(using: &generator), filter = parts.filter
+                for known in history.records {
+                    #expect(filter.matches(known.record) == parts.holds(known.record), "SEED=\(seed) \(parts)")
+                }
+            }
+        }
+    }
+
+    @Test("top lists have the exact sums of a count by hand, for any keys and measure") func topMatchesBruteForce()
+        async throws
+    {
+        for seed in UInt64(1)...12 {
+            var (history, generator, store, _) = try await world(seed: seed)
+            for _ in 0..<10 {
+                let parts = RandomHistory.filter(using: &generator)
+                let keys = FlowKey.allCases.filter { _ in Int.random(in: 0..<3, using: &generator) == 0 }
+                let measure = try #require(FlowMeasure.allCases.randomElement(using: &generator))
+                let answer = try await query(store).top(
+                    tenant: tenant, filter: parts.filter, by: keys, measure: measure, limit: 5)
+                let want = sums(history, parts, keys)
+                #expect(answer.groupCount == want.count, "SEED=\(seed) \(keys)")
+                #expect(answer.other == Tally(), "SEED=\(seed)")
+                var total = Tally()
+                for tally in want.values { total += tally }
+                #expect(answer.total == total, "SEED=\(seed)")
+                for group in answer.groups { #expect(want[group.key] == group.tally, "SEED=\(seed) \(keys)") }
+                let values = want.values.map { value($0, measure) }.sorted(by: >)
+                #expect(
+                    answer.groups.map { value($0.tally, measure) } == Array(values.prefix(5)), "SEED=\(seed) \(keys)")
+            }
+        }
+    }
+    private func value(_ tally: Tally, _ measure: FlowMeasure) -> UInt64 {
+        switch measure {
+        case .octets: tally.octets
+        case .packets: tally.packets
+        case .flows: tally.flows
+        }
+    }
+    private func sums(_ history: RandomHistory, _ parts: FlowFilterParts, _ keys: [FlowKey]) -> [FlowGroupKey: Tally] {
+        var sums: [FlowGroupKey: Tally] = [:]
+        for known in history.records where parts.holds(known.record) {
+            var key = FlowGroupKey()
+            for part in keys {
+                switch part {
+                case .sourceAddress: key.sourceAddress = known.record.sourceIPAddress
+                case .destinationAddress: key.destinationAddress = known.record.destinationIPAddress
+                case .sourceTransportPort: key.sourceTransportPort = known.record.sourceTransportPort
+                case .destinationTransportPort: key.destinationTransportPort = known.record.destinationTransportPort
+                case .protocolIdentifier: key.protocolIdentifier = known.record.protocolIdentifier
+                case .exporter: key.exporter = known.exporter
+                }
+            }
+            sums[key, default: Tally()] += known.record.tally
+        }
+        return sums
+    }
+
+    @Test("a full table keeps what it has exact and sums the rest under other") func boundedGroups() async throws {
+        let (history, _, store, _) = try await world(seed: 3)
+        var budget = QueryBudget()
+        budget.groupsMax = 3
+        let keys: [FlowKey] = [.sourceAddress, .destinationTransportPort]
+        let answer = try await query(store, budget: budget).top(
+            tenant: tenant, filter: FlowFilter(), by: keys, measure: .octets, limit: 10)
+        let want = sums(history, FlowFilterParts(), keys)
+        #expect(answer.groups.count == 3)
+        var sum = answer.other
+        for group in answer.groups {
+            #expect(want[group.key] == group.tally)
+            sum += group.tally
+        }
+        #expect(answer.other.octets > 0)
+        #expect(sum == answer.total)
+    }
+
+    @Test("another tenant's question finds nothing") func tenantIsolation() async throws {
+        let (_, _, store, _) = try await world(seed: 4)
+        let other = try #require(TenantID("globex"))
+        let records = try await query(store).records(tenant: other, filter: FlowFilter(), limit: 10)
+        #expect(records.columns.count == 0 && records.next == nil)
+        let top = try await query(store).top(
+            tenant: other, filter: FlowFilter(), by: [.exporter], measure: .flows, limit: 10)
+        #expect(top.groups == [] && top.total == Tally())
+    }
+}

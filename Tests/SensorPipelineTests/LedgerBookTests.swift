@@ -1,0 +1,77 @@
+import FlowModel
+import Foundation
+import SensorPipeline
+import Testing
+
+@Suite("The loss ledger")
+struct LedgerBookTests {
+    private func key(_ number: UInt32) -> ExporterKey {
+        ExporterKey(address: IPAddress(v4: 0x0A00_0000 + number), observationDomain: 7, exportProtocol: .netflow9)
+    }
+    private let tally = Tally(flows: 3, octets: 300, packets: 30)
+
+    @Test("the heartbeat's JSON, byte for byte") func json() {
+        var book = LedgerBook()
+        book.received(from: key(1), losses: [.noTemplate: 2], decoded: tally)
+        book.received(from: key(1), losses: [.malformed: 1], decoded: Tally())
+        book.lost(.duplicate, Tally(flows: 1, octets: 100, packets: 10), of: key(1))
+        book.sealed(Tally(flows: 2, octets: 200, packets: 20), rows: 1, of: key(1))
+        book.received(from: nil, losses: [.badVersion: 1], decoded: Tally())
+        book.lostUnattributed(.kernelDrop, count: 5)
+        let heartbeat = Heartbeat(
+            version: "0.1.0", startedMilliseconds: 9, fidelity: "full", spoolBatches: 1, spoolBytes: 2,
+            spoolBytesMax: 3,
+            deadLetters: 4, ledger: book)
+        let zero = #"{"flows":0,"octets":0,"packets":0}"#
+        #expect(
+            heartbeat.json
+                == #"{"version":"0.1.0","startedMilliseconds":9,"fidelity":"full","#
+                + #""spool":{"batches":1,"bytes":2,"bytesMax":3},"deadLetters":4,"ledger":["#
+                + #"{"exporter":"10.0.0.1","observationDomain":7,"exportProtocol":"netflow9","datagramsReceived":2,"#
+                + #""datagramsDecoded":1,"decoded":{"flows":3,"octets":300,"packets":30},"#
+                + #""sealed":{"flows":2,"octets":200,"packets":20},"sealedRows":1,"#
+                + #""counts":{"malformed":1,"no_template":2},"#
+                + #""records":{"duplicate":{"flows":1,"octets":100,"packets":10}}},"#
+                + #"{"exporter":"::","observationDomain":0,"exportProtocol":"unknown","datagramsReceived":1,"#
+                + #""datagramsDecoded":0,"decoded":\#(zero),"sealed":\#(zero),"sealedRows":0,"#
+                + #""counts":{"kernel_drop":5,"bad_version":1},"records":{}}],"ledgerOmitted":0}"#)
+    }
+
+    @Test("a heartbeat has so many exporters at most, the busiest, and says how many it left out") func bounded() throws
+    {
+        var book = LedgerBook()
+        for number in 0..<UInt32(Heartbeat.exportersMax + 5) {
+            book.received(from: key(number), losses: [:], decoded: tally)
+        }
+        book.received(from: key(1_999_999), losses: [:], decoded: tally)
+        book.received(from: key(1_999_999), losses: [:], decoded: tally)
+        let heartbeat = Heartbeat(
+            version: "0", startedMilliseconds: 0, fidelity: "full", spoolBatches: 0, spoolBytes: 0, spoolBytesMax: 0,
+            deadLetters: 0, ledger: book)
+        let object = try #require(
+            try JSONSerialization.jsonObject(with: Data(heartbeat.jsonBytes)) as? [String: Any])
+        let ledger = try #require(object["ledger"] as? [[String: Any]])
+        #expect(ledger.count == Heartbeat.exportersMax && object["ledgerOmitted"] as? Int == 6)
+        #expect(ledger.first?["exporter"] as? String == "\(key(1_999_999).address)")
+    }
+
+    @Test("exporters beyond the limit share one ledger, so sums stay right and memory bounded") func exporters() {
+        var book = LedgerBook()
+        let count = LedgerBook.exportersMax + 100
+        for number in 0..<UInt32(count) { book.received(from: key(number), losses: [:], decoded: tally) }
+        #expect(book.exporters.count == LedgerBook.exportersMax + 1)
+        #expect(book.total.decoded.flows == UInt64(3 * count) && book.total.datagramsReceived == UInt64(count))
+    }
+
+    @Test("books of two threads add up") func adding() {
+        var first = LedgerBook(), second = LedgerBook()
+        first.received(from: key(1), losses: [:], decoded: tally)
+        first.received(from: nil, losses: [.badVersion: 1], decoded: Tally())
+        second.sealed(tally, rows: 2, of: key(1))
+        second.lost(.spoolFull, Tally(), of: key(2))
+        first.add(second)
+        #expect(first.exporters[key(1)]?.open == Tally() && first.exporters[key(1)]?.sealedRows == 2)
+        #expect(first.exporters[key(2)] == nil)
+        #expect(first.total.datagramsReceived == 2 && first.total.counts == [.badVersion: 1])
+    }
+}

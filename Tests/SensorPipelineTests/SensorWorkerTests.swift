@@ -1,0 +1,105 @@
+import FlowModel
+import SensorPipeline
+import TestKit
+import Testing
+
+@Suite("The worker: datagrams to windows")
+struct SensorWorkerTests {
+    private func worker(window: Int64 = 10_000, entries: Int = 1_000) -> SensorWorker {
+        SensorWorker(limits: .init(windowMilliseconds: window, entriesMax: entries), seed: 7)
+    }
+    private func tally(_ windows: [ClosedWindow]) -> Tally {
+        windows.reduce(into: Tally()) { $0 += $1.columns.tally }
+    }
+
+    @Test("a window closes when receive time passes its end, and holds what came in it") func windows() {
+        var worker = worker(), exports = Exports(seed: 1)
+        worker.take(exports.datagram(records: 10), at: 20_000)
+        worker.take(exports.datagram(records: 10), at: 29_999)
+        #expect(!worker.hasClosedWindows)
+        let first = exports.sent
+        worker.take(exports.datagram(records: 5), at: 30_000)
+        let closed = worker.takeClosed()
+        #expect(closed.count == 1 && tally(closed) == first)
+        worker.tick(atMilliseconds: 39_999)
+        #expect(!worker.hasClosedWindows)
+        worker.tick(atMilliseconds: 40_000)
+        #expect(tally(worker.takeClosed()).flows == 5)
+        worker.tick(atMilliseconds: 90_000)
+        worker.close()
+        #expect(worker.takeClosed().isEmpty, "an empty window is none")
+    }
+
+    @Test("records of one key in one window become one row with their sums") func sums() {
+        var worker = worker(), exports = Exports(seed: 2)
+        exports.keys = 1
+        for _ in 0..<20 { worker.take(exports.datagram(records: 30), at: 1_000) }
+        worker.close()
+        let closed = worker.takeClosed()
+        #expect(closed.map(\.columns.count) == [1] && tally(closed) == exports.sent)
+    }
+
+    @Test("a repeated datagram is counted with what it carries and dropped") func repeats() {
+        var worker = worker(), exports = Exports(seed: 3)
+        let datagram = exports.datagram(records: 7)
+        worker.take(datagram, at: 1_000)
+        worker.take(datagram, at: 1_200)
+        worker.take(datagram, from: 2, at: 1_200)  // another exporter's own
+        worker.close()
+        let flows = tally(worker.takeClosed()).flows
+        #expect(flows == 14)
+        let ledger = worker.ledger.exporters.first { $0.key.address.v4 == 0x0A01_0001 }?.value
+        #expect(ledger?.records == [.duplicate: exports.sent] && ledger?.decoded.flows == 14)
+        #expect(ledger?.datagramsReceived == 2 && ledger?.datagramsDecoded == 2)
+    }
+
+    @Test("a full table closes its window early and loses nothing") func fullTable() {
+        var worker = worker(entries: 16), exports = Exports(seed: 4)
+        exports.keys = 5_000
+        for _ in 0..<100 { worker.take(exports.datagram(records: 30), at: 1_000) }
+        worker.close()
+        let closed = worker.takeClosed()
+        #expect(closed.count > 100 && closed.allSatisfy { $0.columns.count <= 16 })
+        #expect(tally(closed) == exports.sent && worker.ledger.total.records.isEmpty)
+    }
+
+    @Test("a clock that jumps back opens a new window; a datagram a little late does not") func clockJumps() {
+        var worker = worker(), exports = Exports(seed: 5)
+        worker.take(exports.datagram(records: 1), at: 100_000)
+        worker.take(exports.datagram(records: 1), at: 99_999)
+        #expect(!worker.hasClosedWindows)
+        worker.take(exports.datagram(records: 1), at: 50_000)
+        #expect(tally(worker.takeClosed()).flows == 2)
+        worker.take(exports.datagram(records: 1), at: .max)
+        worker.take(exports.datagram(records: 1), at: .min)
+        worker.close()
+        #expect(tally(worker.takeClosed()).flows == 3)
+    }
+
+    @Test("a change of fidelity takes effect with the next window") func fidelity() {
+        var worker = worker(), exports = Exports(seed: 6)
+        worker.take(exports.datagram(records: 20), at: 1_000)
+        worker.fidelity = .host
+        worker.take(exports.datagram(records: 20), at: 2_000)
+        worker.take(exports.datagram(records: 20), at: 11_000)
+        worker.close()
+        let closed = worker.takeClosed()
+        #expect(closed.map(\.fidelity) == [.full, .host])
+        #expect(closed.last?.columns.rows.allSatisfy { closed[1].columns[$0].sourceTransportPort == 0 } == true)
+        #expect(tally(closed) == exports.sent)
+    }
+
+    @Test("what names no exporter is counted without one") func garbage() {
+        var worker = worker()
+        for datagram: [UInt8] in [[], [0], [0xFF, 0xFF, 0, 0], [0, 7] + [UInt8](repeating: 0, count: 60)] {
+            worker.take(datagram, at: 1_000)
+        }
+        worker.receiveTruncated()
+        worker.kernelDropped(3)
+        worker.close()
+        #expect(!worker.hasClosedWindows && worker.ledger.exporters.isEmpty)
+        #expect(worker.ledger.unattributedDatagrams == 5)
+        let losses = worker.ledger.unattributed
+        #expect(losses[.kernelDrop] == 3 && losses.values.reduce(0, +) == 8)
+    }
+}

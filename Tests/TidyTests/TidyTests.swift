@@ -1,0 +1,120 @@
+import Foundation
+import TestKit
+import Testing
+
+/// Properties of the code itself, so that review can be about what it does.
+@Suite("The tree is tidy")
+struct TidyTests {
+    let tree: SourceTree
+    init() throws { tree = try SourceTree.shared.get() }
+
+    private func places(
+        in files: [SourceTree.File], matching pattern: some RegexComponent, raw: Bool = false
+    ) -> [String] {
+        files.flatMap { file in
+            file.lines.enumerated().compactMap { index, line in
+                let text = raw ? String(line) : code(line)
+                return text.firstMatch(of: pattern) == nil ? nil : "\(file.path):\(index + 1)"
+            }
+        }
+    }
+
+    @Test("the top level holds what the architecture names and nothing else") func topLevel() {
+        let allowed: Set = [
+            "Package.swift", "Sensor", "Aggregator", "Common", "Tests", "certs", "deploy", "README.md",
+        ]
+        let found = Set(tree.paths.compactMap { $0.split(separator: "/").first.map(String.init) })
+        #expect(found.filter { !allowed.contains($0) && !$0.hasPrefix(".") } == [])
+        #expect(allowed.subtracting(found) == [])
+    }
+
+    @Test("files have at most 400 lines, lines at most 120 columns, functions at most 60 lines") func sizes() {
+        let longFiles = tree.swift.filter { $0.lines.count > 401 }.map { "\($0.path): \($0.lines.count)" }
+        #expect(longFiles == [])
+        let longLines = tree.swift.flatMap { file in
+            file.lines.enumerated().filter { $0.element.count > 120 }.map { "\(file.path):\($0.offset + 1)" }
+        }
+        #expect(longLines == [])
+        let longFunctions = tree.swift.flatMap { file in
+            functions(in: file).filter { $0.length > 60 }.map { "\(file.path):\($0.line): \($0.length)" }
+        }
+        #expect(longFunctions == [])
+    }
+
+    @Test("unsafe code is in WireBytes and in the wrappers of C libraries only") func unsafeIsConfined() {
+        let allowed = [
+            "Common/WireBytes/", "Common/BatchFormat/Zstd.swift", "Common/SQLite/", "Common/HTTP2Client/",
+            "Common/Delivery/BatchDigest.swift", "Common/Platform/", "Sensor/Intake/", "Sensor/Ship/Thread",
+            "Sensor/SensorPipeline/System", "Sensor/weir-sensor/System", "Aggregator/weirctl/System",
+            "Sensor/Spool/System", "Tests/Benchmarks/System",
+        ]
+        let product = tree.swift.filter { file in
+            (!file.isTest || file.path.hasPrefix("Tests/Benchmarks")) && !allowed.contains { file.path.hasPrefix($0) }
+        }
+        #expect(places(in: product, matching: /\bunsafe\b/) == [])
+    }
+
+    @Test("product modules don't trap, print, start loose tasks or read the clock by themselves") func bannedCalls() {
+        let programs = ["Sensor/weir-sensor/", "Aggregator/weir-aggregator/", "Aggregator/weirctl/"]
+        let modules = tree.swift.filter { file in
+            !file.isTest && file.path != "Package.swift" && !programs.contains { file.path.hasPrefix($0) }
+        }
+        let banned =
+            /\btry!|\bas!|\bfatalError\(|(^|[^.\w])print\(|\bTask\s*\{|\bTask\.detached|\bDate\(\)|\bContinuousClock\(\)/
+        #expect(places(in: modules, matching: banned) == [])
+        #expect(places(in: tree.swift, matching: /\btry!|\bas!/) == [])
+    }
+
+    @Test("decoders never unwrap by force") func noForceInDecoders() {
+        let decoders = tree.swift.filter { file in
+            ["Sensor/Decode/", "Common/Capture/", "Common/BatchFormat/", "Common/WireBytes/", "Sensor/Dedupe/"]
+                .contains { file.path.hasPrefix($0) }
+        }
+        #expect(places(in: decoders, matching: /[\w\)\]]!(\s|\.|\)|,|\[|$)/) == [])
+    }
+
+    @Test("nothing is promised instead of done") func noPromises() {
+        let files = tree.swift.filter { !$0.path.hasPrefix("Tests/TidyTests/") }
+        #expect(places(in: files, matching: /\b(TODO|FIXME|XXX|HACK)\b|not (yet )?implemented/, raw: true) == [])
+    }
+
+    @Test("tests assert something and none is switched off without a condition") func testsAssert() {
+        let files = tree.swift.filter {
+            $0.path.hasSuffix("Tests.swift") && $0.path != "Tests/TidyTests/TidyTests.swift"
+        }
+        #expect(!files.isEmpty)
+        let silent = files.filter { file in
+            !file.lines.contains { $0.contains("#expect") || $0.contains("#require") || $0.contains("Issue.record") }
+        }
+        #expect(silent.map(\.path) == [])
+        #expect(places(in: files, matching: /\.disabled\(|withKnownIssue/) == [])
+    }
+
+    @Test("each RFC section cited in a decoder is cited in a test too") func citationsHaveTests() {
+        let citation = /\/\/= (RFC \d+ §[\d.]+)/
+        func cited(_ files: [SourceTree.File]) -> Set<String> {
+            Set(files.flatMap { $0.lines.compactMap { $0.firstMatch(of: citation).map { String($0.output.1) } } })
+        }
+        let inCode = cited(tree.swift.filter { !$0.isTest }), inTests = cited(tree.swift.filter(\.isTest))
+        #expect(!inCode.isEmpty)
+        #expect(inCode.subtracting(inTests).sorted() == [])
+    }
+
+    @Test("no private key, certificate or capture is committed") func noSecrets() throws {
+        let suspicious = tree.paths.filter { path in
+            [".key", ".pem", ".p12", ".pcap", ".pcapng", ".sqlite"].contains { path.hasSuffix($0) }
+        }
+        #expect(suspicious == [])
+        let marker = "PRIVATE " + "KEY-----"
+        let holders = tree.swift.filter { file in file.lines.contains { $0.contains(marker) } }
+        #expect(holders.map(\.path) == [])
+    }
+
+    @Test("the rules themselves catch what they are for") func rulesCatch() {
+        #expect(code(#"let a = "try! x" // as! y"#) == "let a = \" ")
+        let long = SourceTree.File(
+            path: "x.swift", lines: (["func a() {"] + [String](repeating: "    b()", count: 60) + ["}"]).map { $0[...] }
+        )
+        #expect(functions(in: long).map(\.length) == [62])
+    }
+}
