@@ -21,8 +21,11 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
 func cModule(_ name: String, uses: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: uses, path: "Common/CLibraries/\(name)")
 }
-func module(_ name: String, in tier: String, uses: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: uses, path: "\(tier)/\(name)", swiftSettings: strict)
+func module(
+    _ name: String, in tier: String, uses: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name, dependencies: uses, path: "\(tier)/\(name)", resources: resources, swiftSettings: strict)
 }
 func program(_ name: String, at path: String, uses: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: uses, path: path, swiftSettings: strict)
@@ -57,7 +60,7 @@ let common: [Target] = [
     system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
-    cModule("CSystem"),
+    cModule("CSockets"),
     cModule("CTLS", uses: ["COpenSSL"]),
     module("WireBytes", in: "Common"),
     module("FlowModel", in: "Common"),
@@ -71,11 +74,11 @@ let common: [Target] = [
     module("FlowText", in: "Common", uses: ["FlowModel"]),
     module("SQLite", in: "Common", uses: ["CSQLite"]),
     module("HTTP2Client", in: "Common", uses: ["COpenSSL", "CNghttp2", "CTLS", "Platform"]),
-    module("Simulator", in: "Common", uses: ["Capture", "FlowModel", "WireBytes"]),
+    module("Simulator", in: "Common", uses: ["FlowModel", "Platform", "WireBytes"]),
 ]
 
 let sensor: [Target] = [
-    module("Intake", in: "Sensor", uses: ["CSystem", "FlowModel", "WireBytes"]),
+    module("Intake", in: "Sensor", uses: ["CSockets", "FlowModel", "WireBytes"]),
     module("Decode", in: "Sensor", uses: ["FlowModel", "WireBytes"]),
     module("Dedupe", in: "Sensor", uses: ["FlowModel", "WireBytes"]),
     module("PreAggregate", in: "Sensor", uses: ["FlowModel"]),
@@ -90,7 +93,7 @@ let sensor: [Target] = [
     program(
         "weir-sensor", at: "Sensor/weir-sensor",
         uses: [
-            "Capture", "CSystem", "Decode", "FlowModel", "FlowText", "Platform", "SensorPipeline", "Settings",
+            "Capture", "CSockets", "Decode", "FlowModel", "FlowText", "Platform", "SensorPipeline", "Settings",
             "Telemetry", "WireBytes", logging,
         ]),
 ]
@@ -122,9 +125,9 @@ let aggregator: [Target] = [
     module(
         "API", in: "Aggregator",
         uses: [
-            "Delivery", "Detect", "FlowModel", "FlowText", "Identity", "Incidents", "Ingest", "Platform", "Query",
-            "ServerChannel", "Telemetry", "Tenancy", logging,
-        ] + hummingbird),
+            "Detect", "FlowLog", "FlowModel", "FlowText", "Identity", "Incidents", "Ingest", "Platform", "Query",
+            "Telemetry", "Tenancy", logging,
+        ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",
         uses: [
@@ -158,17 +161,17 @@ let checks: [Target] = [
     tests("CaptureTests", uses: ["Capture", "FlowModel", "WireBytes"]),
     tests("FlowTextTests", uses: ["FlowText", "FlowModel"]),
     tests("SimulatorTests", uses: ["Capture", "Decode", "FlowModel", "Simulator", "WireBytes"]),
-    tests("DecodeTests", uses: ["Capture", "Decode", "FlowModel", "WireBytes"]),
+    tests("DecodeTests", uses: ["Capture", "Decode", "FlowModel", "Platform", "WireBytes"]),
     tests("DedupeTests", uses: ["Dedupe", "FlowModel", "WireBytes"]),
     tests("PreAggregateTests", uses: ["FlowModel", "PreAggregate"]),
     tests("SpoolTests", uses: ["Delivery", "FlowModel", "SQLite", "Spool"]),
     tests("ShipTests", uses: ["Delivery", "HTTP2Client", "Identity", "Platform", "Ship", logging]),
-    tests("IntakeTests", uses: ["CSystem", "FlowModel", "Intake", "WireBytes"]),
+    tests("IntakeTests", uses: ["CSockets", "FlowModel", "Intake", "WireBytes"]),
     tests(
         "SensorPipelineTests",
         uses: [
-            "BatchFormat", "Capture", "Decode", "Delivery", "FlowModel", "Identity", "Platform", "PreAggregate",
-            "SensorPipeline", "Settings", "Simulator", "Spool", "Telemetry", "WireBytes", logging,
+            "BatchFormat", "Delivery", "FlowModel", "HTTP2Client", "Platform", "SensorPipeline", "Settings", "WireBytes",
+            logging,
         ]),
     tests("FlowLogTests", uses: ["Delivery", "FlowLog", "FlowModel", "Identity"]),
     tests("FlowStoreTests", uses: ["Delivery", "FlowModel", "FlowStore", "Identity"]),
@@ -192,10 +195,10 @@ let checks: [Target] = [
             nioSSL, .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),
-    tests("CompatibilityTests", uses: ["BatchFormat", "FlowModel"]),
+    tests("CompatibilityTests", uses: ["BatchFormat", "FlowModel", "WireBytes"]),
     tests(
         "SimulationTests",
-        uses: ["Delivery", "FlowModel", "HTTP2Client", "Platform", "Ship"]),
+        uses: ["Delivery", "FlowModel", "HTTP2Client", "Platform", "Ship", "Spool"]),
     tests("SystemTests", uses: ["Platform"]),
     tests("TidyTests", uses: []),
 ]

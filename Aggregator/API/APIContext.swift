@@ -21,8 +21,8 @@ package struct APIContext: RequestContext {
     }
 }
 
-/// Turns `Authorization: Bearer <key>` into a principal. A request without one goes on without: public routes need none, all others
-/// refuse it. Why a key failed is logged and not told.
+/// Turns `Authorization: Bearer <key>` into a principal. A request without one goes on without: public routes need
+/// none, all others refuse it. Why a key failed is logged and not told.
 struct Authentication: RouterMiddleware {
     let control: ControlLog, time: any TimeSource
 
@@ -43,7 +43,8 @@ struct Authentication: RouterMiddleware {
     }
 }
 
-/// Turns whatever a handler throws into a problem, and puts the headers on every answer that keep browsers and caches out of it.
+/// Turns whatever a handler throws into a problem, and puts the headers on every answer that keep browsers and caches
+/// out of it.
 struct Answers: RouterMiddleware {
     func handle(
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
@@ -64,7 +65,8 @@ struct Answers: RouterMiddleware {
     }
 
     private func problem(for error: HTTPError) -> Problem {
-        error.status == .notFound ? .notFound : Problem(error.status, "http-\(error.status.code)", error.status.reasonPhrase)
+        error.status == .notFound
+            ? .notFound : Problem(error.status, "http-\(error.status.code)", error.status.reasonPhrase)
     }
 
     /// ASVS 5.0 §3.4 for an API: nothing is cached, framed, sniffed or run.

@@ -83,7 +83,8 @@ struct FlowRoutes {
 
     private func text(of key: FlowGroupKey) -> String {
         let address = key.sourceAddress ?? key.destinationAddress
-        let number = key.sourceTransportPort.map(Int.init) ?? key.destinationTransportPort.map(Int.init)
+        let number =
+            key.sourceTransportPort.map(Int.init) ?? key.destinationTransportPort.map(Int.init)
             ?? key.protocolIdentifier.map(Int.init)
         let exporter = key.exporter.map { "\($0.address) \($0.exportProtocol.name) \($0.observationDomain)" }
         return address?.description ?? number.map(String.init) ?? exporter ?? ""

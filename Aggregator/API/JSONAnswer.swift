@@ -6,7 +6,8 @@ internal import NIOCore
 /// Answers in JSON, keys sorted so that the same answer has the same bytes.
 func jsonResponse(_ body: [UInt8]) -> Response {
     Response(
-        status: .ok, headers: [.contentType: "application/json"], body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+        status: .ok, headers: [.contentType: "application/json"],
+        body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
 }
 func jsonResponse(_ value: some Encodable) throws -> Response {
     let encoder = JSONEncoder()

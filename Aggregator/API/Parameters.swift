@@ -2,8 +2,8 @@ internal import FlowModel
 internal import Foundation
 internal import Hummingbird
 
-/// A request's query parameters, each read by its type. Names that no one asked for are refused, so that a misspelt filter can't
-/// silently answer more than was asked.
+/// A request's query parameters, each read by its type. Names that no one asked for are refused, so that a misspelt
+/// filter can't silently answer more than was asked.
 struct Parameters {
     private let values: [Substring: Substring]
 
@@ -12,7 +12,9 @@ struct Parameters {
         var values: [Substring: Substring] = [:]
         for (name, value) in request.uri.queryParameters {
             guard allowed.contains(String(name)) else {
-                throw .badParameter(String(name), String(value), allowed: "a parameter here; there are: \(allowed.sorted().joined(separator: ", "))")
+                throw .badParameter(
+                    String(name), String(value),
+                    allowed: "a parameter here; there are: \(allowed.sorted().joined(separator: ", "))")
             }
             guard values.updateValue(value, forKey: name) == nil else {
                 throw .badParameter(String(name), String(value), allowed: "allowed twice")
@@ -25,7 +27,9 @@ struct Parameters {
 
     func choice(_ name: String, _ allowed: [String]) throws(Problem) -> String? {
         guard let value = text(name) else { return nil }
-        guard allowed.contains(value) else { throw .badParameter(name, value, allowed: "one of \(allowed.joined(separator: ", "))") }
+        guard allowed.contains(value) else {
+            throw .badParameter(name, value, allowed: "one of \(allowed.joined(separator: ", "))")
+        }
         return value
     }
     func integer(_ name: String, in range: ClosedRange<Int>) throws(Problem) -> Int? {
@@ -47,7 +51,8 @@ struct Parameters {
         guard let value = text(name) else { return nil }
         if let milliseconds = Int64(value) { return milliseconds }
         let styles = [
-            Date.ISO8601FormatStyle(includingFractionalSeconds: true), Date.ISO8601FormatStyle(includingFractionalSeconds: false),
+            Date.ISO8601FormatStyle(includingFractionalSeconds: true),
+            Date.ISO8601FormatStyle(includingFractionalSeconds: false),
         ]
         guard let date = styles.lazy.compactMap({ try? $0.parse(value) }).first else {
             throw .badParameter(name, value, allowed: "a time: ISO 8601 such as 2026-11-21T04:00:00Z, or ms since 1970")
@@ -58,7 +63,8 @@ struct Parameters {
         guard let value = text(name) else { return nil }
         let named: [String: UInt8] = ["icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "icmpv6": 58, "sctp": 132]
         guard let number = named[value.lowercased()] ?? UInt8(value) else {
-            throw .badParameter(name, value, allowed: "a protocol: 0...255, or \(named.keys.sorted().joined(separator: ", "))")
+            throw .badParameter(
+                name, value, allowed: "a protocol: 0...255, or \(named.keys.sorted().joined(separator: ", "))")
         }
         return number
     }

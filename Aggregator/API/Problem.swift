@@ -1,10 +1,11 @@
+internal import NIOFoundationEssentialsCompat
+internal import Foundation
 package import HTTPTypes
 package import Hummingbird
-internal import Foundation
 internal import NIOCore
 
-/// A refusal as the caller sees it: RFC 9457 "Problem Details for HTTP APIs". The `type` is stable and documented in `openapi.json`;
-/// `detail` says what to do and never holds another tenant's data.
+/// A refusal as the caller sees it: RFC 9457 "Problem Details for HTTP APIs". The `type` is stable and documented in
+/// `openapi.json`; `detail` says what to do and never holds another tenant's data.
 package struct Problem: Error, Sendable {
     package let status: HTTPResponse.Status
     /// The last part of the type URI: `urn:weir:problem:<kind>`.
@@ -13,7 +14,9 @@ package struct Problem: Error, Sendable {
     package let detail: String?
     let headers: HTTPFields
 
-    init(_ status: HTTPResponse.Status, _ kind: String, _ title: String, detail: String? = nil, headers: HTTPFields = [:]) {
+    init(
+        _ status: HTTPResponse.Status, _ kind: String, _ title: String, detail: String? = nil, headers: HTTPFields = [:]
+    ) {
         self.status = status
         self.kind = kind
         self.title = title
@@ -28,7 +31,8 @@ package struct Problem: Error, Sendable {
     }
     static let notFound = Problem(.notFound, "not-found", "There is nothing here")
     static let unauthorized = Problem(
-        .unauthorized, "unauthorized", "A valid API key is needed", detail: "Send it as: Authorization: Bearer weir_...",
+        .unauthorized, "unauthorized", "A valid API key is needed",
+        detail: "Send it as: Authorization: Bearer weir_...",
         headers: [.wwwAuthenticate: #"Bearer realm="weir""#])
     static func forbidden(_ scope: String) -> Problem {
         Problem(.forbidden, "forbidden", "This key may not do that", detail: "It lacks the scope \(scope)")
@@ -49,6 +53,7 @@ extension Problem: HTTPResponseError {
         let body = Body(type: "urn:weir:problem:\(kind)", title: title, status: Int(status.code), detail: detail)
         var fields = headers
         fields[.contentType] = "application/problem+json"
-        return Response(status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(data: try encoder.encode(body))))
+        return Response(
+            status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(data: try encoder.encode(body))))
     }
 }

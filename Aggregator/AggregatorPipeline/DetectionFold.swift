@@ -36,16 +36,14 @@ struct DetectionFold {
     }
 
     /// Takes in one batch; its offset must be larger than the last one's.
-    /// - Returns: nil when the body can't be decoded: ingest refuses such, so this one was damaged since.
-    mutating func take(_ batch: LoggedBatch, decoder: inout BatchDecoder, columns: inout FlowColumns) -> Outcome? {
+    /// - Throws: when the body can't be decoded. Ingest refuses such, so this one was damaged since; it is passed over.
+    mutating func take(
+        _ batch: LoggedBatch, decoder: inout BatchDecoder, columns: inout FlowColumns
+    ) throws(BatchError) -> Outcome {
         precondition(batch.offset > offset, "batches come in log order")
         offset = batch.offset
         columns.removeAll()
-        do {
-            try batch.body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
-        } catch {
-            return nil
-        }
+        try batch.body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
         let tenant = batch.sensor.tenant
         var set = detectors.removeValue(forKey: tenant) ?? DetectorSet(tenant: tenant, parameters: parameters)
         let findings = set.observe(columns)

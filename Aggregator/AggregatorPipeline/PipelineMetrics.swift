@@ -1,5 +1,5 @@
 internal import FlowStore
-package import Telemetry
+internal import Telemetry
 
 /// What the pipeline says about itself.
 struct PipelineMetrics: Sendable {

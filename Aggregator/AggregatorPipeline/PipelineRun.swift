@@ -8,6 +8,7 @@ internal import Incidents
 internal import Logging
 internal import Platform
 internal import ServiceLifecycle
+internal import Telemetry
 
 /// One life of the pipeline, from a checkpoint on.
 struct PipelineRun: ~Copyable {
@@ -18,6 +19,7 @@ struct PipelineRun: ~Copyable {
     private var batchesSinceCheckpoint = 0
     private var lastCheckpoint: Duration
     private var savedOffset: Int64
+    private var damagedFiles = 0
 
     init(_ pipeline: AggregatorPipeline) async throws {
         self.pipeline = pipeline
@@ -63,18 +65,11 @@ struct PipelineRun: ~Copyable {
         }
         var stored: [StoredBatch] = [], findings: [TenantID: [Finding]] = [:]
         for batch in batches {
-            let outcome = fold.take(batch, decoder: &decoder, columns: &columns)
             pipeline.metrics.batches.add()
-            guard let outcome else {
-                pipeline.metrics.undecodable.add()
-                pipeline.logger.error(
-                    "A logged batch can't be decoded.",
-                    metadata: ["offset": "\(batch.offset)", "tenant": "\(batch.sensor.tenant)"])
-                continue
+            if let outcome = take(batch) {
+                stored.append(outcome.stored)
+                findings[batch.sensor.tenant, default: []] += outcome.findings
             }
-            pipeline.metrics.rows.add(outcome.stored.rows)
-            stored.append(outcome.stored)
-            findings[batch.sensor.tenant, default: []] += outcome.findings
             await Task.yield()
         }
         try await store(stored)
@@ -82,6 +77,22 @@ struct PipelineRun: ~Copyable {
         batchesSinceCheckpoint += batches.count
         try await noteLag(receivedMilliseconds: last.receivedMilliseconds)
         return true
+    }
+
+    private mutating func take(_ batch: LoggedBatch) -> DetectionFold.Outcome? {
+        do {
+            let outcome = try fold.take(batch, decoder: &decoder, columns: &columns)
+            pipeline.metrics.rows.add(outcome.stored.rows)
+            return outcome
+        } catch {
+            pipeline.metrics.undecodable.add()
+            pipeline.logger.error(
+                "A logged batch can't be decoded.",
+                metadata: [
+                    "offset": "\(batch.offset)", "tenant": "\(batch.sensor.tenant)", "reason": "\(error)",
+                ])
+            return nil
+        }
     }
 
     /// Tries again while the disk is full: the batches are safe in the log.
@@ -103,7 +114,7 @@ struct PipelineRun: ~Copyable {
         pipeline.metrics.incidents.add(changes.count { $0.isNew })
     }
 
-    private func noteLag(receivedMilliseconds: Int64?) async throws {
+    private mutating func noteLag(receivedMilliseconds: Int64?) async throws {
         let head = try await pipeline.log.headOffset(), metrics = pipeline.metrics
         metrics.offset.set(Double(fold.offset))
         metrics.head.set(Double(head))
@@ -111,6 +122,12 @@ struct PipelineRun: ~Copyable {
         let age = receivedMilliseconds.map { pipeline.time.wallMilliseconds() - $0 } ?? 0
         metrics.lagSeconds.set(head > fold.offset ? Double(max(age, 0)) / 1_000 : 0)
         metrics.note(evictions: fold.evictions)
+        let damaged = await pipeline.store.quarantinedFiles
+        if damaged > damagedFiles {
+            pipeline.logger.error("A damaged day file was set aside.", metadata: ["since start": "\(damaged)"])
+        }
+        damagedFiles = damaged
+        metrics.quarantined.set(damaged)
     }
 
     // MARK: Checkpoints

@@ -28,8 +28,8 @@ package struct DetectorParameters: Equatable, Sendable {
     package var floodPacketsPerSecond = 20_000.0, floodBitsPerSecond = 200e6
     /// The same for what looks like conversations: TCP with ACK, and UDP from port 443.
     package var conversationPacketsPerSecond = 100_000.0, conversationBitsPerSecond = 1e9
-    /// The same for packets that carry no work at all: TCP SYN without ACK, ICMP, and protocols other than TCP and UDP, when
-    /// smaller than `floodSmallPacketOctets` on average.
+    /// The same for packets that carry no work at all: TCP SYN without ACK, ICMP, and protocols other than TCP and
+    /// UDP, when smaller than `floodSmallPacketOctets` on average.
     package var emptyPacketsPerSecond = 2_000.0
     package var floodSmallPacketOctets = 160.0
     /// Over how much event time a rate is averaged, in ms.

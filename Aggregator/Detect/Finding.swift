@@ -30,6 +30,23 @@ package struct Finding: Equatable, Sendable, Codable {
 
     package static let entitiesMax = 16, portsMax = 32
 
+    /// Detectors make theirs from their parts, with the id that these give; this is for tests and other makers.
+    package init(
+        id: String, rule: String, title: String, severity: Severity, tactics: [String], techniques: [String],
+        entities: [FindingEntity], ports: [UInt16], start: Int64, end: Int64, windowStart: Int64, evidence: Evidence,
+        update: Int
+    ) {
+        self.id = id
+        self.rule = rule
+        self.title = title
+        self.severity = severity
+        (self.tactics, self.techniques) = (tactics, techniques)
+        (self.entities, self.ports) = (entities, ports)
+        (self.start, self.end, self.windowStart) = (start, end, windowStart)
+        self.evidence = evidence
+        self.update = update
+    }
+
     enum CodingKeys: String, CodingKey {
         case id, rule, title, severity, tactics, techniques, entities, ports, start, end, windowStart, evidence, update
     }

@@ -53,11 +53,11 @@ func lasting(from start: Int64, to end: Int64) -> String {
     default: return "in \(seconds / 3_600).\(seconds % 3_600 / 360) h"
     }
 }
-/// `15.8 k`, `1.2 G`: three digits or so of a rate.
+/// `24.0 M`, `1.2 G`: a rate, ready for its unit.
 func scaled(_ value: Double) -> String {
     for (limit, unit) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] where value >= limit {
         let tenths = Int((min(value, 1e18) / limit * 10).rounded())
-        return tenths >= 1_000 ? "\(counted(tenths / 10)) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
+        return tenths >= 10_000 ? "\(counted(tenths / 10)) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
     }
     return "\(Int(max(value, 0).rounded())) "
 }

@@ -3,8 +3,9 @@
 /// Method: event time is cut into buckets of a few seconds; a record's counters, scaled by its sampling interval, are
 /// spread evenly over [start, end], so a long flow that is exported at once is no burst. Three classes of traffic have
 /// limits of their own, because a download, a stream of datagrams and a stream of empty packets differ (`FloodClass`).
-/// Invariants: a bucket's rate counts each record once, in any order; a bucket of six hours ago fills as well as one of now.
-/// Not here: what is usual for a host (the limits are absolute); reflected traffic below the limits (`ReflectionDetector`).
+/// Invariants: a bucket's rate counts each record once, in any order; a bucket of six hours ago fills as well as one of
+/// now. Not here: what is usual for a host (the limits are absolute); reflected traffic below the limits
+/// (`ReflectionDetector`).
 import FlowModel
 import Identity
 
@@ -140,7 +141,7 @@ struct FloodDetector: Detector {
         return Finding(
             tenant: tenant, rule: Self.rule, entity: "\(key.first)",
             windowStart: key.epoch * parameters.floodWindowMilliseconds,
-            title: "\(key.first) got up to \(scaled(entry.packetsPerSecond))packets/s and "
+            title: "\(key.first) got up to \(counted(Int(min(entry.packetsPerSecond, 1e15)))) packets/s and "
                 + "\(scaled(entry.bitsPerSecond))bit/s of \(transportName(entry.transport)) \(who)\(sampled)",
             severity: evidence.observed >= 5 * evidence.threshold ? .critical : .high,
             entities: [FindingEntity(key.first, .victim)] + named, ports: [],

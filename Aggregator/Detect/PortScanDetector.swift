@@ -32,7 +32,7 @@ struct PortScanDetector: Detector {
         guard let contact = Contact(sight) else { return }
         let window = epoch(of: sight.start, width: parameters.scanWindowMilliseconds)
         let port = contact.port, transport = UInt32(sight.transport) << 16
-        if port != 0 {
+        if !sight.isICMP {
             let key = WindowKey(
                 first: contact.initiator, second: contact.responder, detail: ScanKey.vertical | transport,
                 epoch: window)
@@ -123,7 +123,8 @@ extension PortScanDetector {
         let isVertical = ScanKey.isVertical(key)
         var totals = entry.totals
         totals.first = min(totals.first, carried.first)
-        let failed = entry.items.list.lazy.filter { !$0.isAnswered }.map(\.value)
+        let own = entry.items.list.lazy.filter { !$0.isAnswered }.map(\.value)
+        let failed = (own.prefix(Finding.portsMax) + carried.values).sorted()
         let attacker = FindingEntity(key.first, .attacker)
         let victims =
             isVertical
@@ -140,7 +141,7 @@ extension PortScanDetector {
             windowStart: key.epoch * parameters.scanWindowMilliseconds,
             title: title(key, entry, observed: observed, first: totals.first),
             severity: observed >= 100 ? .high : observed >= 20 ? .medium : .low,
-            entities: [attacker] + victims, ports: isVertical || ports != [0] ? ports : [],
+            entities: [attacker] + victims, ports: IPProtocol.isICMP(ScanKey.transport(key)) ? [] : ports,
             span: (totals.first, totals.last),
             evidence: totals.evidence(
                 observed: Double(observed), threshold: Double(needed), unit: isVertical ? "ports" : "hosts"),

@@ -80,12 +80,14 @@ struct ReflectionDetector: Detector {
         let atLeast = entry.items.count >= parameters.itemsPerEntryMax ? "at least " : ""
         let reflectors = entry.items.list.lazy.filter { !$0.isAnswered }
         let named = unasked <= 8 ? reflectors.map { FindingEntity($0.value, .attacker) } : []
+        let packets = counted(Int(min(totals.packets, 1 << 53)))
+        let title =
+            "\(key.first) got \(packets) packets from port \(portText(port)) of \(atLeast)\(counted(unasked)) hosts "
+            + "it had not asked, \(lasting(from: totals.first, to: totals.last))"
         return Finding(
             tenant: tenant, rule: Self.rule, entity: "\(key.first)|\(port)",
             windowStart: key.epoch * parameters.reflectionWindowMilliseconds,
-            title:
-                "\(key.first) got \(counted(Int(min(totals.packets, 1 << 53)))) packets from port \(portText(port)) of "
-                + "\(atLeast)\(counted(unasked)) hosts it had not asked, \(lasting(from: totals.first, to: totals.last))",
+            title: title,
             severity: .high, entities: [FindingEntity(key.first, .victim)] + named, ports: [port],
             span: (totals.first, totals.last),
             evidence: totals.evidence(

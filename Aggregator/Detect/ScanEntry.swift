@@ -20,8 +20,8 @@ struct Contact {
             isOpening ? (sight.source, sight.destination) : (sight.destination, sight.source)
         guard sight.isTCP || sight.isUDP || sight.isICMP else { return nil }
         port = sight.isICMP ? 0 : isOpening ? sight.destinationPort : sight.sourcePort
-        // Summed-away ports (host fidelity) leave nothing to tell contacts apart by.
-        guard sight.isICMP || port != 0 else { return nil }
+        // Summed-away ports (host fidelity) leave nothing to tell contacts apart by. Port 0 itself can be probed.
+        guard sight.isICMP || port != 0 || !sight.flags.contains(.portsSummed) else { return nil }
         guard let outcome = sight.isTCP ? Self.tcp(sight, isOpening) : Self.other(sight, isOpening) else { return nil }
         self.outcome = outcome
     }
@@ -52,6 +52,9 @@ struct ScanEntry: WindowEntry {
     struct Carried {
         var failed = 0, answered = 0
         var first = Int64.max
+        /// The failed ports or hosts themselves, as many as a finding can name.
+        var values: [IPAddress] = []
+        static let valuesMax = 32
         var walk: Int { failed - answered }
     }
 
@@ -72,13 +75,14 @@ struct ScanEntry: WindowEntry {
     /// Nothing, once the earlier window has raised its own finding: the same contacts must not raise two.
     func carry(from previous: ScanEntry?, span: Int64) -> Carried {
         var carried = Carried()
-        guard let previous, previous.announcement.update<0, totals.last>.min else { return carried }
+        guard let previous, !previous.announcement.isRaised, totals.last != Int64.min else { return carried }
         for item in previous.items.list where item.time >= totals.last - span && !items.contains(item.value) {
             if item.isAnswered {
                 carried.answered += 1
             } else {
                 carried.failed += 1
                 carried.first = min(carried.first, item.time)
+                if carried.values.count < Carried.valuesMax { carried.values.append(item.value) }
             }
         }
         return carried
@@ -91,11 +95,7 @@ struct ScanEntry: WindowEntry {
         writer.add(isWeak)
         announcement.save(to: &writer)
         writer.add(carried != nil)
-        if let carried {
-            writer.add(carried.failed)
-            writer.add(carried.answered)
-            writer.add(carried.first)
-        }
+        carried?.save(to: &writer)
         writer.add(recency)
     }
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
@@ -103,11 +103,28 @@ struct ScanEntry: WindowEntry {
         totals = try Totals(from: &reader)
         isWeak = try reader.nextBool()
         announcement = try Announcement(from: &reader)
-        if try reader.nextBool() {
-            carried = Carried(
-                failed: Int(try reader.nextSmall(Int32.self)), answered: Int(try reader.nextSmall(Int32.self)),
-                first: try reader.nextSigned())
-        }
+        if try reader.nextBool() { carried = try Carried(from: &reader) }
         recency = try reader.nextSigned()
+    }
+}
+
+extension ScanEntry.Carried {
+    func save(to writer: inout SnapshotWriter) {
+        writer.add(failed)
+        writer.add(answered)
+        writer.add(first)
+        writer.add(values.count)
+        for value in values {
+            writer.add(value.high)
+            writer.add(value.low)
+        }
+    }
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
+        failed = Int(try reader.nextSmall(Int32.self))
+        answered = Int(try reader.nextSmall(Int32.self))
+        first = try reader.nextSigned()
+        for _ in 0..<(try reader.nextCount()) {
+            values.append(IPAddress(high: try reader.next(), low: try reader.next()))
+        }
     }
 }

@@ -1,7 +1,7 @@
 /// Hashes that are the same on every machine and in every run (Swift's own are seeded per process). For names, not
 /// for secrets: FNV-1a (Fowler, Noll, Vo; draft-eastlake-fnv).
 enum StableHash {
-    /// Of the UTF-8 of `parts`, each closed by an octet that UTF-8 never has, so that ("a", "bc") and ("ab", "c") differ.
+    /// Of the UTF-8 of `parts`, each closed by an octet that UTF-8 never has: ("a", "bc") and ("ab", "c") differ.
     static func hex128(_ parts: String...) -> String {
         var hash: UInt128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D
         let prime: UInt128 = 0x0000_0000_0100_0000_0000_0000_0000_013B

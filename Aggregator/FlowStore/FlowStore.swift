@@ -31,6 +31,9 @@ package protocol FlowStore: Sendable {
 
     /// All that is kept of `tenant`.
     func totals(of tenant: TenantID) async throws(FlowStoreError) -> StoreTotals
+
+    /// Damaged parts set aside since start: their batches are missing from every answer.
+    var quarantinedFiles: Int { get async }
 }
 
 /// A batch to keep.

@@ -22,7 +22,6 @@ package final class SQLiteFlowStore: FlowStore {
         files = DayFiles(root: root, openMax: openFilesMax)
     }
 
-    /// Damaged files set aside since start.
     package var quarantinedFiles: Int { get async { await files.quarantined } }
 
     // MARK: Writing

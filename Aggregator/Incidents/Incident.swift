@@ -1,7 +1,8 @@
 /// What people work on: findings that belong together, with a status and a history.
 ///
 /// Invariants: `revision` counts the events of this incident, from 1; `findings` are ordered by start and id; an
-/// incident never leaves its tenant. Not here: how findings are grouped (`IncidentGrouping`), how incidents are kept (`IncidentLog`).
+/// incident never leaves its tenant. Not here: how findings are grouped (`IncidentGrouping`), how incidents are kept
+/// (`IncidentLog`).
 package import Detect
 
 /// Where an incident stands in triage.

@@ -1,5 +1,5 @@
-package import Delivery
-package import HTTPTypes
+internal import Delivery
+internal import HTTPTypes
 
 /// The header fields of `POST /v1/batches` (`IngestWire`): each exactly once, in exactly its form.
 struct BatchFields: Equatable, Sendable {

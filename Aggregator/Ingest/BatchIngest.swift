@@ -5,15 +5,16 @@
 /// at in full (digest, every column) before it is stored; no failure of ours is a 4xx, which would make the sensor
 /// give the batch up. Not here: the log (`FlowLog`), TLS and names (`ServerChannel`), fairness between tenants.
 internal import BatchFormat
-package import Delivery
+internal import Delivery
 package import FlowLog
 internal import FlowModel
 internal import HTTPTypes
-internal import Hummingbird
+package import Hummingbird
 internal import Identity
 package import Logging
 internal import NIOCore
 package import Platform
+internal import ServerChannel
 package import Telemetry
 internal import WireBytes
 

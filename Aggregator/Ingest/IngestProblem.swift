@@ -7,7 +7,7 @@ internal import NIOCore
 /// The status decides what the sensor does (`IngestAnswer`): 400, 413 and 422 send the batch to its dead letters, so
 /// they are said only about the bytes themselves; 409 says that its key is taken by other bytes; all else is "later".
 package struct IngestProblem: Error, Equatable, Sendable {
-    let status: HTTPResponse.Status
+    package let status: HTTPResponse.Status
     /// The last part of the type, and the metric's label.
     package let kind: String
     let title: String

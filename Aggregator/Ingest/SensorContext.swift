@@ -1,5 +1,5 @@
 package import Hummingbird
-package import Identity
+internal import Identity
 internal import Logging
 package import NIOCore
 package import ServerChannel

@@ -1,5 +1,5 @@
 package import FlowLog
-package import FlowModel
+internal import FlowModel
 package import Identity
 package import ServerChannel
 internal import Synchronization

@@ -9,7 +9,8 @@ package import FlowModel
 
 /// Which records: all conditions that are set must hold; within one, any alternative will do.
 package struct FlowFilter: Equatable, Sendable {
-    /// Records under way at some moment of [from, to), ms since 1970 UTC: ended at `from` or later, started before `to`.
+    /// Records under way at some moment of [from, to), in ms since 1970 UTC: they ended at `from` or later and started
+    /// before `to`.
     package var from: Int64
     package var to: Int64
     /// The source, the destination, or either of the two is in one of these. Empty: any.

@@ -1,5 +1,5 @@
 internal import BatchFormat
-package import FlowModel
+internal import FlowModel
 package import FlowStore
 package import Identity
 package import Platform

@@ -1,5 +1,7 @@
 internal import Logging
 internal import NIOCore
+internal import Platform
+internal import Telemetry
 
 extension ServerChannel {
     /// How long a certificate's end may be overlooked: the wall clock can be set while a timer runs.

@@ -147,7 +147,8 @@ struct ServerChannel: HTTPChannelHandler {
     private func http1(on channel: any Channel, _ peer: PeerIdentity?, _ logger: Logger) throws -> Negotiated {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.configureHTTPServerPipeline(
-            withPipeliningAssistance: false, withDecoderLimitConfiguration: listener.options.http1Limits)
+            withPipeliningAssistance: false, withEncoderConfiguration: .init(),
+            withDecoderLimitConfiguration: listener.options.http1Limits)
         try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: true))
         try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: listener.options.idleMax, logger: logger))
         return .http1(

@@ -32,8 +32,8 @@ package struct ServerTLSError: Error, Equatable, Sendable, CustomStringConvertib
 /// Keeps a listener's TLS context up to date with its files, which ops tooling may replace at any time.
 ///
 /// Invariants: `current` is always a context whose certificate, key and trust roots were read together and fit; a
-/// set that doesn't (half-written, mismatching, expired) changes nothing but a counter and the log, and is tried
-/// again only when a file changes. Contents are compared, not times: no file system's clock can hide a change.
+/// set that doesn't (half-written, mismatching, expired) changes nothing but metrics and, once, the log.
+/// Contents are compared, not times: no file system's clock can hide a change.
 /// A context never changes: connections keep the one that they began with.
 package final class TLSReloader: Sendable {
     private struct Contents: Equatable {
@@ -41,8 +41,10 @@ package final class TLSReloader: Sendable {
     }
     private struct State {
         var context: NIOSSLContext
-        /// What was tried last, whether it was taken or not.
-        var tried: Contents?
+        /// What `context` was made of.
+        var contents: Contents
+        /// What is wrong with the files on disk, so that it is said once; nil when they are those in use.
+        var refusal: ServerTLSError?
     }
     package enum Outcome: Equatable, Sendable {
         case unchanged, reloaded
@@ -80,7 +82,7 @@ package final class TLSReloader: Sendable {
             "weir_tls_certificate_expiry_seconds", help: "End of the certificate in use, Unix time.", labels: labels)
         let contents = try Self.read(files)
         let made = try Self.context(of: contents, files, protocols, now: time.wallMilliseconds())
-        state = Mutex(State(context: made.context, tried: contents))
+        state = Mutex(State(context: made.context, contents: contents))
         expiry.set(Double(made.expiryMilliseconds / 1_000))
     }
 
@@ -92,10 +94,9 @@ package final class TLSReloader: Sendable {
     package func refresh() -> Outcome {
         do throws(ServerTLSError) {
             let contents = try Self.read(files)
-            guard state.withLock({ $0.tried != contents }) else { return .unchanged }
-            state.withLock { $0.tried = contents }
+            guard state.withLock({ $0.contents != contents || $0.refusal != nil }) else { return .unchanged }
             let made = try Self.context(of: contents, files, protocols, now: time.wallMilliseconds())
-            state.withLock { $0.context = made.context }
+            state.withLock { $0 = State(context: made.context, contents: contents) }
             expiry.set(Double(made.expiryMilliseconds / 1_000))
             reloads.add()
             stale.set(0)
@@ -107,13 +108,16 @@ package final class TLSReloader: Sendable {
     }
 
     private func refuse(_ error: ServerTLSError) -> Outcome {
-        if stale.value == 0 || state.withLock({ $0.tried != nil }) {
-            refusals.add()
-            stale.set(1)
-            logger.error(
-                "The listener's new certificate files were refused; the old ones stay in use.",
-                metadata: names.merging(["reason": "\(error)"]) { $1 })
+        let isNews = state.withLock { state in
+            defer { state.refusal = error }
+            return state.refusal != error
         }
+        stale.set(1)
+        guard isNews else { return .refused(error) }
+        refusals.add()
+        logger.error(
+            "The listener's new certificate files were refused; the old ones stay in use.",
+            metadata: names.merging(["reason": "\(error)"]) { $1 })
         return .refused(error)
     }
     private var names: Logger.Metadata { ["certificate": "\(files.certificate)"] }
@@ -166,7 +170,9 @@ package final class TLSReloader: Sendable {
             throw ServerTLSError(description: "\(path): \(error)")
         }
         let from = milliseconds(parsed.notValidBefore), to = milliseconds(parsed.notValidAfter)
-        guard now >= from else { throw ServerTLSError(description: "\(path): not valid before \(rfc3339(milliseconds: from))") }
+        guard now >= from else {
+            throw ServerTLSError(description: "\(path): not valid before \(rfc3339(milliseconds: from))")
+        }
         guard now < to else { throw ServerTLSError(description: "\(path): expired at \(rfc3339(milliseconds: to))") }
         return to
     }

@@ -8,7 +8,8 @@ import Incidents
 
 struct DetectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "detect", abstract: "Finds incidents in captures of flow exports, offline, with the aggregator's engine.",
+        commandName: "detect",
+        abstract: "Finds incidents in captures of flow exports, offline, with the aggregator's engine.",
         discussion: """
             weirctl detect export.pcap
             weirctl detect --format ndjson monday.pcap tuesday.pcapng
@@ -59,7 +60,9 @@ struct DetectCommand: ParsableCommand {
     }
     private func contents(of file: String) throws -> [UInt8] {
         if file == "-" { return [UInt8](FileHandle.standardInput.readDataToEndOfFile()) }
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: file)) else { throw Failure.usage("\(file): cannot be read") }
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: file)) else {
+            throw Failure.usage("\(file): cannot be read")
+        }
         return [UInt8](data)
     }
     private func print(_ incidents: [Incident]) throws {

@@ -13,9 +13,9 @@ struct RowOptions: ParsableArguments {
 
 /// Prints JSON objects as rows. NDJSON has all that each object holds; table and CSV have `columns`.
 struct RowPrinter {
-    struct Column {
+    struct Column: Sendable {
         let title: String
-        let value: ([String: Any]) -> String
+        let value: @Sendable ([String: Any]) -> String
     }
     let format: RowFormat
     let columns: [Column]

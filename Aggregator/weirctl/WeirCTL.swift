@@ -37,13 +37,13 @@ struct WeirCTL: AsyncParsableCommand {
             }
         } catch let failure as Failure {
             complain("weirctl: \(failure.message)")
-            exit(withStatus: failure.status)
+            end(withStatus: failure.status)
         } catch {
             let status = exitCode(for: error)
             if status == .success { exit(withError: error) }
             // The parser's own code for a wrong command line is 64; ours is 2.
             complain(fullMessage(for: error))
-            exit(withStatus: status == .validationFailure ? 2 : 1)
+            end(withStatus: status == .validationFailure ? 2 : 1)
         }
     }
 }

@@ -59,7 +59,8 @@ package struct BatchDecoder: ~Copyable {
         switch entry.id {
         case .flowStartMilliseconds: readTimes(entry, &columns.flowStartMilliseconds, rows)
         case .flowEndMilliseconds:
-            readTimes(entry, &columns.flowEndMilliseconds, rows, starts: columns.flowStartMilliseconds.span)
+            let starts = columns.flowStartMilliseconds
+            readTimes(entry, &columns.flowEndMilliseconds, rows, starts: starts.span)
         case .exportMilliseconds: readTimes(entry, &columns.exportMilliseconds, rows)
         case .receiveMilliseconds: readTimes(entry, &columns.receiveMilliseconds, rows)
         case .sourceHigh: readWords(entry, &columns.sourceHigh, rows)
@@ -90,7 +91,7 @@ package struct BatchDecoder: ~Copyable {
         }
     }
 
-    private func readWords<Word: FixedWidthInteger & UnsignedInteger>(
+    private func readWords<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
         _ entry: ColumnEntry, _ column: inout [Word], _ rows: Range<Int>
     ) {
         var words = column.mutableSpan

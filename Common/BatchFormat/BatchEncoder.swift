@@ -127,11 +127,14 @@ package struct BatchEncoder: ~Copyable {
         addWords(.samplingInterval, .planes)
     }
     private mutating func addWords(_ id: ColumnID, _ encoding: ColumnEncoding) {
+        let words = self.words  // no copy: given back before they change again
         let shape = BytePlanes.shape(of: words.span)
         BytePlanes.write(words.span, width: shape.width, into: &planes)
         addFrame(id, encoding, shape, rows: words.count)
     }
-    private mutating func add<Word: FixedWidthInteger & UnsignedInteger>(_ id: ColumnID, _ words: Span<Word>) {
+    private mutating func add<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ id: ColumnID, _ words: Span<Word>
+    ) {
         let shape = BytePlanes.shape(of: words)
         BytePlanes.write(words, width: shape.width, into: &planes)
         addFrame(id, .planes, shape, rows: words.count)

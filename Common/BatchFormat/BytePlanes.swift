@@ -1,3 +1,5 @@
+internal import WireBytes
+
 /// Words as byte planes: all lowest bytes, then all second ones, and so on. Only the bytes that differ between rows are
 /// written; what all rows share is the `base`. Regular columns so cost nothing before zstd even sees them, and zstd
 /// finds like bytes side by side.
@@ -12,42 +14,32 @@ enum BytePlanes {
         var isZero: Bool { width == 0 && base == 0 }
     }
 
-    static func shape<Word: FixedWidthInteger & UnsignedInteger>(of words: Span<Word>) -> Shape {
-        var anySet: Word = 0, allSet = Word.max
-        for row in words.indices {
-            anySet |= words[row]
-            allSet &= words[row]
-        }
+    static func shape<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(of words: Span<Word>) -> Shape {
         guard !words.isEmpty else { return Shape(width: 0, base: 0) }
-        let width = (Word.bitWidth - (anySet ^ allSet).leadingZeroBitCount + 7) / 8
-        return Shape(width: width, base: UInt64(anySet) & ~mask(width))
+        let bits = words.commonBits()
+        let width = (Word.bitWidth - (bits.any ^ bits.all).leadingZeroBitCount + 7) / 8
+        return Shape(width: width, base: UInt64(bits.any) & ~mask(width))
     }
     /// The bits that `width` planes cover.
     static func mask(_ width: Int) -> UInt64 { width >= 8 ? .max : (1 << UInt64(8 * width)) - 1 }
 
     /// Writes `width` planes into the start of `bytes`, which must have room for them.
-    static func write<Word: FixedWidthInteger & UnsignedInteger>(
+    static func write<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
         _ words: Span<Word>, width: Int, into bytes: inout [UInt8]
     ) {
-        let rows = words.count
         var bytes = bytes.mutableSpan
         for plane in 0..<width {
-            let shift = Word(truncatingIfNeeded: 8 &* plane), start = plane &* rows
-            for row in 0..<rows { bytes[start &+ row] = UInt8(truncatingIfNeeded: words[row] &>> shift) }
+            bytes.setPlane(at: plane * words.count, of: words, shift: Word(truncatingIfNeeded: 8 * plane))
         }
     }
 
     /// Reads `width` planes from the start of `bytes` into `rows` of `words`.
-    static func read<Word: FixedWidthInteger & UnsignedInteger>(
+    static func read<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
         _ bytes: Span<UInt8>, width: Int, base: UInt64, into words: inout MutableSpan<Word>, rows: Range<Int>
     ) {
-        let count = rows.count, first = rows.lowerBound, base = Word(truncatingIfNeeded: base)
-        for row in rows { words[row] = base }
+        words.set(rows, to: Word(truncatingIfNeeded: base))
         for plane in 0..<width {
-            let shift = Word(truncatingIfNeeded: 8 &* plane), start = plane &* count
-            for row in 0..<count {
-                words[first &+ row] |= Word(truncatingIfNeeded: bytes[start &+ row]) &<< shift
-            }
+            words.joinPlane(bytes, at: plane * rows.count, to: rows, shift: Word(truncatingIfNeeded: 8 * plane))
         }
     }
 

@@ -20,7 +20,7 @@ internal import CZstd
     mutating func compress(_ input: [UInt8], count: Int, to output: inout [UInt8]) -> Int {
         precondition(count <= input.count)
         var size = 0
-        unsafe output.append(addingCapacity: ZSTD_compressBound(count)) { tail in
+        output.append(addingCapacity: ZSTD_compressBound(count)) { tail in
             unsafe tail.withUnsafeMutableBufferPointer { target, filled in
                 unsafe input.withUnsafeBufferPointer { source in
                     unsafe size = ZSTD_compress2(context, target.baseAddress, target.count, source.baseAddress, count)

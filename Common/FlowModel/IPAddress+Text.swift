@@ -61,11 +61,11 @@ extension IPAddress: CustomStringConvertible {
     /// Eight groups, or nil. A trailing dotted IPv4 counts for two.
     private static func v6Groups(_ text: some StringProtocol) -> [UInt16]? {
         guard let gap = firstGap(text) else {
-            let groups = plainGroups(text)
+            let groups = plainGroups(text, endsAddress: true)
             return groups?.count == 8 ? groups : nil
         }
-        guard let front = plainGroups(text[..<gap.lowerBound]), let back = plainGroups(text[gap.upperBound...]),
-            front.count + back.count < 8
+        guard let front = plainGroups(text[..<gap.lowerBound], endsAddress: false),
+            let back = plainGroups(text[gap.upperBound...], endsAddress: true), front.count + back.count < 8
         else { return nil }
         return front + [UInt16](repeating: 0, count: 8 - front.count - back.count) + back
     }
@@ -78,12 +78,13 @@ extension IPAddress: CustomStringConvertible {
         }
         return nil
     }
-    private static func plainGroups(_ text: some StringProtocol) -> [UInt16]? {
+    /// - Parameter endsAddress: dotted IPv4 may only be an address's end.
+    private static func plainGroups(_ text: some StringProtocol, endsAddress: Bool) -> [UInt16]? {
         if text.isEmpty { return [] }
         var groups: [UInt16] = []
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, let bits = v4Bits(part) {
+            if endsAddress, index == parts.count - 1, let bits = v4Bits(part) {
                 groups += [UInt16(bits >> 16), UInt16(truncatingIfNeeded: bits)]
             } else if (1...4).contains(part.utf8.count), part.utf8.first != UInt8(ascii: "+"),
                 part.utf8.first != UInt8(ascii: "-"),

@@ -73,10 +73,11 @@ internal import CNghttp2
         var table: OpaquePointer?
         guard unsafe nghttp2_session_callbacks_new(&table) == 0 else { throw .outOfMemory }
         defer { unsafe nghttp2_session_callbacks_del(table) }
-        unsafe nghttp2_session_callbacks_set_on_header_callback(table) { _, frame, name, nameBytes, value, valueBytes, _, user in
+        unsafe nghttp2_session_callbacks_set_on_header_callback(table) {
+            _, frame, name, nameSize, value, size, _, user in
             guard let frame = unsafe frame, let me = unsafe FrameCallbacks.from(user) else { return 0 }
-            let name = unsafe String(decoding: UnsafeBufferPointer(start: name, count: nameBytes), as: UTF8.self)
-            let value = unsafe String(decoding: UnsafeBufferPointer(start: value, count: valueBytes), as: UTF8.self)
+            let name = unsafe String(decoding: UnsafeBufferPointer(start: name, count: nameSize), as: UTF8.self)
+            let value = unsafe String(decoding: UnsafeBufferPointer(start: value, count: size), as: UTF8.self)
             unsafe me.field(frame.pointee.hd.stream_id, name, value)
             return 0
         }
@@ -98,7 +99,9 @@ internal import CNghttp2
         }
         // Submitted, then held back by the server's stream limit until a GOAWAY came: it was never sent.
         unsafe nghttp2_session_callbacks_set_on_frame_not_send_callback(table) { _, frame, _, user in
-            guard let header = unsafe frame?.pointee.hd, header.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
+            guard let header = unsafe frame?.pointee.hd, header.type == UInt8(NGHTTP2_HEADERS.rawValue) else {
+                return 0
+            }
             unsafe FrameCallbacks.from(user)?.closed(header.stream_id, code: UInt32(NGHTTP2_REFUSED_STREAM.rawValue))
             return 0
         }

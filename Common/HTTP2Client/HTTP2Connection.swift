@@ -44,8 +44,8 @@ package final class HTTP2Connection {
 
     /// Connects, shakes hands and checks the server; blocks for at most `patience.connect` (and name resolution).
     /// - Parameter verifyPeer: gets the server's single URI name, answers with the reason to refuse it, or nil.
-    /// - Throws: `HTTP2Error`. A server that refuses *our* certificate does so after the handshake (RFC 8446 §4.4.2.4
-    ///   with 0-RTT-less TLS 1.3): that comes as `.refusedByPeer` from `pump`.
+    /// - Throws: `HTTP2Error`. With TLS 1.3 a server refuses *our* certificate after the handshake (RFC 8446 §4.4.2.4):
+    ///   that comes as `.refusedByPeer` from `pump`.
     package init(
         to endpoint: HTTP2Endpoint, context: TLSContext, patience: Patience = .init(), time: any TimeSource,
         verifyPeer: (_ uriName: String) -> String?

@@ -105,8 +105,7 @@ internal import Platform
             // The server judges our certificate after our handshake is done (TLS 1.3); its alert waits to be read.
             let fault = errno
             OpenSSLFaults.forget()
-            let count = unsafe SSL_read(ssl, &input, Int32(input.count))
-            if count > 0 { throw .socketFailed(reason: systemReason(fault)) }
+            for _ in 0..<64 where unsafe SSL_read(ssl, &input, Int32(input.count)) <= 0 { break }
             _ = try ended(fault)
             throw .closedByPeer
         }

@@ -51,7 +51,10 @@ private func readAll(_ descriptor: Int32, bytesMax: Int) throws(SystemError) -> 
 package func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
     var sent = 0
     while sent < bytes.count {
-        let count = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress! + sent, $0.count - sent) }
+        let count = unsafe bytes.withUnsafeBytes { rest in
+            guard let start = rest.baseAddress else { return 0 }
+            return unsafe write(descriptor, start + sent, rest.count - sent)
+        }
         if count < 0 && errno == EINTR { continue }
         guard count > 0 else { return false }
         sent += count

@@ -40,4 +40,8 @@ package struct SequenceMark: Sendable, Equatable {
     package var units: UInt32
     /// False when sets without a template make `units` a lower bound.
     package var isExact: Bool
+
+    package init(number: UInt32, units: UInt32, isExact: Bool) {
+        (self.number, self.units, self.isExact) = (number, units, isExact)
+    }
 }

@@ -1,4 +1,4 @@
-internal import CSystem
+internal import CSockets
 package import FlowModel
 internal import Glibc
 

@@ -1,4 +1,4 @@
-internal import CSystem
+internal import CSockets
 internal import Glibc
 
 /// Takes exporters' datagrams from the kernel: sockets, batches of datagrams, and the count of what the kernel dropped.

@@ -7,10 +7,13 @@ final class HandOver: Sendable {
         var isEnded = false
     }
     private let state = Mutex(State())
-    private let semaphore = SystemSemaphore()
+    private let waker: SystemWaker
     private let capacity: Int
 
-    init(capacity: Int) { self.capacity = capacity }
+    init(capacity: Int) throws(SensorError) {
+        self.capacity = capacity
+        waker = try SystemWaker()
+    }
 
     /// False when there is no room: the caller counts the window as lost.
     func offer(_ window: ClosedWindow) -> Bool {
@@ -19,13 +22,13 @@ final class HandOver: Sendable {
             state.windows.append(window)
             return true
         }
-        if isTaken { semaphore.post() }
+        if isTaken { waker.wake() }
         return isTaken
     }
     /// No more will be offered.
     func end() {
         state.withLock { $0.isEnded = true }
-        semaphore.post()
+        waker.wake()
     }
     /// The oldest window, waiting for one; nil at the end, when all have been taken.
     func next() -> ClosedWindow? {
@@ -34,7 +37,7 @@ final class HandOver: Sendable {
                 (state.windows.isEmpty ? nil : state.windows.removeFirst(), state.isEnded)
             }
             if window != nil || isEnded { return window }
-            semaphore.wait(atMost: .seconds(1))
+            waker.wait(atMostMilliseconds: 1_000)
         }
     }
     var count: Int { state.withLock { $0.windows.count } }

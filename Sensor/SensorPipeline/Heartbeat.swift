@@ -1,4 +1,4 @@
-package import FlowModel
+internal import FlowModel
 
 /// What a sensor tells its aggregator every few seconds: the body of `POST /v1/heartbeat`.
 ///
@@ -10,8 +10,9 @@ package import FlowModel
 ///      "ledgerOmitted":n}
 ///
 /// The ledger counts since this process started. Exporters come in the order of their datagrams, most first, at most
-/// `exportersMax`; `ledgerOmitted` says how many more there are. Losses that are zero are left out. Datagrams that
-/// named no exporter, and the kernel's drops, are the last entry's: exporter `::`, protocol `unknown`.
+/// `exportersMax` and no more than `bytesMax` of text; `ledgerOmitted` says how many more there are. Losses that are
+/// zero are left out. Datagrams that named no exporter, and the kernel's drops, are the last entry's: exporter `::`,
+/// protocol `unknown`.
 package struct Heartbeat: Sendable {
     package var version: String
     package var startedMilliseconds: Int64
@@ -22,6 +23,8 @@ package struct Heartbeat: Sendable {
     package var ledger: LedgerBook
 
     package static let exportersMax = 2_000
+    /// An aggregator takes 1 MiB.
+    package static let bytesMax = 960 << 10
 
     package init(
         version: String, startedMilliseconds: Int64, fidelity: String, spoolBatches: Int, spoolBytes: Int,
@@ -43,12 +46,18 @@ package struct Heartbeat: Sendable {
             }
             return Self.order(a.key) < Self.order(b.key)
         }
-        let shown = all.prefix(Self.exportersMax)
+        var room = Self.bytesMax, entries: [String] = []
+        for (key, ledger) in all.prefix(Self.exportersMax) {
+            let entry = Self.entry(key, ledger)
+            room -= entry.utf8.count + 1
+            if room < 0 { break }
+            entries.append(entry)
+        }
         let spool = "{\"batches\":\(spoolBatches),\"bytes\":\(spoolBytes),\"bytesMax\":\(spoolBytesMax)}"
         var text = "{\"version\":\"\(version)\",\"startedMilliseconds\":\(startedMilliseconds)"
         text += ",\"fidelity\":\"\(fidelity)\",\"spool\":\(spool),\"deadLetters\":\(deadLetters)"
-        text += ",\"ledger\":[" + (shown.map(Self.entry) + unattributed).joined(separator: ",")
-        return text + "],\"ledgerOmitted\":\(all.count - shown.count)}"
+        text += ",\"ledger\":[" + (entries + unattributed).joined(separator: ",")
+        return text + "],\"ledgerOmitted\":\(all.count - entries.count)}"
     }
 
     package var jsonBytes: [UInt8] { [UInt8](json.utf8) }

@@ -5,8 +5,8 @@ package import FlowModel
 /// Invariants: for every exporter `decoded = sealed + Σ record losses + open`, where `open` is in the table or on the
 /// way to a batch; for datagrams `received = decoded + Σ datagram losses`. Bounded in exporters: those beyond the limit
 /// share one ledger, under the absent address.
-/// Not here: what the spool and the aggregator did with a sealed batch; `SpoolUsage` and `ShipStatus` count those
-/// whole.
+/// Not here: what becomes of a sealed batch. `SpoolUsage` and `ShipStatus` count batches, and dead letters are summed
+/// over all exporters (`weir_sensor_lost_total`): the spool keeps no exporters' shares.
 package struct LedgerBook: Sendable, Equatable {
     package private(set) var exporters: [ExporterKey: ExporterLedger] = [:]
     /// Datagrams that named no exporter: their number, and why by reason. The kernel's drops are only in the reasons.

@@ -1,5 +1,5 @@
 internal import Delivery
-package import FlowModel
+internal import FlowModel
 internal import HTTP2Client
 internal import Intake
 package import Logging
@@ -11,10 +11,10 @@ package import Telemetry
 
 /// A whole sensor: intake -> worker -> windows -> batches -> spool -> aggregator, on four threads with one way through.
 ///
-///     weir-intake   sockets, decoding, repeats, the table          (IntakeLoop; in an import: the caller's thread)
-///     weir-seal     batches and the spool's synced writes          (SealLoop)
-///     weir-ship     TLS, HTTP/2, answers, heartbeats               (Shipper)
-///     weir-status   the metrics page                               (SystemStatusServer)
+///     intake   sockets, decoding, repeats, the table          (IntakeLoop; in an import: the caller's thread)
+///     seal     batches and the spool's synced writes          (SealLoop)
+///     ship     TLS, HTTP/2, answers, heartbeats               (Shipper)
+///     status   the metrics page                               (SystemStatusServer)
 ///
 /// Order of starting: `init` reads certificates and opens the spool, and only then are ports opened; of stopping: first
 /// the intake, then each stage once the one before has handed over everything.
@@ -32,6 +32,7 @@ package final class Sensor: Sendable {
         var intake: SystemThread?
         var seal: SystemThread?
         var status: SystemStatusServer?
+        var listenPorts: [UInt16] = []
     }
     private let running = Mutex(Running())
 
@@ -45,10 +46,10 @@ package final class Sensor: Sendable {
         (self.settings, self.time, self.logger) = (settings, time, logger)
         try Self.checkIdentity(settings, time: time)
         var random = SystemRandomNumberGenerator()
-        let keeper = try Self.openSpool(settings, time: time)
         let state = self.state, started = time.wallMilliseconds()
+        let keeper = try Self.openSpool(settings, time: time, state: state)
         self.keeper = keeper
-        handOver = HandOver(capacity: Self.windowsMax)
+        handOver = try HandOver(capacity: Self.windowsMax)
         let shipping = ShipSettings(
             endpoints: settings.aggregators, trustDomain: settings.trustDomain, files: settings.tls)
         do throws(ShipError) {
@@ -77,13 +78,15 @@ package final class Sensor: Sendable {
             throw .identity(reason: "\(error)")
         }
     }
-    private static func openSpool(_ settings: SensorSettings, time: any TimeSource) throws(SensorError) -> SpoolKeeper {
+    private static func openSpool(
+        _ settings: SensorSettings, time: any TimeSource, state: SensorState
+    ) throws(SensorError) -> SpoolKeeper {
         do throws(SpoolError) {
             let spool = try Spool(directory: settings.spoolDirectory, bytesMax: settings.spoolBytesMax) {
                 var random = SystemRandomNumberGenerator()
                 return Epoch(using: &random)
             }
-            return SpoolKeeper(spool: spool, time: time)
+            return SpoolKeeper(spool: spool, time: time, state: state)
         } catch {
             throw .spool(reason: "\(settings.spoolDirectory): \(error)")
         }
@@ -103,9 +106,12 @@ package final class Sensor: Sendable {
         let loop = IntakeLoop(
             listeners: listeners, limits: limits, seed: .random(in: 0 ... .max), state: state, handOver: handOver,
             time: time, logger: logger)
-        let thread = try SystemThread(name: "weir-intake") { loop.run() }
-        running.withLock { $0.intake = thread }
-        let ports = listeners.map { "\($0.port)" }.joined(separator: " ")
+        let thread = try SystemThread { loop.run() }
+        let ports = listeners.map(\.port)
+        running.withLock {
+            $0.intake = thread
+            $0.listenPorts = ports
+        }
         logger.notice("The sensor is running.", metadata: ["ports": "\(ports)", "spool": "\(settings.spoolDirectory)"])
     }
     /// Starts sealing and shipping alone: an import brings its own datagrams.
@@ -114,7 +120,7 @@ package final class Sensor: Sendable {
         let loop = SealLoop(
             rowsMax: settings.rowsMax, keeper: keeper, state: state, handOver: handOver, time: time, logger: logger
         ) { shipper.wake() }
-        let thread = try SystemThread(name: "weir-seal") { loop.run() }
+        let thread = try SystemThread { loop.run() }
         running.withLock { $0.seal = thread }
         do throws(ShipError) {
             try shipper.start()
@@ -150,6 +156,8 @@ package final class Sensor: Sendable {
         try server.start()
         running.withLock { $0.status = server }
     }
+    /// The ports that datagrams are taken on, in the order of `settings.listenAddresses`; none before `start`.
+    package var listenPorts: [UInt16] { running.withLock { $0.listenPorts } }
     /// Where the metrics are served; nil when they are not.
     package var statusPort: UInt16? { running.withLock { $0.status?.port } }
 

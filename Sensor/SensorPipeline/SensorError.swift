@@ -3,6 +3,8 @@
 package enum SensorError: Error, Equatable, Sendable, CustomStringConvertible {
     /// errno of pthread_create(3).
     case noThread(code: Int32)
+    /// errno of pipe(2).
+    case noDescriptor(code: Int32)
     /// A port that can't be opened; `reason` in words.
     case cantListen(address: String, reason: String)
     case identity(reason: String)
@@ -13,6 +15,7 @@ package enum SensorError: Error, Equatable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .noThread(let code): "no thread: error \(code)"
+        case .noDescriptor(let code): "no descriptor: error \(code)"
         case .cantListen(let address, let reason): "can't listen on \(address): \(reason)"
         case .identity(let reason): "can't use the certificate files: \(reason)"
         case .spool(let reason): "can't use the spool: \(reason)"

@@ -19,7 +19,9 @@ struct SensorMetrics: Sendable {
     func keepUpToDate(state: SensorState, keeper: SpoolKeeper, shipper: Shipper) {
         registry.beforeEachPage {
             let book = state.ledger
-            update(book.total, exporters: book.exporters.count)
+            var total = book.total
+            total.records[.deadLetter] = state.deadLetters
+            update(total, exporters: book.exporters.count)
             update(state)
             update(keeper.spool.usage)
             update(shipper.status)
@@ -28,7 +30,8 @@ struct SensorMetrics: Sendable {
         _ = registry.prometheusText()
     }
 
-    private func follow(_ name: String, _ help: String, _ labels: [String: String] = [:], _ total: UInt64) {
+    private func follow(_ name: String, _ help: String, _ total: UInt64) { follow(name, help, [:], total) }
+    private func follow(_ name: String, _ help: String, _ labels: [String: String], _ total: UInt64) {
         registry.counter(name, help: help, labels: labels).follow(total)
     }
     private func set(_ name: String, _ help: String, _ value: Int) { registry.gauge(name, help: help).set(value) }

@@ -1,4 +1,4 @@
-package import FlowModel
+internal import FlowModel
 package import HTTP2Client
 package import Settings
 

@@ -4,6 +4,7 @@ internal import Synchronization
 /// What the sensor's threads tell each other and whoever asks: copies of ledgers, and a few flags.
 final class SensorState: Sendable {
     private let received = Mutex(LedgerBook()), sealed = Mutex(LedgerBook())
+    private let deadLettered = Mutex(Tally())
     private let fidelityNumber = Atomic<UInt8>(Fidelity.full.rawValue)
     let isStopping = Atomic(false)
     /// Batches and bytes that went into the spool since the start.
@@ -13,6 +14,11 @@ final class SensorState: Sendable {
     /// To be called by the intake before it hands a window on, so that nothing is seen sealed before it was decoded.
     func publish(received ledger: LedgerBook) { received.withLock { $0 = ledger } }
     func publish(sealed ledger: LedgerBook) { sealed.withLock { $0 = ledger } }
+
+    /// A sealed batch is lost after the ledgers' last line, and the spool no longer knows its exporters: one sum for
+    /// all.
+    func noteDeadLetter(_ tally: Tally) { deadLettered.withLock { $0 += tally } }
+    var deadLetters: Tally { deadLettered.withLock { $0 } }
 
     /// The sealed part first: what it has, the received part, read later, has too.
     var ledger: LedgerBook {

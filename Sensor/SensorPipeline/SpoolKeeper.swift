@@ -7,6 +7,7 @@ internal import Spool
 struct SpoolKeeper: BatchKeeper, BatchSource {
     let spool: Spool
     let time: any TimeSource
+    let state: SensorState
 
     func keep(_ batch: SealedBatch) -> KeepOutcome {
         do throws(SpoolError) {
@@ -32,5 +33,8 @@ struct SpoolKeeper: BatchKeeper, BatchSource {
     }
     func body(of key: BatchKey) throws -> [UInt8]? { try spool.body(of: key) }
     func acknowledge(_ keys: [BatchKey]) throws { try spool.acknowledge(keys) }
-    func deadLetter(_ key: BatchKey, reason: String) throws { _ = try spool.deadLetter(key, reason: reason) }
+    func deadLetter(_ key: BatchKey, reason: String) throws {
+        guard let tally = try spool.deadLetter(key, reason: reason) else { return }
+        state.noteDeadLetter(tally)
+    }
 }

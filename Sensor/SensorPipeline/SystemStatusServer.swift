@@ -35,7 +35,7 @@ final class SystemStatusServer: Sendable {
         }
     }
     func start() throws(SensorError) {
-        let started = try SystemThread(name: "weir-status") { self.run() }
+        let started = try SystemThread { self.run() }
         thread.withLock { $0 = started }
     }
     func stop() {
@@ -107,7 +107,7 @@ final class SystemStatusServer: Sendable {
         for connection in connections { close(connection.descriptor) }
     }
     private func accept(into connections: inout [Connection], _ now: Duration) {
-        let descriptor = unsafe Glibc.accept(listener, nil, nil)
+        let descriptor = Glibc.accept(listener, nil, nil)
         guard descriptor >= 0 else { return }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
@@ -125,8 +125,8 @@ final class SystemStatusServer: Sendable {
         }
         let left = connection.response.count - connection.sent
         let count = unsafe connection.response.withUnsafeBytes { bytes in
-            unsafe send(
-                connection.descriptor, bytes.baseAddress! + connection.sent, left, Int32(MSG_NOSIGNAL.rawValue))
+            guard let start = bytes.baseAddress else { return 0 }
+            return unsafe send(connection.descriptor, start + connection.sent, left, Int32(MSG_NOSIGNAL))
         }
         if count < 0 { return errno == EAGAIN || errno == EINTR }
         connection.sent += count

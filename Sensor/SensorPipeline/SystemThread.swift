@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// One POSIX thread with a name, from its start to its join.
+/// One POSIX thread, from its start to its join.
 @safe final class SystemThread: Sendable {
     private let thread: pthread_t
 
@@ -9,13 +9,8 @@ internal import Glibc
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// - Parameter name: at most 15 bytes are shown by the kernel.
-    init(name: String, _ body: @escaping @Sendable () -> Void) throws(SensorError) {
-        let named: @Sendable () -> Void = {
-            unsafe pthread_setname_np(pthread_self(), String(name.prefix(15)))
-            body()
-        }
-        let work = unsafe Unmanaged.passRetained(Work(named))
+    init(_ body: @escaping @Sendable () -> Void) throws(SensorError) {
+        let work = unsafe Unmanaged.passRetained(Work(body))
         var thread = pthread_t()
         let failed = unsafe pthread_create(
             &thread, nil,
@@ -32,32 +27,37 @@ internal import Glibc
     }
 
     /// Waits for the thread's end. Call once.
-    func join() { unsafe pthread_join(thread, nil) }
+    func join() { pthread_join(thread, nil) }
 }
 
-/// Counts wake-ups (POSIX semaphore): one thread waits, any may post.
-@safe final class SystemSemaphore: @unchecked Sendable {
-    private let semaphore: UnsafeMutablePointer<sem_t>
+/// A pipe that one thread sleeps on and any may write to.
+@safe final class SystemWaker: Sendable {
+    private let readEnd: Int32, writeEnd: Int32
 
-    init() {
-        unsafe semaphore = .allocate(capacity: 1)
-        unsafe sem_init(semaphore, 0, 0)
+    init() throws(SensorError) {
+        var ends: [Int32] = [-1, -1]
+        guard unsafe pipe(&ends) == 0 else { throw .noDescriptor(code: errno) }
+        for end in ends {
+            _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK)
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+        }
+        (readEnd, writeEnd) = (ends[0], ends[1])
     }
     deinit {
-        unsafe sem_destroy(semaphore)
-        unsafe semaphore.deallocate()
+        close(readEnd)
+        close(writeEnd)
     }
-    func post() { unsafe sem_post(semaphore) }
-    /// Waits for a post, at most `limit`.
-    func wait(atMost limit: Duration) {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        let (seconds, attoseconds) = max(limit, .zero).components
-        let nanoseconds = now.tv_nsec + Int(attoseconds / 1_000_000_000)
-        var until = timespec(
-            tv_sec: now.tv_sec + Int(min(seconds, 3_600)) + nanoseconds / 1_000_000_000,
-            tv_nsec: nanoseconds % 1_000_000_000)
-        _ = unsafe sem_clockwait(semaphore, CLOCK_MONOTONIC, &until)
+    /// A full pipe is as good: the sleeper will wake.
+    func wake() {
+        var one: UInt8 = 1
+        _ = unsafe write(writeEnd, &one, 1)
+    }
+    /// Waits for a `wake` since the last wait, at most `milliseconds`.
+    func wait(atMostMilliseconds milliseconds: Int32) {
+        var set = pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0)
+        _ = unsafe poll(&set, 1, milliseconds)
+        var bytes = [UInt8](repeating: 0, count: 64)
+        _ = unsafe read(readEnd, &bytes, bytes.count)
     }
 }
 

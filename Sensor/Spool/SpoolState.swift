@@ -13,6 +13,8 @@ struct SpoolState {
     private var current: SpoolFile?
     private var epoch: Epoch
     private var sequence: UInt64 = 0
+    /// Keys of appends that failed, until a new file has noted them.
+    private var abandoned: [BatchKey] = []
     private var deadLetters: DeadLetters
     private var quarantinedFiles = 0, retiredFiles = 0, damagedBatches = 0
 
@@ -24,7 +26,9 @@ struct SpoolState {
         try SystemFiles.makeFolder(directory + "/quarantine")
         quarantinedFiles = try SystemFiles.names(in: directory + "/quarantine").filter { $0.hasSuffix(".sqlite") }.count
         deadLetters = try DeadLetters(folder: directory + "/dead-letter")
-        for number in try SystemFiles.names(in: directory).compactMap(Self.number).sorted() { try open(number) }
+        for number in try SystemFiles.names(in: directory).compactMap(Self.number(ofName:)).sorted() {
+            try open(number)
+        }
         // Only the newest is written: the others are there because a write to them failed.
         for file in files.dropLast() { file.retire() }
         current = files.last
@@ -52,11 +56,12 @@ struct SpoolState {
     }
 
     /// Starts a new file with a new epoch.
-    private mutating func openNext(abandoning key: BatchKey? = nil) throws(SpoolError) {
+    private mutating func openNext() throws(SpoolError) {
         let number = (files.last?.number ?? -1) + 1
         do {
             let file = try SpoolFile(path: path(number), number: number)
-            if let key { try file.abandon(key) }
+            for key in abandoned { try file.abandon(key) }
+            abandoned = []
             files.append(file)
             current = file
         } catch {
@@ -70,13 +75,14 @@ struct SpoolState {
     /// A batch whose append failed got another key in the next file, but after a crash SQLite may find the first try
     /// complete in the old one: sent from there as well, it would count twice.
     private mutating func dropAbandoned() throws(SpoolError) {
-        do {
-            for file in files {
+        for file in files {
+            do {
                 let keys = try file.abandonedKeys()
                 for older in files where older !== file && older.isRetired { older.forget(keys) }
+            } catch {
+                guard error.isCorruption else { throw .failed("\(file.path): \(error)") }
+                try giveUp(file)
             }
-        } catch {
-            throw .failed("\(error)")
         }
         try dropDrained()
     }
@@ -89,7 +95,7 @@ struct SpoolState {
         let waiting = files.reduce(0) { $0 + $1.bytes }
         guard waiting + body.count <= bytesMax else { throw .full(bytes: waiting, bytesMax: bytesMax) }
         // The second turn writes to a new file: the same one is never tried again.
-        for attempt in 1...2 {
+        for _ in 1...2 {
             if current == nil { try openNext() }
             guard let file = current else { break }
             let batch = SpooledBatch(
@@ -103,7 +109,7 @@ struct SpoolState {
                 if error.isDiskFull { throw .diskFull }
                 guard error.isFileFault else { throw .failed("\(file.path): \(error)") }
                 retire(file)
-                if attempt == 1 { try openNext(abandoning: batch.key) }
+                abandoned.append(batch.key)
             }
         }
         throw .failed("two files in a row failed")

@@ -4,7 +4,7 @@ internal import Glibc
 /// system said.
 enum SystemFiles {
     static func makeFolder(_ path: String) throws(SpoolError) {
-        guard mkdir(path, 0o750) == 0 || errno == EEXIST else { throw fault("mkdir", path) }
+        guard unsafe mkdir(path, 0o750) == 0 || errno == EEXIST else { throw fault("mkdir", path) }
     }
 
     /// Names in a folder, sorted, without `.` and `..`.
@@ -20,7 +20,7 @@ enum SystemFiles {
         }
         return names.sorted()
     }
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
     /// 0 when there is no such file.
     static func byteCount(_ path: String) -> Int {
@@ -29,15 +29,15 @@ enum SystemFiles {
     }
 
     static func rename(_ from: String, to: String) throws(SpoolError) {
-        guard Glibc.rename(from, to) == 0 else { throw fault("rename", from) }
+        guard unsafe Glibc.rename(from, to) == 0 else { throw fault("rename", from) }
     }
     static func remove(_ path: String) throws(SpoolError) {
-        guard unlink(path) == 0 || errno == ENOENT else { throw fault("unlink", path) }
+        guard unsafe unlink(path) == 0 || errno == ENOENT else { throw fault("unlink", path) }
     }
 
     /// Makes renames, new files and removals in a folder durable.
     static func syncFolder(_ path: String) throws(SpoolError) {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw fault("open", path) }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw fault("fsync", path) }
@@ -47,7 +47,7 @@ enum SystemFiles {
     /// The folder is the caller's to sync.
     static func writeDurably(_ bytes: [UInt8], to path: String) throws(SpoolError) {
         let draft = path + ".part"
-        let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
+        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw fault("open", draft) }
         var sent = 0, isWritten = true
         while sent < bytes.count, isWritten {
@@ -63,7 +63,7 @@ enum SystemFiles {
         guard isWritten, fsync(descriptor) == 0 else {
             let error = fault("write", draft)
             close(descriptor)
-            unlink(draft)
+            unsafe unlink(draft)
             throw error
         }
         close(descriptor)
@@ -81,7 +81,7 @@ struct SpoolLock: ~Copyable, Sendable {
     private let descriptor: Int32
 
     init(_ path: String) throws(SpoolError) {
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw SystemFiles.fault("open", path) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let isHeld = errno == EWOULDBLOCK

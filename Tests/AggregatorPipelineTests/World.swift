@@ -5,6 +5,7 @@ import Detect
 import FlowLog
 import FlowModel
 import FlowStore
+import Foundation
 import Identity
 import Incidents
 import Logging
@@ -40,7 +41,7 @@ struct World {
         try AggregatorPipeline(
             log: log ?? node.log, store: store ?? node.store, incidents: node.incidents, directory: folder.path,
             pace: pace, time: node.time, registry: node.registry,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: Logger(label: "test") { StreamLogHandler.standardError(label: $0) })
     }
 
     /// Small groups and frequent checkpoints, so that a few batches meet every case.
@@ -60,7 +61,8 @@ struct World {
             var columns = FlowColumns()
             let exporter = ExporterKey(
                 address: IPAddress(v4: 0xC000_0201), observationDomain: 1, exportProtocol: .netflow5)
-            let index = try #require(columns.intern(exporter))
+            let interned = columns.intern(exporter)
+            let index = try #require(interned)
             for row in 0..<4 {
                 var record = probe(number, row)
                 record.exporter = index
@@ -90,7 +92,7 @@ struct World {
         record.octetDeltaCount = 44
         let time = start + Int64(number) * 70_000 + Int64(row) * 100
         record.flowStartMilliseconds = time
-        record.flowEndMilliseconds = time
+        record.flowEndMilliseconds = time + 40
         record.exportMilliseconds = time + 1_000
         record.receiveMilliseconds = time + 1_000
         return record
@@ -143,6 +145,7 @@ final class Crash: Sendable {
 
 struct CrashingStore: FlowStore {
     let inner: SQLiteFlowStore, crash: Crash
+    var quarantinedFiles: Int { get async { await inner.quarantinedFiles } }
     func store(_ batches: [StoredBatch]) async throws(FlowStoreError) -> StoreTotals {
         let isNow = crash.isNow
         if isNow, !crash.isAfter { throw .storage("crash") }

@@ -89,7 +89,7 @@ import Testing
     @Test(
         "a header field that is missing, doubled or not in its one form is refused with 400",
         arguments: [
-            [], ["weir-sequence": "+1"], ["weir-sequence": "01"], ["weir-sequence": "-1"], ["weir-sequence": ""],
+            [:], ["weir-sequence": "+1"], ["weir-sequence": "01"], ["weir-sequence": "-1"], ["weir-sequence": ""],
             ["weir-sequence": "18446744073709551616"], ["weir-epoch": "ABCDEF00000000000000000000000000"],
             ["weir-epoch": "00"], ["weir-sha256": "00"],
         ] as [[String: String]])

@@ -1,5 +1,6 @@
 import Delivery
 import FlowLog
+import FlowModel
 import HTTP2Client
 import Identity
 import Ingest
@@ -7,7 +8,8 @@ import Testing
 
 @Suite("POST /v1/heartbeat and the registry") struct IngestRegistryTests {
     static let heartbeat = """
-        {"version":"0.1.0","startedMilliseconds":5,"fidelity":"service","spool":{"batches":3,"bytes":400,"bytesMax":500},
+        {"version":"0.1.0","startedMilliseconds":5,"fidelity":"service",
+        "spool":{"batches":3,"bytes":400,"bytesMax":500},
         "deadLetters":1,"ledger":[{"exporter":"10.0.0.1","observationDomain":0,"exportProtocol":"netflow9",
         "datagramsReceived":9,"datagramsDecoded":8,"decoded":{"flows":80,"octets":800,"packets":90},
         "sealed":{"flows":79,"octets":790,"packets":89},"sealedRows":40,"counts":{"malformed":1},

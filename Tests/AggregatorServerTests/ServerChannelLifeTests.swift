@@ -33,7 +33,8 @@ import Testing
             await #expect(throws: HTTP2Error.self) {
                 try await onThread { try IngestClient(files, port: server.port).send(try SentBatch()).status }
             }
-            let both = try Data(contentsOf: authority.folder.file("ca.pem")) + Data(contentsOf: other.folder.file("ca.pem"))
+            let both =
+                try Data(contentsOf: authority.folder.file("ca.pem")) + Data(contentsOf: other.folder.file("ca.pem"))
             try both.write(to: authority.folder.file("ca.pem"), options: .atomic)
             #expect(server.tls.refresh() == .reloaded)
             let status = try await onThread {
@@ -121,7 +122,9 @@ import Testing
         try await world.run(options: options) { server in
             let silent = try await onThread { try RawSocket(port: server.port) }
             #expect(await server.eventually { server.value("weir_connections_open{listener=\"sensors\"}") == 1 })
-            await #expect(throws: HTTP2Error.self) { try await onThread { _ = try IngestClient(files, port: server.port) } }
+            await #expect(throws: HTTP2Error.self) {
+                try await onThread { _ = try IngestClient(files, port: server.port) }
+            }
             let counter = "weir_handshake_failures_total{listener=\"sensors\",reason=\"timed_out\"}"
             #expect(await server.eventually { server.value(counter) == 1 })
             #expect(await server.eventually { server.value("weir_connections_open{listener=\"sensors\"}") == 0 })

@@ -11,6 +11,10 @@ import ServiceLifecycle
 import Telemetry
 import TestKit
 
+struct ScriptFailed: Error {
+    let errors: String
+}
+
 /// A development authority in a folder of its own, by the script that people use.
 final class Authority: Sendable {
     let folder: TemporaryFolder
@@ -25,7 +29,7 @@ final class Authority: Sendable {
     func run(_ arguments: String..., environment: [String: String] = [:]) throws {
         let script = PackageTree.root.appendingPathComponent("certs/dev-ca").path
         let outcome = try Program.run("bash", [script] + arguments, environment: environment)
-        guard outcome.status == 0 else { throw Program.Missing(description: outcome.errors) }
+        guard outcome.status == 0 else { throw ScriptFailed(errors: outcome.errors) }
     }
     /// A leaf with any subject alternative names.
     func leaf(_ name: String, _ names: String, environment: [String: String] = [:]) throws -> TLSFiles {
@@ -87,7 +91,7 @@ func withServer<Context: RequestContext, Result: Sendable>(
     _ authority: Authority, options: ServerOptions = .sensors, observer: (any PeerObserver)? = nil,
     metrics: MetricRegistry = MetricRegistry(), log: LogLines = LogLines(), router: Router<Context>,
     _ body: @escaping @Sendable (RunningServer) async throws -> Result
-) async throws -> Result {
+) async throws -> Result where Context.Source == ApplicationRequestContextSource {
     let logger = log.logger(), time = SystemTime()
     let tls = try TLSReloader(
         ServerTLSFiles(

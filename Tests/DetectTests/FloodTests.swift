@@ -22,7 +22,7 @@ import Testing
         #expect(finding.entity(.victim) == ["192.0.2.5"] && finding.entity(.attacker) == ["203.0.113.9"])
         #expect(finding.evidence.unit == "packets/s" && finding.evidence.threshold == 20_000)
         #expect(abs(finding.evidence.observed - 30_000) < 1)
-        #expect(finding.title == "192.0.2.5 got up to 30.0 k packets/s and 24.0 Mbit/s of UDP from 203.0.113.9")
+        #expect(finding.title == "192.0.2.5 got up to 30,000 packets/s and 24.0 Mbit/s of UDP from 203.0.113.9")
         #expect(finding.start == Traffic.noon && finding.end == Traffic.noon + 20_000)
     }
 

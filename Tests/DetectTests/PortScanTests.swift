@@ -35,6 +35,18 @@ import Testing
         #expect(try Traffic.detect(answersAlone).isEmpty)
     }
 
+    @Test("half-open probes of open ports count, however often the victim repeats its SYN+ACK") func halfOpen() throws {
+        let records = Traffic.verticalScan(ports: 20..<30).flatMap { probe -> [FlowRecord] in
+            let answer = Traffic.record(
+                from: Traffic.host, probe.destinationTransportPort, to: Traffic.scanner, 40_000,
+                bits: TCPFlag.syn | TCPFlag.ack, packets: 5, octets: 300, at: probe.flowStartMilliseconds)
+            return [answer, probe]
+        }
+        let findings = try Traffic.detect(records)
+        #expect(findings.map { $0.entity(.attacker) } == [["203.0.113.9"]])
+        #expect(findings.first?.evidence.observed == 10)
+    }
+
     @Test("records that hold the bits of both directions are told apart by their ports") func mergedBits() throws {
         let both = TCPFlag.syn | TCPFlag.rst | TCPFlag.ack
         let records = (0..<20).flatMap { index -> [FlowRecord] in

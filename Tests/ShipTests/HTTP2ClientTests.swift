@@ -44,11 +44,14 @@ struct HTTP2ClientTests {
         }
     }
 
-    @Test("several requests at once are answered by tag, with status, fields, trailers and body") func answers() throws {
+    @Test("several requests at once are answered by tag, with status, fields, trailers and body")
+    func answers() throws {
         let server = try LocalServer.nghttpd(identities, options: ["--echo-upload", "--trailer=weir-sha256: abc"])
         let connection = try connect(server.endpoint)
         #expect(connection.peerName == "spiffe://weir.test/aggregator/a1")
-        for tag in 1...20 { try post(connection, "/x", [UInt8](repeating: UInt8(tag), count: tag * 50), tag: UInt64(tag)) }
+        for tag in 1...20 {
+            try post(connection, "/x", [UInt8](repeating: UInt8(tag), count: tag * 50), tag: UInt64(tag))
+        }
         #expect(connection.activeStreams == 20)
         let found = try outcomes(20, of: connection)
         for tag in 1...20 {
@@ -71,7 +74,8 @@ struct HTTP2ClientTests {
         #expect(second[2]??.body == Array("weir.test\n".utf8))
     }
 
-    @Test("bodies far larger than the windows arrive; an answer over 64 KiB fails its own request only") func big() throws {
+    @Test("bodies far larger than the windows arrive; an answer over 64 KiB fails its own request only")
+    func big() throws {
         let server = try LocalServer.nghttpd(identities, options: ["--echo-upload"])
         let connection = try connect(server.endpoint)
         let body = (0..<(4 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31) }
@@ -85,35 +89,46 @@ struct HTTP2ClientTests {
         #expect(try outcomes(1, of: connection)[3]??.body == exact)
     }
 
-    @Test("a server whose chain, host name or identity is wrong is refused before anything is sent") func wrongServer() throws {
-        let other = try TestIdentities()
-        let server = try LocalServer.nghttpd(identities)
-        let foreign = TLSFiles(certificate: identities.path("s1.pem"), key: identities.path("s1.key"), trust: other.path("ca.pem"))
-        let context = try TLSContext(foreign, time: SystemTime())
+    @Test("a server of another authority is refused before anything is sent") func wrongAuthority() throws {
+        let other = try TestIdentities(), server = try LocalServer.nghttpd(identities)
+        var files = identities.files()
+        files.trust = other.path("ca.pem")
+        let context = try TLSContext(files, time: SystemTime())
         guard case .handshakeFailed(let reason)? = fault({ _ = try connect(server.endpoint, context) }) else {
             Issue.record("a server of another authority was believed")
             return
         }
         #expect(reason.contains("certificate verify failed"))
-
-        let spiffe = "URI:spiffe://weir.test/aggregator/a2"
-        let cases: [(name: String, names: String, host: String, isExpected: (HTTP2Error?) -> Bool)] = [
-            ("host", "\(spiffe),DNS:elsewhere.test", "127.0.0.1", { if case .handshakeFailed? = $0 { true } else { false } }),
-            ("none", "IP:127.0.0.1", "127.0.0.1", { $0 == .peerURINames(0) }),
-            ("two", "\(spiffe),URI:spiffe://weir.test/aggregator/b,IP:127.0.0.1", "127.0.0.1", { $0 == .peerURINames(2) }),
-            ("sensor", "URI:spiffe://weir.test/tenant/t/site/s/sensor/n,IP:127.0.0.1", "127.0.0.1", { if case .wrongPeer? = $0 { true } else { false } }),
-            ("foreign", "URI:spiffe://other.test/aggregator/a,IP:127.0.0.1", "127.0.0.1", { if case .wrongPeer? = $0 { true } else { false } }),
-            ("name", "\(spiffe),DNS:localhost", "localhost", { $0 == nil }),
-        ]
-        for item in cases {
-            try identities.run("leaf", identities.folder.path, identities.path(item.name), item.names)
-            let server = try LocalServer.nghttpd(identities, as: item.name)
-            let found = fault { _ = try connect(HTTP2Endpoint(host: item.host, port: server.port)) }
-            #expect(item.isExpected(found), "\(item.name): \(String(describing: found))")
-        }
     }
 
-    @Test("a server that does not take our certificate, or asks for one we lack, is heard as its alert") func refused() throws {
+    /// The subjectAltName of a server, the host it is called by, and the fault that this must be.
+    struct Names: Sendable, CustomTestStringConvertible {
+        let names: String, fault: String?, host: String
+        init(_ names: String, _ fault: String?, host: String = "127.0.0.1") {
+            self.names = names
+            self.fault = fault
+            self.host = host
+        }
+        var testDescription: String { names }
+    }
+    private static let own = "URI:spiffe://weir.test/aggregator/a2"
+    private static let servers = [
+        Names("\(own),DNS:localhost", nil, host: "localhost"), Names("\(own),IP:127.0.0.1", nil),
+        Names("\(own),DNS:elsewhere.test", "handshake_failed"), Names("\(own),DNS:127.0.0.1", "handshake_failed"),
+        Names("IP:127.0.0.1", "wrong_peer"),
+        Names("\(own),URI:spiffe://weir.test/aggregator/b,IP:127.0.0.1", "wrong_peer"),
+        Names("URI:spiffe://weir.test/tenant/t/site/s/sensor/n,IP:127.0.0.1", "wrong_peer"),
+        Names("URI:spiffe://other.test/aggregator/a,IP:127.0.0.1", "wrong_peer"),
+    ]
+    @Test("a server's host name and its one URI name must be right", arguments: servers)
+    func wrongServer(_ given: Names) throws {
+        try identities.run("leaf", identities.folder.path, identities.path("other"), given.names)
+        let server = try LocalServer.nghttpd(identities, as: "other")
+        let found = fault { _ = try connect(HTTP2Endpoint(host: given.host, port: server.port)) }
+        #expect(found?.label == given.fault, "\(String(describing: found))")
+    }
+
+    @Test("a server that does not take our certificate is heard as its alert") func refused() throws {
         let other = try TestIdentities()
         try FileManager.default.copyItem(atPath: other.path("ca.pem"), toPath: identities.path("other.pem"))
         let server = try LocalServer.openssl(identities, trust: "other")
@@ -144,7 +159,8 @@ struct HTTP2ClientTests {
         }
     }
 
-    @Test("a dead port, a silent port and an unknown name fail in time, each with its own fault") func unreachable() throws {
+    @Test("a dead port, a silent port and an unknown name fail in time, each with its own fault")
+    func unreachable() throws {
         let port = try LocalServer.freePort()
         guard case .connectFailed? = fault({ _ = try connect(HTTP2Endpoint(host: "127.0.0.1", port: port)) }) else {
             Issue.record("a port where nobody listens was connected")
@@ -156,7 +172,8 @@ struct HTTP2ClientTests {
         let found = fault { _ = try connect(server.endpoint, patience: .init(connect: .milliseconds(300))) }
         #expect(found == .handshakeTimedOut)
         #expect(Date().timeIntervalSince(start) < 2)
-        guard case .nameNotFound? = fault({ _ = try connect(HTTP2Endpoint(host: "no.such.host.invalid", port: 1)) }) else {
+        let nowhere = HTTP2Endpoint(host: "no.such.host.invalid", port: 1)
+        guard case .nameNotFound? = fault({ _ = try connect(nowhere) }) else {
             Issue.record("a name that can't exist was found")
             return
         }
@@ -186,6 +203,23 @@ struct HTTP2ClientTests {
         #expect(fault { _ = try outcomes(1, of: next) } == .closedByPeer)
     }
 
+    @Test("after GOAWAY requests beyond the server's last are known unsent, earlier ones stay, new ones are refused")
+    func goAway() throws {
+        // RFC 9113 §6.5: an empty SETTINGS frame. §6.8: GOAWAY with last stream 1 and no error.
+        let settings: [UInt8] = [0, 0, 0, 4, 0, 0, 0, 0, 0]
+        let goAway: [UInt8] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+        let server = try LocalServer.openssl(identities, frames: settings + goAway)
+        let connection = try connect(server.endpoint)
+        try post(connection, "/x", [1], tag: 1)
+        try post(connection, "/x", [2], tag: 2)
+        #expect(!connection.isGoingAway)
+        let found = try outcomes(1, of: connection)
+        #expect(found.keys.sorted() == [2])
+        #expect(connection.isGoingAway)
+        #expect(connection.activeStreams == 1)
+        #expect(fault { try post(connection, "/x", [3], tag: 3) } == .goingAway)
+    }
+
     @Test("a request that is never answered ends alone, at its deadline") func deadline() throws {
         // s_server takes the bytes and says nothing, not even to a PING, so silence must be allowed for here.
         let server = try LocalServer.openssl(identities)
@@ -195,7 +229,9 @@ struct HTTP2ClientTests {
         let start = Date()
         var failed: [UInt64] = []
         while failed.isEmpty, Date().timeIntervalSince(start) < 5 {
-            for case .failed(.requestTimedOut, let tag) in try connection.pump(timeout: .seconds(5)) { failed.append(tag) }
+            for case .failed(.requestTimedOut, let tag) in try connection.pump(timeout: .seconds(5)) {
+                failed.append(tag)
+            }
         }
         #expect(failed == [7])
         #expect((0.25...2).contains(Date().timeIntervalSince(start)))
@@ -216,7 +252,8 @@ struct HTTP2ClientTests {
             done += try connection.pump(timeout: .seconds(1)).count
         }
         let seconds = Date().timeIntervalSince(start)
-        print("HTTP2Client: \(Int(Double(total * body.count) / 1e6 / seconds)) MB/s to nghttpd, 256 KiB bodies, 4 streams")
+        let rate = Int(Double(total * body.count) / 1e6 / seconds)
+        print("HTTP2Client: \(rate) MB/s to nghttpd, 256 KiB bodies, 4 streams")
         #expect(done == total)
     }
 }

@@ -49,19 +49,24 @@ final class LocalServer {
                 + ["\(port)", identities.path("\(name).key"), identities.path("\(name).pem")],
             port: port, folder: identities.folder)
     }
-    /// A TLS server that demands a certificate of `trust` and speaks `protocols`; it answers no HTTP.
+    /// A TLS server that demands a certificate of `trust` and speaks `protocols`. It says `frames` and nothing else.
     static func openssl(
         _ identities: TestIdentities, as name: String = "a1", trust: String = "ca", options: [String] = ["-tls1_3"],
-        protocols: String = "h2"
+        protocols: String = "h2", frames: [UInt8] = []
     ) throws -> LocalServer {
-        let port = try freePort()
-        return try LocalServer(
-            "openssl",
+        let port = try freePort(), said = identities.folder.file("frames-\(port)")
+        try Data(frames).write(to: said)
+        // A named pipe that is open for both never ends, as a terminal; at the end of its input s_server would end.
+        let pipe = identities.path("pipe-\(port)")
+        let command =
             [
-                "s_server", "-accept", "127.0.0.1:\(port)", "-cert", identities.path("\(name).pem"), "-key",
-                identities.path("\(name).key"), "-CAfile", identities.path("\(trust).pem"), "-Verify", "2",
-                "-verify_return_error", "-alpn", protocols, "-quiet",
-            ] + options, port: port, folder: identities.folder)
+                "mkfifo \(pipe) && exec 3<>\(pipe) && cat \(said.path) >&3 &&",
+                "exec openssl s_server -quiet -accept 127.0.0.1:\(port) -cert \(identities.path("\(name).pem"))",
+                "-key \(identities.path("\(name).key")) -CAfile \(identities.path("\(trust).pem"))",
+                "-Verify 2 -verify_return_error -alpn \(protocols)",
+            ] + options + ["<&3"]
+        return try LocalServer(
+            "bash", ["-c", command.joined(separator: " ")], port: port, folder: identities.folder)
     }
 
     private init(_ program: String, _ arguments: [String], port: UInt16, folder: TemporaryFolder) throws {

@@ -25,7 +25,8 @@ struct ShipCoreTests {
         var core = ShipCore(settings: settings, seed: 1)
         #expect(core.step(at: .zero) == [.connect(endpoint: 0)])
         core.offer(batches)
-        return (core, sent(core.connected(at: .zero)))
+        let out = sent(core.connected(at: .zero))
+        return (core, out)
     }
     private func sent(_ directives: [ShipCore.Directive]) -> [BatchKey] {
         directives.compactMap { if case .send(let key) = $0 { key } else { nil } }
@@ -106,7 +107,8 @@ struct ShipCoreTests {
         #expect(sent(more) == [batches[1].key, batches[2].key])
     }
 
-    @Test("a batch that alone gets 500 backs off alone, by full jitter from 0.5 s to 60 s; others go on") func backOff() {
+    @Test("a batch that alone gets 500 backs off alone, by full jitter from 0.5 s to 60 s; others go on")
+    func backOff() {
         let bad = Self.batch(0), good = Self.batch(1)
         var (core, _) = open([bad, good])
         var now = Duration.zero, longest = Duration.zero

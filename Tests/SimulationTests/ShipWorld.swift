@@ -91,17 +91,22 @@ struct ShipWorld {
             return false
         }
         if chance(faults.sensorCrashes) { crashSensor() }
-        core.offer(spoolOrder.lazy.filter { [core] in !core.known.contains($0) }.prefix(core.appetite).compactMap { [spool] in spool[$0] })
+        let known = core.known, fresh = spoolOrder.filter { !known.contains($0) }.prefix(core.appetite)
+        core.offer(fresh.compactMap { spool[$0] })
         try perform(core.step(at: now))
         try check()
         return true
     }
 
     private func check() throws {
-        for key in released where stored[key] == nil { throw Violation(description: "\(key) was released, not stored") }
+        for key in released where stored[key] == nil {
+            throw Violation(description: "\(key) was released, not stored")
+        }
         guard core.inFlight <= 4 else { throw Violation(description: "\(core.inFlight) batches in flight") }
         let bytes = onTheWay.reduce(0) { $0 + (spool[$1]?.byteCount ?? 0) }
-        guard onTheWay.count <= 1 || bytes <= Self.bytesMax else { throw Violation(description: "\(bytes) B in flight") }
+        guard onTheWay.count <= 1 || bytes <= Self.bytesMax else {
+            throw Violation(description: "\(bytes) B in flight")
+        }
     }
 
     /// What must hold once the faults have ended and everything has come to rest.

@@ -1,3 +1,4 @@
+internal import NIOHTTP1
 import AsyncHTTPClient
 import Foundation
 import NIOCore

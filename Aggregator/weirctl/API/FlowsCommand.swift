@@ -71,7 +71,9 @@ struct FlowsCommand: AsyncParsableCommand {
             let answer = try await APIClient(connection.profile()).get("/v1/flows/top", query)
             var printer = RowPrinter(
                 rows.chosen,
-                columns: ["key", "octetDeltaCount", "packetDeltaCount", "deltaFlowCount"].map { RowPrinter.column($0, $0 == "key" ? by : $0) })
+                columns: ["key", "octetDeltaCount", "packetDeltaCount", "deltaFlowCount"].map {
+                    RowPrinter.column($0, $0 == "key" ? by : $0)
+                })
             for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
             printer.finish(whenEmpty: "no flows match")
         }

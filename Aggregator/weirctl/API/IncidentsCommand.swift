@@ -15,8 +15,7 @@ struct IncidentsCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Lists incidents, newest first.")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var rows: RowOptions
-        @Option(help: "Only this status: open, acknowledged, resolved or false-positive.") var status:
-            String?
+        @Option(help: "Only this status: open, acknowledged, resolved or false-positive.") var status: String?
         @Option(help: "Only this severity: low, medium, high, critical.") var severity: String?
         @Option(help: "Only this rule.") var rule: String?
         @Option(help: "At most so many, 1 to 100000.") var limit = 100

@@ -136,9 +136,12 @@ extension CertsCommand {
                   identity   \(uris.isEmpty ? "none" : uris.joined(separator: " and "))
                   hosts      \(others.isEmpty ? "none" : others.joined(separator: " "))
                   valid      \(certificate.notValidBefore.formatted(.iso8601)) to \
-                \(certificate.notValidAfter.formatted(.iso8601)) (\(left > 0 ? "\(Int(left / 3_600)) h left" : "expired"))
+                \(certificate.notValidAfter.formatted(.iso8601)) (\(remaining(left)))
                   Weir says  \(verdict(uris, certificate))
                 """
+        }
+        private func remaining(_ seconds: TimeInterval) -> String {
+            seconds > 0 ? "\(Int(seconds / 3_600)) h left" : "expired"
         }
         private func verdict(_ uris: [String], _ certificate: Certificate) -> String {
             if (try? certificate.extensions.basicConstraints) == .isCertificateAuthority(maxPathLength: 0) {

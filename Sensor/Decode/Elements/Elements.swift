@@ -6,7 +6,8 @@
 package struct Element: Sendable {
     package let id: UInt16
     package let name: String
-    /// Field lengths that fit the element's type: RFC 7011 §6.2 lets integers be shorter, nothing be longer.
+    /// Field lengths that are read. RFC 7011 §6.2 lets integers be shorter than their type; some exporters send longer
+    /// ones, which are read while the value fits the column.
     package let widths: ClosedRange<Int>
     let target: Target
     let form: Form
@@ -75,23 +76,23 @@ extension Element {
         Element(298, "initiatorPackets", 1...8, .packets),
     ]
     private static let keys = [
-        Element(4, "protocolIdentifier", 1...1, .protocolIdentifier),
-        Element(7, "sourceTransportPort", 1...2, .sourcePort),
-        Element(182, "tcpSourcePort", 1...2, .sourcePort),
-        Element(180, "udpSourcePort", 1...2, .sourcePort),
-        Element(11, "destinationTransportPort", 1...2, .destinationPort),
-        Element(183, "tcpDestinationPort", 1...2, .destinationPort),
-        Element(181, "udpDestinationPort", 1...2, .destinationPort),
-        Element(6, "tcpControlBits", 1...2, .tcpControlBits),
-        Element(5, "ipClassOfService", 1...1, .ipClassOfService),
-        Element(10, "ingressInterface", 1...4, .ingressInterface),
-        Element(252, "ingressPhysicalInterface", 1...4, .ingressInterface),
-        Element(14, "egressInterface", 1...4, .egressInterface),
-        Element(253, "egressPhysicalInterface", 1...4, .egressInterface),
-        Element(16, "bgpSourceAsNumber", 1...4, .sourceAS),
-        Element(17, "bgpDestinationAsNumber", 1...4, .destinationAS),
-        Element(58, "vlanId", 1...2, .vlan),
-        Element(243, "dot1qVlanId", 1...2, .vlan),
+        Element(4, "protocolIdentifier", 1...8, .protocolIdentifier),
+        Element(7, "sourceTransportPort", 1...8, .sourcePort),
+        Element(182, "tcpSourcePort", 1...8, .sourcePort),
+        Element(180, "udpSourcePort", 1...8, .sourcePort),
+        Element(11, "destinationTransportPort", 1...8, .destinationPort),
+        Element(183, "tcpDestinationPort", 1...8, .destinationPort),
+        Element(181, "udpDestinationPort", 1...8, .destinationPort),
+        Element(6, "tcpControlBits", 1...8, .tcpControlBits),
+        Element(5, "ipClassOfService", 1...8, .ipClassOfService),
+        Element(10, "ingressInterface", 1...8, .ingressInterface),
+        Element(252, "ingressPhysicalInterface", 1...8, .ingressInterface),
+        Element(14, "egressInterface", 1...8, .egressInterface),
+        Element(253, "egressPhysicalInterface", 1...8, .egressInterface),
+        Element(16, "bgpSourceAsNumber", 1...8, .sourceAS),
+        Element(17, "bgpDestinationAsNumber", 1...8, .destinationAS),
+        Element(58, "vlanId", 1...8, .vlan),
+        Element(243, "dot1qVlanId", 1...8, .vlan),
         Element(61, "flowDirection", 1...1, .direction),
         Element(9, "sourceIPv4PrefixLength", 1...1, .sourcePrefixV4),
         Element(13, "destinationIPv4PrefixLength", 1...1, .destinationPrefixV4),

@@ -3,8 +3,8 @@ import WireBytes
 
 /// One sFlow flow sample, compact or expanded, and the records in it that describe the packet.
 extension FlowRecord {
-    ///     compact  | sequence :4 | source :4 | rate :4 | pool :4 | drops :4 | input :4 | output :4 | count :4 | records |
-    ///     expanded | sequence :4 | source :8 | rate :4 | pool :4 | drops :4 | input :8 | output :8 | count :4 | records |
+    ///     compact  | sequence :4 | source :4 | rate :4 | pool :4 | drops :4 | input :4 | output :4 | count :4 | …
+    ///     expanded | sequence :4 | source :8 | rate :4 | pool :4 | drops :4 | input :8 | output :8 | count :4 | …
     /// Returns false when the sample is cut off or has no record that describes a packet.
     mutating func read(flowSample sample: RawSpan, isExpanded: Bool) -> Bool {
         let headerBytes = isExpanded ? 44 : 32
@@ -76,7 +76,8 @@ extension FlowRecord {
         found = .ethernet
     }
 
-    ///     | length :4 | protocol :4 | source | destination | source port :4 | destination port :4 | TCP flags :4 | class :4 |
+    ///     | length :4 | protocol :4 | source | destination | source port :4 | destination port :4 | TCP flags :4
+    ///     | class :4 |
     private mutating func readAddresses(_ body: RawSpan, isV6: Bool, _ found: inout PacketSource) {
         let width = isV6 ? 16 : 4, portsAt = 8 + 2 * width
         guard body.byteCount >= portsAt + 16, found.rawValue < PacketSource.addresses.rawValue else { return }
@@ -111,7 +112,7 @@ extension FlowRecord {
         destinationIPPrefixLength = UInt8(truncatingIfNeeded: min(body.be32(at: end + 4), 128))
     }
 
-    ///     | next hop | own AS :4 | source AS :4 | source peer AS :4 | segments :4 | { type :4 | count :4 | AS :4 … } |
+    ///     | next hop | own AS :4 | source AS :4 | source peer AS :4 | segments :4 | { type :4 | count :4 | AS :4 … }
     /// The destination's AS is the last of the path; with an empty path it is not known here.
     private mutating func readGateway(_ body: RawSpan) {
         guard let (address, end) = SFlow5.address(body, at: 0), body.byteCount - end >= 16 else { return }

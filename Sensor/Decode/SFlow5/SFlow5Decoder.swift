@@ -3,7 +3,8 @@ import WireBytes
 
 /// sFlow v5 datagrams (sflow.org, "sFlow Version 5", 2004): XDR, all in units of four octets.
 ///
-///     datagram | version=5 :4 | addressType :4 | agent :4 or :16 | subAgent :4 | sequence :4 | uptime ms :4 | count :4 |
+///     datagram | version=5 :4 | addressType :4 | agent :4 or :16 | subAgent :4 | sequence :4 | uptime ms :4
+///              | count :4 | samples |
 ///     sample   | format :4 | length :4 | content |, format = enterprise << 12 | number
 ///
 /// A flow sample is one packet: one record of one packet and as many octets as the frame had on the link; the

@@ -30,14 +30,18 @@ extension FlowRecord {
         case 0x8864:  // PPPoE: | version, type :1 | code :1 | session :2 | length :2 | PPP protocol :2 |
             guard frame.byteCount - offset >= 8 else { return }
             let inner = frame.be16(at: offset + 6)
-            if inner == 0x0021 { readIPv4(frame, at: offset + 8) } else if inner == 0x0057 {
+            if inner == 0x0021 {
+                readIPv4(frame, at: offset + 8)
+            } else if inner == 0x0057 {
                 readIPv6(frame, at: offset + 8)
             }
         case 0..<1_536:  // a length: LLC, and SNAP when it says so
             guard frame.byteCount - offset >= 8, frame.be32(at: offset) == 0xAAAA_0300, frame.u8(at: offset + 4) == 0
             else { return }
             let inner = frame.be16(at: offset + 6)
-            if inner == 0x0800 { readIPv4(frame, at: offset + 8) } else if inner == 0x86DD {
+            if inner == 0x0800 {
+                readIPv4(frame, at: offset + 8)
+            } else if inner == 0x86DD {
                 readIPv6(frame, at: offset + 8)
             }
         default: break

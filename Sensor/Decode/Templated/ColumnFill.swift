@@ -20,19 +20,19 @@ func store<T>(
     }
 }
 
-/// Stores unsigned integers of `width` octets (1...8), the width decided once for all rows. Higher bits than the
-/// column has are cut off; the callers' width checks leave none.
+/// Stores unsigned integers of `width` octets (1...8), the width decided once for all rows. A value too large for
+/// the column becomes 0, "not in the record".
 @inline(__always)
 func storeUnsigned<T: FixedWidthInteger & UnsignedInteger>(
     _ column: inout [T], _ rows: Range<Int>, _ data: RawSpan, _ offset: Int, _ width: Int, _ stride: Int
 ) {
     switch width {
-    case 1: store(&column, rows, data, offset, stride) { T(truncatingIfNeeded: $0.u8(at: $1)) }
-    case 2: store(&column, rows, data, offset, stride) { T(truncatingIfNeeded: $0.be16(at: $1)) }
-    case 4: store(&column, rows, data, offset, stride) { T(truncatingIfNeeded: $0.be32(at: $1)) }
-    case 8: store(&column, rows, data, offset, stride) { T(truncatingIfNeeded: $0.be64(at: $1)) }
+    case 1: store(&column, rows, data, offset, stride) { T(exactly: $0.u8(at: $1)) ?? 0 }
+    case 2: store(&column, rows, data, offset, stride) { T(exactly: $0.be16(at: $1)) ?? 0 }
+    case 4: store(&column, rows, data, offset, stride) { T(exactly: $0.be32(at: $1)) ?? 0 }
+    case 8: store(&column, rows, data, offset, stride) { T(exactly: $0.be64(at: $1)) ?? 0 }
     default:
-        store(&column, rows, data, offset, stride) { T(truncatingIfNeeded: $0.beInteger(at: $1, width: width)) }
+        store(&column, rows, data, offset, stride) { T(exactly: $0.beInteger(at: $1, width: width)) ?? 0 }
     }
 }
 
@@ -41,18 +41,4 @@ func storeUnsigned<T: FixedWidthInteger & UnsignedInteger>(
 func storeConstant<T>(_ column: inout [T], _ rows: Range<Int>, _ value: T) {
     var span = column.mutableSpan
     for row in rows { span[row] = value }
-}
-
-/// Changes the values of `column` where `value(data, offset, old)` says so.
-@inline(__always)
-func update<T>(
-    _ column: inout [T], _ rows: Range<Int>, _ data: RawSpan, _ offset: Int, _ stride: Int,
-    _ value: (RawSpan, Int, T) -> T
-) {
-    var span = column.mutableSpan
-    var at = offset
-    for row in rows {
-        span[row] = value(data, at, span[row])
-        at &+= stride
-    }
 }

@@ -34,12 +34,13 @@ extension FlowColumns {
         let numbers = protocolIdentifier  // a reference, so that the other column may be written meanwhile
         let protocols = numbers.span
         var ports = destinationTransportPort.mutableSpan
+        let free: UInt16 = target == .icmpCodeV4 || target == .icmpCodeV6 ? 0xFF : 0xFFFF
         var offset = at
         for row in rows {
             let value = UInt16(truncatingIfNeeded: data.beInteger(at: offset, width: width))
             offset &+= stride
             let number = protocols[row]
-            guard value != 0, IPProtocol.isICMP(number) || (number == 0 && ports[row] == 0) else { continue }
+            guard value != 0, IPProtocol.isICMP(number) || (number == 0 && ports[row] & free == 0) else { continue }
             switch target {
             case .icmpTypeV4, .icmpTypeV6: ports[row] = value << 8 | ports[row] & 0xFF
             case .icmpCodeV4, .icmpCodeV6: ports[row] = ports[row] & 0xFF00 | value & 0xFF

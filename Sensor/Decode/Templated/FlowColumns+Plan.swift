@@ -12,6 +12,7 @@ extension FlowColumns {
             apply(ops[index], rows, data, at: 0, stride: stride, context)
         }
         setCommon(rows, context)
+        if let uptimes = plan.uptimes { estimateTimes(uptimes, rows, data, stride, context) }
         repairTimes(rows)
         return rows
     }

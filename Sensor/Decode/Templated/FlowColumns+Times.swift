@@ -13,6 +13,24 @@ extension FlowColumns {
         }
     }
 
+    /// Start and end since the exporter's start, of which nobody told when that was: how long the flow took is known,
+    /// so it ends with the export and says that this is an estimate.
+    mutating func estimateTimes(
+        _ pair: FieldOp, _ rows: Range<Int>, _ data: RawSpan, _ stride: Int, _ context: RecordContext
+    ) {
+        guard context.uptime == nil, context.systemInitMilliseconds == 0 else { return }
+        var offset = 0
+        for row in rows {
+            let first = data.beInteger(at: offset &+ pair.place.offset, width: pair.place.width)
+            let last = data.beInteger(at: offset &+ pair.second.offset, width: pair.second.width)
+            offset &+= stride
+            let length = Int32(truncatingIfNeeded: last &- first)
+            flowStartMilliseconds[row] = context.exportMilliseconds &- Int64(max(length, 0))
+            flowEndMilliseconds[row] = context.exportMilliseconds
+            flags[row] |= RecordFlags.timesEstimated.rawValue
+        }
+    }
+
     /// Fills in what a record lacks: of start and end one stands for both; without either the export time stands for
     /// both, and the record says so. Times before 1970 or after the year 9999 count as missing.
     mutating func repairTimes(_ rows: Range<Int>) {

@@ -48,7 +48,8 @@ struct FlowPlan: Sendable {
     private(set) var reverseOps: [FieldOp] = []
     /// Which sampler or selector saw the packets: its rate comes with options.
     private(set) var selector = FieldPlace.none
-    private(set) var fillsSampling = false
+    /// Start and end since the exporter's start, when the record doesn't say when that was.
+    private(set) var uptimes: FieldOp?
     /// The length of each field when some are variable; empty otherwise.
     private(set) var variableLengths: [UInt16] = []
 
@@ -64,11 +65,15 @@ struct FlowPlan: Sendable {
         if !ops.contains(where: { $0.target == .start || $0.target == .end }) {
             ops += forward.ops(for: Element.observationTimes)
         }
-        if let sampling = forward.samplingOp {
-            ops.append(sampling)
-            fillsSampling = true
+        if let sampling = forward.samplingOp { ops.append(sampling) }
+        let relative = ops.filter { $0.form == .uptime && $0.second == .none }
+        if relative.count == 2 {  // the start comes first in the table
+            uptimes = relative[0]
+            uptimes?.form = .unsigned
+            uptimes?.second = relative[1].place
         }
-        selector = forward.place(of: Element.selectorID, 1...8) ?? forward.place(of: Element.flowSamplerID, 1...8)
+        selector =
+            forward.place(of: Element.selectorID, 1...8) ?? forward.place(of: Element.flowSamplerID, 1...8)
             ?? .none
         reverseOps = Self.reverseOps(fields, places)
     }

@@ -17,7 +17,9 @@ extension DatagramDecoder {
         var offset = header.length
         while header.end - offset >= 4 {  // ends: each turn adds at least 4
             let number = datagram.be16(at: offset), length = Int(datagram.be16(at: offset + 2))
-            guard length >= 4, length <= header.end - offset else {
+            // Some exporters forget a set's padding, 3 octets at most, in the message's length.
+            let end = min(header.end + 3, datagram.byteCount)
+            guard length >= 4, length <= end - offset else {
                 // Some exporters fill the datagram up with zeros, which no set begins with.
                 if !isZero(datagram.extracting(offset..<header.end), from: 0) {
                     result.lose(.badSet)

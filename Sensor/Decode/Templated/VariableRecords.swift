@@ -19,6 +19,7 @@ extension DatagramDecoder {
             let row = columns.extend(by: 1)
             apply(plan.ops, row, body, context, into: &columns)
             columns.setCommon(row, context)
+            if let uptimes = plan.uptimes.flatMap(placed) { columns.estimateTimes(uptimes, row, body, 0, context) }
             columns.repairTimes(row)
             if !plan.reverseOps.isEmpty {
                 let ops = plan.reverseOps.compactMap(placed)

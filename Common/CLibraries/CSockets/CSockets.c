@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "CSystem.h"
+#include "CSockets.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sock_diag.h>

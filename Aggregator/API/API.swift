@@ -1,0 +1,48 @@
+/// The HTTP API that people and programs use: one tenant's incidents, flows and sensors, as `openapi.json` describes
+/// them.
+///
+/// Invariants: every route under `/v1` asks for a scope before anything else, and reads with the tenant of the key
+/// that was shown; every refusal is an RFC 9457 problem; every route is in `openapi.json` and every path of it is a
+/// route (a test compares them).
+/// Not here: TLS and listeners (`ServerChannel`), what sensors send (`Ingest`).
+package import FlowLog
+package import Hummingbird
+package import Incidents
+package import Ingest
+package import Platform
+package import Query
+package import Telemetry
+package import Tenancy
+
+/// All that the routes answer from.
+package struct APISources: Sendable {
+    package var query: FlowQuery
+    package var incidents: IncidentLog
+    package var control: ControlLog
+    package var sensors: SensorRegistry
+    package var log: any FlowLog
+    package var metrics: MetricRegistry
+    package var time: any TimeSource
+    /// What keeps the aggregator from being ready, in words for operators; empty when it is.
+    package var unready: @Sendable () async -> [String]
+
+    package init(
+        query: FlowQuery, incidents: IncidentLog, control: ControlLog, sensors: SensorRegistry, log: any FlowLog,
+        metrics: MetricRegistry, time: any TimeSource, unready: @escaping @Sendable () async -> [String] = { [] }
+    ) {
+        (self.query, self.incidents, self.control, self.sensors) = (query, incidents, control, sensors)
+        (self.log, self.metrics, self.time, self.unready) = (log, metrics, time, unready)
+    }
+}
+
+/// The routes of the listener for people and programs.
+package func apiRouter(_ sources: APISources) -> Router<APIContext> {
+    let router = Router(context: APIContext.self)
+    router.add(middleware: Answers())
+    router.add(middleware: Authentication(control: sources.control, time: sources.time))
+    OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: router)
+    IncidentRoutes(incidents: sources.incidents).add(to: router)
+    FlowRoutes(query: sources.query).add(to: router)
+    SensorRoutes(registry: sources.sensors, log: sources.log).add(to: router)
+    return router
+}

@@ -1,0 +1,35 @@
+internal import HTTPTypes
+internal import Hummingbird
+internal import NIOCore
+internal import Telemetry
+
+/// What load balancers, scrapers and generated clients ask; no key is needed and no tenant is named.
+struct OperationRoutes {
+    let metrics: MetricRegistry
+    let unready: @Sendable () async -> [String]
+
+    func add(to router: Router<APIContext>) {
+        router.get("/healthz") { _, _ in text("alive\n") }
+        router.get("/readyz") { _, _ in
+            let missing = await unready()
+            guard missing.isEmpty else {
+                throw Problem(
+                    .serviceUnavailable, "not-ready", "The aggregator is not ready",
+                    detail: missing.joined(separator: "; "))
+            }
+            return text("ready\n")
+        }
+        router.get("/metrics") { _, _ in
+            text(metrics.prometheusText(), type: "text/plain; version=0.0.4; charset=utf-8")
+        }
+        router.get("/openapi.json") { _, _ in jsonResponse(openAPIDocument) }
+    }
+
+    private func text(_ body: String, type: String = "text/plain; charset=utf-8") -> Response {
+        Response(
+            status: .ok, headers: [.contentType: type], body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+    }
+}
+
+/// `openapi.json`, byte for byte.
+package let openAPIDocument: [UInt8] = PackageResources.openapi_json

@@ -1,0 +1,130 @@
+import ArgumentParser
+import Foundation
+import Identity
+import Platform
+import Tenancy
+
+/// Opens the control log of a data folder; works beside a running service.
+private func control(_ options: SettingsOptions) throws(Failure) -> ControlLog {
+    let settings = try options.read()
+    try makeFolder(settings.dataDirectory)
+    return try administering { () throws(ControlError) in try ControlLog(folder: settings.dataDirectory) }
+}
+
+/// What `ControlLog` refuses, as a command says it.
+private func administering<Value>(_ body: () throws(ControlError) -> Value) throws(Failure) -> Value {
+    do throws(ControlError) {
+        return try body()
+    } catch {
+        switch error {
+        case .tenantExists(let tenant): throw .work("the tenant \(tenant) is there already")
+        case .unknownTenant(let tenant): throw .usage("there is no tenant \(tenant); see: weir-aggregator tenants list")
+        case .unknownKey(let id): throw .usage("there is no key \(id); see: weir-aggregator keys list")
+        case .badName(let name): throw .usage("--name: \"\(name)\" is not 1 to 100 characters long")
+        case .storage(let reason): throw .work(reason)
+        }
+    }
+}
+
+private func tenantID(_ text: String) throws(Failure) -> TenantID {
+    guard let tenant = TenantID(text) else {
+        throw .usage("\"\(text)\" is not a tenant's name: 1 to 63 of a-z 0-9 -, no hyphen first or last")
+    }
+    return tenant
+}
+private var actor: String { "cli:\(userName)" }
+private var now: Int64 { SystemTime().wallMilliseconds() }
+
+struct TenantsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tenants", abstract: "Makes and lists tenants.", subcommands: [Create.self, List.self])
+
+    struct Create: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Makes a tenant.",
+            discussion: "Example: weir-aggregator tenants create acme --config aggregator.yaml")
+        @Argument(help: "Its name, as in its sensors' certificates.") var name: String
+        @OptionGroup var options: SettingsOptions
+
+        func run() throws {
+            let tenant = try tenantID(name), log = try control(options)
+            try administering { () throws(ControlError) in try log.createTenant(tenant, by: actor, at: now) }
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Lists all tenants, a name a line.")
+        @OptionGroup var options: SettingsOptions
+
+        func run() throws {
+            let log = try control(options)
+            for tenant in try administering({ () throws(ControlError) in try log.tenants() }) { print(tenant) }
+        }
+    }
+}
+
+struct KeysCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keys", abstract: "Makes, lists and revokes the API keys of a tenant.",
+        subcommands: [Create.self, List.self, Revoke.self])
+
+    struct Create: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Makes a key and shows it this once: only its digest is kept.",
+            discussion: """
+                Example: weir-aggregator keys create --tenant acme --name console --days 90 --out acme.key \
+                --config aggregator.yaml
+                """)
+        @Option(help: "Whose data the key opens.") var tenant: String
+        @Option(help: "What people call it.") var name: String
+        @Option(help: "How long it is good for, 1 to 3650; for ever without.") var days: Int?
+        @Option(help: "The file to write the key to, for its owner only; standard output without.") var out: String?
+        @OptionGroup var options: SettingsOptions
+
+        func run() throws {
+            if let days, !(1...3_650).contains(days) { throw Failure.usage("--days: \(days) is outside 1...3650") }
+            if let out, FileManager.default.fileExists(atPath: out) {
+                throw Failure.usage("--out: \(out) is there already")
+            }
+            let tenant = try tenantID(self.tenant), log = try control(options), time = now
+            let expiry = days.map { time + Int64($0) * 86_400_000 }
+            let made = try administering { () throws(ControlError) in
+                var generator = SystemRandomNumberGenerator()
+                return try log.createKey(
+                    tenant: tenant, name: name, expiresMilliseconds: expiry, by: actor, at: time, using: &generator)
+            }
+            guard let out else { return print(made.key.secret) }
+            try makeSecretFile(out, made.key.secret + "\n")
+            complain("\(made.record.id) is in \(out)")
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Lists a tenant's keys: id, name, state, scopes. Never the keys themselves.")
+        @Option(help: "Whose.") var tenant: String
+        @OptionGroup var options: SettingsOptions
+
+        func run() throws {
+            let tenant = try tenantID(self.tenant), log = try control(options), time = now
+            for key in try administering({ () throws(ControlError) in try log.keys(of: tenant) }) {
+                let isOver = key.expiresMilliseconds.map { $0 <= time } ?? false
+                let state = key.revokedMilliseconds != nil ? "revoked" : isOver ? "expired" : "valid"
+                print("\(key.id)\t\(key.name)\t\(state)\t\(key.scopes.map(\.rawValue).sorted().joined(separator: " "))")
+            }
+        }
+    }
+
+    struct Revoke: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Revokes a key, from the next request on.",
+            discussion: "Example: weir-aggregator keys revoke key-1a2b3c --config aggregator.yaml")
+        @Argument(help: "The id that `keys list` shows.") var id: String
+        @OptionGroup var options: SettingsOptions
+
+        func run() throws {
+            let log = try control(options)
+            try administering { () throws(ControlError) in try log.revokeKey(id: id, by: actor, at: now) }
+        }
+    }
+}

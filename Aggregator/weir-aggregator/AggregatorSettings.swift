@@ -1,0 +1,86 @@
+import Logging
+import ServerChannel
+import Settings
+
+/// The aggregator's settings, all checked.
+///
+/// - `trustDomain` (text, required): the SPIFFE trust domain of sensors and aggregators, such as `weir.example`.
+/// - `dataDirectory` (path, required): made if it is not there; one process at a time.
+/// - `sensors.listen` (address, `0.0.0.0:8443`), `sensors.certificate`, `.key`, `.trust` (paths, required).
+/// - `sensors.connectionAgeMax` (duration, `10m`, 10s…24h): when a sensor is asked to connect afresh.
+/// - `sensors.connectionsMax` (number, 4096, 1…65536).
+/// - `api.listen` (address, `0.0.0.0:8444`), `api.certificate`, `.key` (paths, required).
+/// - `api.connectionsMax` (number, 1024, 1…65536).
+/// - `ingest.requestsMax` (number, 256, 1…4096), `ingest.bytesMax` (size, `256MiB`, 4MiB…16GiB): batches in work.
+/// - `ingest.quarantineBytesMax` (size, `256MiB`, 0…1TiB).
+/// - `log.level` (`trace` to `critical`, `info`).
+struct AggregatorSettings: Equatable, Sendable {
+    struct Address: Equatable, Sendable {
+        let host: String, port: Int
+    }
+    struct Port: Equatable, Sendable {
+        let listen: Address, files: ServerTLSFiles, connectionsMax: Int
+    }
+    let trustDomain: String
+    let dataDirectory: String
+    let sensors: Port
+    let connectionAgeMax: Duration
+    let api: Port
+    let ingestRequestsMax: Int, ingestBytesMax: Int, quarantineBytesMax: Int
+    let logLevel: Logger.Level
+
+    init(_ reader: SettingsReader) throws(SettingError) {
+        trustDomain = try Self.trustDomain(reader)
+        dataDirectory = try reader.path(of: "dataDirectory")
+        let sensors = reader.scoped(to: "sensors"), api = reader.scoped(to: "api")
+        self.sensors = try Self.port(sensors, "0.0.0.0:8443", connections: 4_096, hasTrust: true)
+        connectionAgeMax = try sensors.duration(
+            "connectionAgeMax", default: .seconds(600), in: .seconds(10) ... .seconds(86_400))
+        self.api = try Self.port(api, "0.0.0.0:8444", connections: 1_024, hasTrust: false)
+        let ingest = reader.scoped(to: "ingest")
+        ingestRequestsMax = try ingest.int("requestsMax", default: 256, in: 1...4_096)
+        ingestBytesMax = try ingest.bytes("bytesMax", default: 256 << 20, in: (4 << 20)...(16 << 30))
+        quarantineBytesMax = try ingest.bytes("quarantineBytesMax", default: 256 << 20, in: 0...(1 << 40))
+        let level = try reader.scoped(to: "log").choice(
+            "level", default: "info", of: Logger.Level.allCases.map(\.rawValue))
+        logLevel = Logger.Level(rawValue: level) ?? .info
+        try reader.checkAllUsed()
+    }
+
+    private static func trustDomain(_ reader: SettingsReader) throws(SettingError) -> String {
+        let domain = try reader.string("trustDomain")
+        let allowed = Set("abcdefghijklmnopqrstuvwxyz0123456789-._")
+        guard domain.count <= 255, domain.allSatisfy(allowed.contains) else {
+            throw reader.error("trustDomain", "\"\(domain)\" is not 1 to 255 of a-z 0-9 - . _")
+        }
+        return domain
+    }
+
+    private static func port(
+        _ reader: SettingsReader, _ address: String, connections: Int, hasTrust: Bool
+    ) throws(SettingError) -> Port {
+        Port(
+            listen: try listen(reader, default: address),
+            files: ServerTLSFiles(
+                certificate: try reader.path(of: "certificate"), key: try reader.path(of: "key"),
+                trust: hasTrust ? try reader.path(of: "trust") : nil),
+            connectionsMax: try reader.int("connectionsMax", default: connections, in: 1...65_536))
+    }
+
+    /// `192.0.2.1:8443`, `[2001:db8::1]:8443`, `localhost:0`.
+    private static func listen(_ reader: SettingsReader, default fallback: String) throws(SettingError) -> Address {
+        let text = try reader.string("listen", default: fallback)
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (0...65_535).contains(port), colon > text.startIndex
+        else {
+            throw reader.error("listen", "\"\(text)\" is not HOST:PORT such as 0.0.0.0:8443 or [::]:8443")
+        }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = String(host.dropFirst().dropLast())
+        } else if host.contains(":") {
+            throw reader.error("listen", "\"\(text)\": an IPv6 address goes in brackets, such as [::]:8443")
+        }
+        return Address(host: host, port: port)
+    }
+}

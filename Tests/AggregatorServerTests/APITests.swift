@@ -1,0 +1,139 @@
+import API
+import FlowModel
+import Foundation
+import HTTPTypes
+import Testing
+
+@Suite("The API")
+struct APITests {
+    @Test("a tenant's key reads its own flows, sums and incidents") func reads() async throws {
+        let world = try await APIWorld()
+        let flows = try await world.get("/v1/flows?limit=10", key: world.acmeKey)
+        let items = try #require(flows.json["items"] as? [[String: Any]])
+        #expect(items.count == 2)
+        #expect(Set(items.compactMap { $0["sourceIPv4Address"] as? String }) == ["10.0.0.1", "10.0.0.2"])
+        #expect(flows.json["complete"] as? Bool == true)
+        let top = try await world.get("/v1/flows/top?by=sourceAddress", key: world.acmeKey)
+        let first = try #require((top.json["items"] as? [[String: Any]])?.first)
+        #expect(first["key"] as? String == "10.0.0.2")
+        #expect(first["octetDeltaCount"] as? Int == 9_000)
+        #expect((top.json["total"] as? [String: Any])?["octetDeltaCount"] as? Int == 10_000)
+        let incidents = try await world.get("/v1/incidents", key: world.acmeKey)
+        #expect((incidents.json["items"] as? [[String: Any]])?.first?["id"] as? String == world.incidentID)
+        let one = try await world.get("/v1/incidents/\(world.incidentID)", key: world.acmeKey)
+        #expect(one.json["severity"] as? String == "high")
+        #expect(one.json["start"] as? String == "2023-11-14T22:13:10.000Z")
+    }
+
+    @Test("another tenant's key sees nothing of it, and a foreign id answers exactly as a missing one")
+    func isolation() async throws {
+        let world = try await APIWorld()
+        for uri in ["/v1/flows", "/v1/incidents", "/v1/sensors", "/v1/flows/top"] {
+            let answer = try await world.get(uri, key: world.globexKey)
+            #expect(answer.status == 200, "\(uri)")
+            #expect((answer.json["items"] as? [Any])?.isEmpty == true, "\(uri)")
+        }
+        let foreign = try await world.get("/v1/incidents/\(world.incidentID)", key: world.globexKey)
+        let missing = try await world.get("/v1/incidents/\(String(repeating: "0", count: 32))", key: world.globexKey)
+        #expect(foreign.status == 404 && missing.status == 404)
+        #expect(NSDictionary(dictionary: foreign.json) == NSDictionary(dictionary: missing.json))
+        #expect(foreign.fields == missing.fields)
+    }
+
+    @Test("without a good key there is nothing to read, and no reason why", arguments: [nil, "", "weir_", "nonsense"])
+    func needsKey(_ key: String?) async throws {
+        let world = try await APIWorld()
+        for uri in ["/v1/flows", "/v1/flows/top", "/v1/incidents", "/v1/incidents/x", "/v1/sensors"] {
+            let answer = try await world.get(uri, key: key)
+            #expect(answer.status == 401, "\(uri)")
+            #expect(answer.json["type"] as? String == "urn:weir:problem:unauthorized")
+            #expect(answer.fields[.contentType] == "application/problem+json")
+            #expect(answer.fields[.wwwAuthenticate]?.hasPrefix("Bearer") == true)
+        }
+    }
+
+    @Test("a revoked key stops at the next request") func revocation() async throws {
+        let world = try await APIWorld()
+        #expect(try await world.get("/v1/incidents", key: world.acmeKey).status == 200)
+        try world.sources.control.revokeKey(id: world.acmeKeyID, by: "test", at: APIWorld.now)
+        #expect(try await world.get("/v1/incidents", key: world.acmeKey).status == 401)
+    }
+
+    @Test("a key without a scope is told which one") func scopes() async throws {
+        let world = try await APIWorld()
+        #expect(try await world.get("/v1/incidents", key: world.incidentsOnlyKey).status == 200)
+        let refused = try await world.get("/v1/flows", key: world.incidentsOnlyKey)
+        #expect(refused.status == 403)
+        #expect((refused.json["detail"] as? String)?.contains("flows:read") == true)
+    }
+
+    @Test(
+        "a wrong parameter is a problem that names it and what is allowed",
+        arguments: [
+            ("/v1/flows?ip=10.0.0.300", "ip"), ("/v1/flows?limit=0", "limit"), ("/v1/flows?limit=1001", "limit"),
+            ("/v1/flows?from=yesterday", "from"), ("/v1/flows?port=70000", "port"),
+            ("/v1/flows?protocol=xyz", "protocol"),
+            ("/v1/flows?cursor=zzz!", "cursor"), ("/v1/flows?misspelt=1", "misspelt"),
+            ("/v1/flows?port=1&port=2", "port"),
+            ("/v1/flows/top?by=secret", "by"), ("/v1/flows/top?measure=x", "measure"),
+            ("/v1/incidents?severity=huge", "severity"), ("/v1/incidents?cursor=x", "cursor"),
+            ("/v1/sensors?tenant=globex", "tenant"),
+        ])
+    func parameters(_ uri: String, _ name: String) async throws {
+        let world = try await APIWorld()
+        let answer = try await world.get(uri, key: world.acmeKey)
+        #expect(answer.status == 400)
+        #expect(answer.json["type"] as? String == "urn:weir:problem:bad-parameter")
+        #expect((answer.json["detail"] as? String)?.hasPrefix("\(name): ") == true, "\(answer.json)")
+    }
+
+    @Test("filters narrow: address, network, port, protocol, time") func filters() async throws {
+        let world = try await APIWorld()
+        let wanted = [
+            ("ip=10.0.0.1", 1), ("source=10.0.0.0/8", 2), ("destination=10.0.0.0/8", 0), ("ip=198.51.100.7", 2),
+            ("port=443", 2), ("port=80", 0), ("protocol=tcp", 2), ("protocol=17", 0), ("from=\(APIWorld.now)", 0),
+            ("to=2023-11-14T22:13:18.500Z", 2), ("to=2023-11-14T22:13:17Z", 0),
+        ]
+        for (query, count) in wanted {
+            let answer = try await world.get("/v1/flows?\(query)", key: world.acmeKey)
+            #expect((answer.json["items"] as? [Any])?.count == count, "\(query)")
+        }
+    }
+
+    @Test("pages follow each other without a gap or a repeat") func paging() async throws {
+        let world = try await APIWorld()
+        let first = try await world.get("/v1/flows?limit=1", key: world.acmeKey)
+        let next = try #require(first.json["next"] as? String)
+        let second = try await world.get("/v1/flows?limit=1&cursor=\(next)", key: world.acmeKey)
+        let sources = [first, second].compactMap {
+            ($0.json["items"] as? [[String: Any]])?.first?["sourceIPv4Address"] as? String
+        }
+        #expect(Set(sources) == ["10.0.0.1", "10.0.0.2"])
+    }
+
+    @Test("health, readiness, metrics and the description need no key; unknown paths are problems") func open()
+        async throws
+    {
+        let world = try await APIWorld()
+        for uri in ["/healthz", "/readyz", "/metrics", "/openapi.json"] {
+            let answer = try await world.get(uri, key: nil)
+            #expect(answer.status == 200, "\(uri)")
+            #expect(answer.fields[.xContentTypeOptions] == "nosniff", "\(uri)")
+        }
+        let lost = try await world.get("/v2/anything", key: world.acmeKey)
+        #expect(lost.status == 404)
+        #expect(lost.json["type"] as? String == "urn:weir:problem:not-found")
+        #expect(lost.fields[.cacheControl] == "no-store")
+    }
+
+    @Test("openapi.json has exactly the router's routes") func description() async throws {
+        let world = try await APIWorld()
+        let served = try await world.get("/openapi.json", key: nil).json
+        let paths = try #require(served["paths"] as? [String: [String: Any]])
+        let described = Set(paths.flatMap { path, methods in methods.keys.map { "\($0.uppercased()) \(path)" } })
+        let routes = Set(apiRouter(world.sources).routes.map { "\($0.method.rawValue) \($0.path)" })
+        #expect(described == routes)
+        let ids = paths.values.flatMap { $0.values }.compactMap { ($0 as? [String: Any])?["operationId"] as? String }
+        #expect(Set(ids).count == routes.count)
+    }
+}

@@ -1,0 +1,71 @@
+import BatchFormat
+import FlowModel
+import TestKit
+import Testing
+import WireBytes
+
+/// Bodies that released versions have written: they lie in spools, logs and archives, so they open for ever.
+@Suite("Batches of every released format open")
+struct BatchCompatibilityTests {
+    /// The rows of `batch-v1.weir`, told by arithmetic so that nothing but this file has to agree with it.
+    private static func v1Row(_ index: Int) -> FlowRecord {
+        var record = FlowRecord()
+        let n = UInt64(index), isV6 = index % 4 == 3
+        record.sourceIPAddress =
+            isV6 ? IPAddress(high: 0x2001_0DB8_0000_0000, low: n) : IPAddress(v4: 0x0A00_0001 + UInt32(index))
+        record.destinationIPAddress =
+            isV6 ? IPAddress(high: 0x2001_0DB8_0001_0000, low: 1) : IPAddress(v4: 0xC633_6401 + UInt32(index % 3))
+        record.ipNextHopAddress = index % 2 == 0 ? IPAddress(v4: 0xC000_0201) : .absent
+        record.octetDeltaCount = 40 + n * n * 1_000
+        record.packetDeltaCount = 1 + n
+        record.deltaFlowCount = 1 + UInt32(index % 2)
+        record.flowStartMilliseconds = 1_700_000_000_000 + Int64(index) * 250 - Int64(index % 5) * 10_000
+        record.flowEndMilliseconds = record.flowStartMilliseconds + Int64(index) * 33
+        record.exportMilliseconds = 1_700_000_060_000
+        record.receiveMilliseconds = 1_700_000_060_010 + Int64(index / 8)
+        record.protocolIdentifier = [6, 17, 6, 58][index % 4]
+        record.sourceTransportPort = isV6 ? 0 : 49_152 &+ UInt16(index) &* 17
+        record.destinationTransportPort = isV6 ? 0x8000 : [443, 53, 22][index % 3]
+        record.tcpControlBits = record.protocolIdentifier == 6 ? 0x1B : 0
+        record.ipClassOfService = UInt8(index % 2) * 0xB8
+        record.ingressInterface = 3
+        record.egressInterface = UInt32(index % 2)
+        record.bgpSourceAsNumber = 64_512
+        record.bgpDestinationAsNumber = 65_000 + UInt32(index % 3)
+        record.sourceIPPrefixLength = isV6 ? 64 : 24
+        record.destinationIPPrefixLength = isV6 ? 48 : 24
+        record.vlanId = 100
+        record.flowDirection = [0, 1, 255][index % 3]
+        record.samplingInterval = index < 16 ? 1 : 1_000
+        record.flags = index % 7 == 0 ? [.timesEstimated] : []
+        record.exporter = UInt32(index % 2)
+        return record
+    }
+    private static let v1Exporters = [
+        ExporterKey(address: IPAddress(v4: 0xC000_0201), observationDomain: 7, exportProtocol: .ipfix),
+        ExporterKey(
+            address: IPAddress(high: 0x2001_0DB8_0000_0000, low: 0xFE), observationDomain: 0, exportProtocol: .netflow9),
+    ]
+
+    @Test("version 1: every field of every row, and the head") func version1() throws {
+        let body = try Corpus.bytes("batch-v1.weir")
+        #expect(body.count < 2_048)
+        var columns = FlowColumns(), decoder = BatchDecoder()
+        try body.withBytes { bytes throws(BatchError) in try decoder.decode(bytes, into: &columns) }
+        #expect(columns.count == 32 && columns.exporters == Self.v1Exporters)
+        for row in columns.rows { #expect(columns[row] == Self.v1Row(row), "row \(row)") }
+        let head = try body.withBytes { bytes throws(BatchError) in try BatchSummary(bytes) }
+        #expect(head.fidelity == .service && head.rows == 32 && head.tally == columns.tally)
+        #expect(head.flowStartMin == 1_699_999_961_000 && head.receiveMax == 1_700_000_060_013)
+    }
+
+    @Test("what this version writes of those rows reads back the same") func rewritten() throws {
+        var columns = FlowColumns()
+        for key in Self.v1Exporters { _ = columns.intern(key) }
+        for index in 0..<32 { columns.append(Self.v1Row(index)) }
+        var encoder = BatchEncoder(), back = FlowColumns(), decoder = BatchDecoder()
+        let body = try encoder.encode(columns, fidelity: .service)
+        try body.withBytes { bytes throws(BatchError) in try decoder.decode(bytes, into: &back) }
+        #expect(back == columns)
+    }
+}

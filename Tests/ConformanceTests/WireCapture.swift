@@ -1,0 +1,110 @@
+import Capture
+import Decode
+import FlowModel
+import Foundation
+import TestKit
+import Testing
+import WireBytes
+
+/// A capture of real exporters' datagrams, and what both sides make of it.
+struct WireCapture: CustomTestStringConvertible, Sendable {
+    /// Relative to the fixtures' `wire` folder.
+    let name: String
+    /// Datagram files to be wrapped, for folders that have no capture of their own.
+    let parts: [String]
+    var testDescription: String { name }
+
+    static let all: [WireCapture] = {
+        let captures = Fixtures.files(in: "wire", suffix: ".pcap").map {
+            WireCapture(name: String($0.dropFirst("wire/".count)), parts: [])
+        }
+        // Template files stand before the data files of the same exporter.
+        let loose = Fixtures.files(in: "wire", suffix: ".dat").sorted {
+            ($0.contains("tpl") ? 0 : 1, $0) < ($1.contains("tpl") ? 0 : 1, $1)
+        }
+        let folders = Dictionary(grouping: loose) { ($0 as NSString).deletingLastPathComponent }
+        return captures
+            + folders.keys.sorted().map { folder in
+                WireCapture(name: "\(folder.dropFirst("wire/".count))/*.dat", parts: folders[folder] ?? [])
+            }
+    }()
+
+    func bytes() throws -> [UInt8] {
+        guard !parts.isEmpty else { return try Fixtures.bytes("wire/\(name)") }
+        // Each exporter has its own address, told from the file's name, so that template numbers don't mix.
+        let exporters = Set(parts.map(Self.exporter)).sorted()
+        var writer = CaptureWriter(), time: Int64 = 1_700_000_000_000
+        for part in parts {
+            let number = exporters.firstIndex(of: Self.exporter(part)) ?? 0
+            let origin = DatagramOrigin(
+                source: IPAddress(v4: 0xC633_6401 + UInt32(number)), sourcePort: 40_000, localPort: 2_055,
+                receiveMilliseconds: time)
+            writer.append(try Fixtures.bytes(part), from: origin, to: IPAddress(v4: 0xC000_0202))
+            time += 1_000
+        }
+        return writer.bytes
+    }
+    private static func exporter(_ path: String) -> String {
+        (path as NSString).lastPathComponent.replacing(/_?(opt)?(tpl|data).*$/, with: "").replacing(".dat", with: "")
+    }
+
+    func findings() throws -> [Finding] {
+        let bytes = try analysable(try bytes())
+        var reader = try CaptureReader(bytes: bytes), decoder = DatagramDecoder(), columns = FlowColumns()
+        var ours: [Int: [ComparedRecord]] = [:], ports: [UInt16: String] = [:]
+        while let datagram = try reader.nextReference() {
+            let (isSFlow, result) = reader.withPayload(of: datagram) {
+                ($0.isSFlow, decoder.decode($0, from: datagram.origin, into: &columns))
+            }
+            ports[datagram.origin.localPort] = isSFlow ? "sflow" : "cflow"
+            ours[datagram.frameNumber] = result.rows.map { ComparedRecord(columns[$0]) }
+        }
+        let theirs = try dissected(bytes, ports: ports)
+        return Set(ours.keys).union(theirs.keys).sorted().flatMap {
+            compare(ours: ours[$0] ?? [], theirs: theirs[$0] ?? [], frame: $0)
+        }
+    }
+
+    /// What the analyser makes of the same bytes.
+    private func dissected(_ bytes: [UInt8], ports: [UInt16: String]) throws -> [Int: [ComparedRecord]] {
+        let folder = try TemporaryFolder("weir-conformance"), file = folder.file("capture.pcap")
+        try Data(bytes).write(to: file)
+        try Data(bytes).write(to: URL(fileURLWithPath: "/tmp/w/keep/" + name.replacing("/", with: "__").replacing("*", with: "x")))
+        let dissectors = ports.sorted { $0.key < $1.key }.flatMap { ["-d", "udp.port==\($0.key),\($0.value)"] }
+        let outcome = try Program.run(
+            "tshark", ["-n", "-r", file.path, "-T", "pdml"] + dissectors, environment: ["TZ": "UTC"])
+        return try Dissection(pdml: outcome.output).records
+    }
+
+    /// The capture in a form that the analyser can read in one go: the same datagrams, where needed wrapped anew.
+    ///
+    /// It has one dissector for a port, so sFlow beside others on one port gets a port of its own. And of two layouts
+    /// under one template number it keeps the first, where RFC 7011 §8.4 wants the last (a capture put together of
+    /// many test vectors is full of them); so a sender gets another address from there on.
+    private func analysable(_ bytes: [UInt8]) throws -> [UInt8] {
+        var reader = try CaptureReader(bytes: bytes), decoder = DatagramDecoder(), columns = FlowColumns()
+        var writer = CaptureWriter(), aliases: [IPAddress: IPAddress] = [:], aliasCount: UInt32 = 0
+        var ports: [UInt16: Set<Bool>] = [:]
+        while let datagram = try reader.nextDatagram() {
+            let isSFlow = datagram.payload.withBytes { $0.isSFlow }
+            ports[datagram.origin.localPort, default: []].insert(isSFlow)
+            var origin = datagram.origin
+            origin.source = aliases[datagram.origin.source] ?? origin.source
+            let learned = datagram.payload.withBytes { decoder.decode($0, from: origin, into: &columns) }
+            if learned.templatesReplaced > 0 {
+                aliasCount += 1
+                origin.source = IPAddress(v4: 0xC612_0000 + aliasCount)  // 198.18.0.0/15 is for tests
+                aliases[datagram.origin.source] = origin.source
+                _ = datagram.payload.withBytes { decoder.decode($0, from: origin, into: &columns) }
+            }
+            origin.localPort = isSFlow ? 6_343 : 2_055
+            writer.append(datagram.payload, from: origin, to: datagram.destination)
+        }
+        return aliasCount == 0 && ports.values.allSatisfy { $0.count == 1 } ? bytes : writer.bytes
+    }
+}
+
+extension RawSpan {
+    /// sFlow's version is a word of four octets, the others' one of two.
+    fileprivate var isSFlow: Bool { byteCount >= 4 && be32(at: 0) == 5 }
+}
