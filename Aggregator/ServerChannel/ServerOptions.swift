@@ -15,8 +15,8 @@ package struct ServerOptions: Sendable {
     package var headerListBytesMax = 8 << 10
     /// When a connection gets its GOAWAY; nil lets it live. HTTP/2 only.
     package var connectionAgeMax: Duration?
-    /// How long requests may go on after that GOAWAY.
-    package var graceMax: Duration = .seconds(30)
+    /// How long requests may go on after that GOAWAY, and after the one that a shutdown sends.
+    package var graceMax: Duration = .seconds(10)
     /// Without a request; for a request, without progress.
     package var idleMax: Duration = .seconds(60)
     /// From accept to the end of TLS' handshake.

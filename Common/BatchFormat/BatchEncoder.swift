@@ -3,12 +3,6 @@ internal import WireBytes
 
 /// Seals rows of `FlowColumns` into bodies. Holds a zstd context and buffers that it reuses, so keep one a thread.
 package struct BatchEncoder: ~Copyable {
-    /// One sealed body and the rows it holds.
-    package struct Piece: Sendable {
-        package let rows: Range<Int>
-        package let body: [UInt8]
-    }
-
     private var zstd: ZstdCompressor
     /// Differences of the column at hand, its planes, and what is finished of the body.
     private var words: [UInt64] = [], planes: [UInt8] = [], directory: [UInt8] = [], frames: [UInt8] = []
@@ -20,13 +14,13 @@ package struct BatchEncoder: ~Copyable {
     }
 
     /// Seals all rows of `columns` as one body.
-    /// - Throws: `.tooManyRows` or `.bodyTooLarge`, never for `BatchLimit.rowsAlwaysFit` rows or fewer.
-    ///   `encodePieces` never throws.
+    /// - Throws: `.tooManyRows` or `.bodyTooLarge`; never for `BatchLimit.rowsAlwaysFit` rows or fewer, so a caller
+    ///   that halves the rows until they fit comes to an end.
     package mutating func encode(_ columns: FlowColumns, fidelity: Fidelity) throws(BatchError) -> [UInt8] {
         try encode(columns, rows: columns.rows, fidelity: fidelity)
     }
 
-    /// Seals some rows of `columns` as one body; its exporters are those of `columns`, used or not.
+    /// As above, for some rows; the body's exporters are those of `columns`, used or not.
     package mutating func encode(
         _ columns: FlowColumns, rows: Range<Int>, fidelity: Fidelity
     ) throws(BatchError) -> [UInt8] {
@@ -34,8 +28,8 @@ package struct BatchEncoder: ~Copyable {
         directory.removeAll(keepingCapacity: true)
         frames.removeAll(keepingCapacity: true)
         columnCount = 0
-        let shift = max(planes.count, rows.count * 8) - planes.count
-        planes.append(contentsOf: repeatElement(0, count: shift))
+        let missing = max(0, rows.count * 8 - planes.count)
+        planes.append(contentsOf: repeatElement(0, count: missing))
         addTimes(columns, rows)
         addKeys(columns, rows)
         addRest(columns, rows)
@@ -44,22 +38,6 @@ package struct BatchEncoder: ~Copyable {
             throw .bodyTooLarge(body.count, max: BatchLimit.bodyBytesMax)
         }
         return body
-    }
-
-    /// Seals all rows of `columns`, as one body where they fit, otherwise as several in the rows' order. Nothing for
-    /// no rows.
-    package mutating func encodePieces(_ columns: FlowColumns, fidelity: Fidelity) -> [Piece] {
-        var pieces: [Piece] = [], open = columns.count == 0 ? [] : [columns.rows]
-        while let rows = open.popLast() {  // ends: each turn seals or halves, and small ranges always seal
-            if let body = try? encode(columns, rows: rows, fidelity: fidelity) {
-                pieces.append(Piece(rows: rows, body: body))
-            } else {
-                let middle = rows.lowerBound + rows.count / 2
-                open.append(middle..<rows.upperBound)
-                open.append(rows.lowerBound..<middle)
-            }
-        }
-        return pieces
     }
 
     private mutating func addTimes(_ columns: FlowColumns, _ rows: Range<Int>) {
@@ -142,7 +120,8 @@ package struct BatchEncoder: ~Copyable {
 
     /// Compresses what is in `planes` and notes it in the directory.
     private mutating func addFrame(_ id: ColumnID, _ encoding: ColumnEncoding, _ shape: BytePlanes.Shape, rows: Int) {
-        if shape.isZero { return }
+        // A column that is absent reads as zeros. That is not what zero means for ends, which count from their starts.
+        if shape.isZero, encoding != .sinceStart { return }
         let rawBytes = rows * shape.width
         let frameBytes = rawBytes == 0 ? 0 : zstd.compress(planes, count: rawBytes, to: &frames)
         addEntry(id.rawValue, encoding, rawBytes: rawBytes, frameBytes: frameBytes, base: shape.base)

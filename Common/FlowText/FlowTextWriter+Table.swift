@@ -1,10 +1,10 @@
 package import FlowModel
 
-/// Aligned columns for a terminal: when, how long, who with whom, how much. Widths fit IPv4 in 120 columns; a longer
+/// Aligned columns for a terminal: when, how long, who with whom, how much. Widths fit most IPv4 records into 120 columns; a longer
 /// value pushes its own line to the right and is never cut.
 extension FlowTextWriter {
     private enum Width {
-        static let start = 23, duration = 9, name = 6, end = 21, flags = 6, packets = 8, octets = 11
+        static let start = 23, duration = 8, name = 5, end = 21, flags = 6, packets = 7, octets = 10
     }
 
     package func tableHeader(into out: inout [UInt8]) {

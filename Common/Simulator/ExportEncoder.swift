@@ -91,7 +91,9 @@ package struct ExportEncoder: Sendable {
         var out: [UInt8] = []
         out.appendBE((isIPFIX ? 10 : 9) as UInt16)
         out.appendBE(UInt16(isIPFIX ? 16 + sets.count : records))
-        if !isIPFIX { out.appendBE(uptime(at: now)) }
+        // The header tells its own time in whole seconds, so its uptime is that of the second's beginning: else all
+        // of its records would be off by the rest.
+        if !isIPFIX { out.appendBE(uptime(at: now / 1_000 * 1_000)) }
         out.appendBE(UInt32(truncatingIfNeeded: now / 1_000))
         out.appendBE(sequence)
         out.appendBE(1 as UInt32)  // observation domain, source ID

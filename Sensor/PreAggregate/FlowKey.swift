@@ -1,7 +1,7 @@
 internal import FlowModel
 
-/// What makes two records the same flow: everything but counters, times and what follows from the addresses (AS numbers,
-/// prefix lengths, next hop). 64 octets, one cache line.
+/// What makes two records the same flow: everything but counters, times and what follows from the addresses (AS
+/// numbers, prefix lengths, next hop). 64 octets, one cache line.
 struct FlowKey: Equatable, BitwiseCopyable {
     var sourceHigh: UInt64, sourceLow: UInt64, destinationHigh: UInt64, destinationLow: UInt64
     /// Source port, destination port, VLAN, protocol, class of service: 16 + 16 + 16 + 8 + 8 bits.

@@ -139,7 +139,10 @@ package final class Sensor: Sendable {
                 }
                 listeners.append(listener)
             } catch {
-                throw .cantListen(address: "\(address)/udp", reason: "\(error)")
+                guard case .cannotBind(_, _, let reason) = error else {
+                    throw .cantListen("\(address)/udp", "\(error)")
+                }
+                throw .cantListen("\(address)/udp", reason)
             }
         }
         return listeners

@@ -5,8 +5,8 @@ package enum SensorError: Error, Equatable, Sendable, CustomStringConvertible {
     case noThread(code: Int32)
     /// errno of pipe(2).
     case noDescriptor(code: Int32)
-    /// A port that can't be opened; `reason` in words.
-    case cantListen(address: String, reason: String)
+    /// A port that can't be opened: which, and why in words.
+    case cantListen(_ address: String, _ reason: String)
     case identity(reason: String)
     case spool(reason: String)
     case ship(reason: String)

@@ -31,7 +31,7 @@ final class SystemStatusServer: Sendable {
         do throws(SystemCallFailure) {
             (listener, port) = try Self.listen(address)
         } catch {
-            throw .cantListen(address: "\(address)/tcp", reason: error.reason)
+            throw .cantListen("\(address)/tcp", error.reason)
         }
     }
     func start() throws(SensorError) {

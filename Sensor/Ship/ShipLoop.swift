@@ -16,6 +16,9 @@ final class ShipLoop: @unchecked Sendable {
     private var keys: [UInt64: BatchKey] = [:], lastTag: UInt64 = 0
     private var released: [BatchKey] = [], releasedBytes: [BatchKey: Int] = [:]
     private var nextHeartbeat = Duration.zero, isHeartbeatOpen = false
+    /// The last heartbeat, said before the end so that the aggregator has the ledger as it was left.
+    private enum Farewell { case none, due, sent, said }
+    private var farewell = Farewell.none
     private var nextAsk = Duration.zero, mayHaveMore = true
     private var drainDeadline: Duration?
     private var lastLogged = ""
@@ -39,6 +42,11 @@ final class ShipLoop: @unchecked Sendable {
             let now = time.monotonic()
             if let limit = shared.stopLimit.withLock({ $0 }), drainDeadline == nil {
                 drainDeadline = now + limit
+                nextHeartbeat = now
+                farewell = .due
+            }
+            if farewell == .said || farewell == .due && !core.isOpen {
+                farewell = .none
                 perform(core.stop(at: now))
             }
             if let drainDeadline, now >= drainDeadline { break }
@@ -226,6 +234,7 @@ final class ShipLoop: @unchecked Sendable {
         do throws(HTTP2Error) {
             try connection.submit(head, body: heartbeat(), tag: Self.heartbeatTag)
             isHeartbeatOpen = true
+            if farewell == .due { farewell = .sent }
         } catch {
             note(failure: error.label, "heartbeat: \(error)")
         }
@@ -237,10 +246,12 @@ final class ShipLoop: @unchecked Sendable {
         switch outcome {
         case .response(let response, Self.heartbeatTag):
             isHeartbeatOpen = false
+            if farewell == .sent { farewell = .said }
             core.heard()
             if response.status < 300 { shared.status.withLock { $0.heartbeatsAnswered += 1 } }
         case .failed(let error, Self.heartbeatTag):
             isHeartbeatOpen = false
+            if farewell == .sent { farewell = .said }
             note(failure: error.label, "heartbeat: \(error)")
         case .response(let response, let tag): take(response, tag)
         case .failed(let error, let tag):

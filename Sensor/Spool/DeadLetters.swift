@@ -48,7 +48,7 @@ struct DeadLetters {
 
         """
     }
-    /// Text of an aggregator's, so of any content: cut at 1024 characters and made safe for a JSON string (RFC 8259 §7).
+    /// Text of an aggregator's, so of any content: cut at 1024 characters, safe in a JSON string (RFC 8259 §7).
     private static func escaped(_ text: String) -> String {
         var out = ""
         for scalar in text.unicodeScalars.prefix(1_024) {

@@ -24,7 +24,9 @@ enum SpoolSchema {
     }
 
     private static func create(_ connection: SQLiteConnection) throws(SQLiteError) {
-        guard try connection.integer("SELECT count(*) FROM sqlite_schema") == 0 else { throw nonsense("not a spool file") }
+        guard try connection.integer("SELECT count(*) FROM sqlite_schema") == 0 else {
+            throw nonsense("not a spool file")
+        }
         try connection.transaction { () throws(SQLiteError) in
             try connection.execute(
                 """

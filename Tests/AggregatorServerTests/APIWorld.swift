@@ -68,7 +68,7 @@ struct APIWorld {
             (flow.flowStartMilliseconds, flow.flowEndMilliseconds) = (now - 2_000, now - 1_000)
             columns.append(flow)
         }
-        let body = encoder.encode(columns, fidelity: .full)
+        let body = try encoder.encode(columns, fidelity: .full)
         let sensor = SensorIdentity(tenant: tenant, site: "hq", name: "edge1")
         try await store.store([
             StoredBatch(

@@ -44,7 +44,8 @@ struct BatchCompatibilityTests {
     private static let v1Exporters = [
         ExporterKey(address: IPAddress(v4: 0xC000_0201), observationDomain: 7, exportProtocol: .ipfix),
         ExporterKey(
-            address: IPAddress(high: 0x2001_0DB8_0000_0000, low: 0xFE), observationDomain: 0, exportProtocol: .netflow9),
+            address: IPAddress(high: 0x2001_0DB8_0000_0000, low: 0xFE), observationDomain: 0,
+            exportProtocol: .netflow9),
     ]
 
     @Test("version 1: every field of every row, and the head") func version1() throws {

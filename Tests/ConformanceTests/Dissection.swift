@@ -171,10 +171,9 @@ private struct FlowFields {
         record[.destinationPort] = icmp ?? text("cflow.dstport", "cflow.udp_dstport", "cflow.tcp_dstport") ?? "0"
         record[.octets] = counter(Self.octets, in: forward)
         record[.packets] = counter(Self.packets, in: forward)
-        let start = moment(absolute: "cflow.abstimestart", relative: "cflow.timestart")
-        let end = moment(absolute: "cflow.abstimeend", relative: "cflow.timeend")
-        record[.start] = String(start ?? end ?? observed ?? header.export)
-        record[.end] = String(end ?? start ?? observed ?? header.export)
+        let times = times
+        record[.start] = String(times.start)
+        record[.end] = String(times.end)
         return record
     }
 
@@ -211,6 +210,19 @@ private struct FlowFields {
         text.hasPrefix("0x") ? Int(text.dropFirst(2), radix: 16) : Int(text)
     }
 
+    /// Start and end in ms since 1970: one stands for both, and without either the time of the event or the export.
+    private var times: (start: Int64, end: Int64) {
+        let start = moment(absolute: "cflow.abstimestart", relative: "cflow.timestart")
+        let end = moment(absolute: "cflow.abstimeend", relative: "cflow.timeend")
+        if let start { return (start, end ?? start) }
+        if let end { return (end, end) }
+        if let observed { return (observed, observed) }
+        // Relative times, and nothing says to what: the span is right, and it ended by the export.
+        let first = text("cflow.timestart").flatMap { milliseconds(seconds: $0) }
+        let last = text("cflow.timeend").flatMap { milliseconds(seconds: $0) }
+        guard let first, let last else { return (header.export, header.export) }
+        return (header.export - (last - first), header.export)
+    }
     /// A time in ms since 1970: absolute rather than relative, fine rather than coarse, whichever of them the record
     /// has. Relative ones count from the exporter's start, modulo 2^32 ms, which in IPFIX is a field of its own.
     private func moment(absolute: String, relative: String) -> Int64? {

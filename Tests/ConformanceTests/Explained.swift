@@ -9,5 +9,56 @@ struct Explained {
         (self.capture, self.difference, self.count, self.reason) = (capture, difference, count, reason)
     }
 
-    static let all: [Explained] = []
+    static let all: [Explained] = [
+        Explained(
+            "calmh-ipfix/_extracted.pcap", .missing, 1,
+            """
+            Frame 8: the exporter writes a string's length as 255 and three octets where RFC 7011 §7 has two, so the \
+            rest of the set can't be told apart. The decoder gives up the set; the analyser makes one record of the \
+            middle of the string before it does.
+            """),
+        Explained(
+            "goflow/_extracted.pcap", .missing, 6,
+            """
+            Frame 4: each sample's switch record says it has 6 octets and has 16. The decoder takes lengths at their \
+            word, finds no packet header behind it and counts the samples as undecodable; the analyser knows the \
+            record's size and finds the header, whose IP version it then calls bogus: no addresses in either.
+            """),
+        Explained(
+            "logstash-codec-netflow/_pcap/IPFIX.pcap", .field(.start), 2,
+            "A start of 0 ms after the exporter's start is that moment; the analyser shows a 0 as the year 1970."),
+        Explained(
+            "logstash-codec-netflow/_pcap/Netflow-9-multiple-netflow-exporters.pcap", .field(.start), 1,
+            "A start of 0 ms after the exporter's start is that moment; the analyser shows a 0 as the year 1970."),
+        Explained(
+            "logstash-codec-netflow/*.dat", .field(.start), 3,
+            "The three records of the two entries above, as the same datagrams are among the files."),
+        Explained(
+            "logstash-codec-netflow/_pcap/Netflow-9-H3C.pcap", .extra, 15,
+            """
+            Frame 2: the template has an IPv4 element (18, bgpNextHopIPv4Address) of 2 octets. The analyser stops the \
+            whole datagram there, in the first of 16 records; the decoder passes over that field alone.
+            """),
+        Explained(
+            "logstash-codec-netflow/_pcap/Netflow-9-invalid-01.pcap", .extra, 2,
+            """
+            The header counts 2 and there are 4 sets. The analyser stops after as many sets as the header counts; the \
+            count is of records (RFC 3954 §5.1), often wrong, and the datagram's length is what holds.
+            """),
+        Explained(
+            "logstash-codec-netflow/*.dat", .extra, 17,
+            "The 15 and 2 records of the two entries above, as the same datagrams are among the files."),
+        Explained(
+            "netflow_parser/_extracted.pcap", .missing, 1,
+            "Frame 2 is NetFlow v7, which the decoder refuses by name (bad_version); the analyser knows it."),
+        Explained(
+            "python-netflow/_extracted.pcap", .missing, 2,
+            "Frame 10 is NetFlow v1, which the decoder refuses by name (bad_version); the analyser knows it."),
+        Explained(
+            "vflow/_extracted.pcap", .extra, 2,
+            """
+            Frame 3: the options template set ends in padding, as RFC 7011 §3.3.1 allows. The analyser reads it as a \
+            template 0 of no fields and does not go on to the data set behind it.
+            """),
+    ]
 }

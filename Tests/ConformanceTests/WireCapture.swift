@@ -69,7 +69,8 @@ struct WireCapture: CustomTestStringConvertible, Sendable {
     private func dissected(_ bytes: [UInt8], ports: [UInt16: String]) throws -> [Int: [ComparedRecord]] {
         let folder = try TemporaryFolder("weir-conformance"), file = folder.file("capture.pcap")
         try Data(bytes).write(to: file)
-        try Data(bytes).write(to: URL(fileURLWithPath: "/tmp/w/keep/" + name.replacing("/", with: "__").replacing("*", with: "x")))
+        try Data(bytes).write(
+            to: URL(fileURLWithPath: "/tmp/w/keep/" + name.replacing("/", with: "__").replacing("*", with: "x")))
         let dissectors = ports.sorted { $0.key < $1.key }.flatMap { ["-d", "udp.port==\($0.key),\($0.value)"] }
         let outcome = try Program.run(
             "tshark", ["-n", "-r", file.path, "-T", "pdml"] + dissectors, environment: ["TZ": "UTC"])
@@ -78,33 +79,60 @@ struct WireCapture: CustomTestStringConvertible, Sendable {
 
     /// The capture in a form that the analyser can read in one go: the same datagrams, where needed wrapped anew.
     ///
-    /// It has one dissector for a port, so sFlow beside others on one port gets a port of its own. And of two layouts
-    /// under one template number it keeps the first, where RFC 7011 §8.4 wants the last (a capture put together of
-    /// many test vectors is full of them); so a sender gets another address from there on.
+    /// It has one dissector for a port, so sFlow beside others on one port gets a port of its own. It knows templates
+    /// by their number whatever the version, so each version of a sender gets an address. And of two layouts under one
+    /// number it keeps the first, where RFC 7011 §8.4 wants the last, be the first one that the decoder refuses (a
+    /// capture put together of test vectors is full of them); so a sender gets another address from there on.
     private func analysable(_ bytes: [UInt8]) throws -> [UInt8] {
         var reader = try CaptureReader(bytes: bytes), decoder = DatagramDecoder(), columns = FlowColumns()
-        var writer = CaptureWriter(), aliases: [IPAddress: IPAddress] = [:], aliasCount: UInt32 = 0
-        var ports: [UInt16: Set<Bool>] = [:]
+        var writer = CaptureWriter(), aliases = Aliases(), ports: [UInt16: Set<Bool>] = [:]
         while let datagram = try reader.nextDatagram() {
-            let isSFlow = datagram.payload.withBytes { $0.isSFlow }
+            let (isSFlow, version) = datagram.payload.withBytes { ($0.isSFlow, $0.versionWord) }
             ports[datagram.origin.localPort, default: []].insert(isSFlow)
             var origin = datagram.origin
-            origin.source = aliases[datagram.origin.source] ?? origin.source
+            origin.source = aliases.address(of: datagram.origin.source, version)
             let learned = datagram.payload.withBytes { decoder.decode($0, from: origin, into: &columns) }
-            if learned.templatesReplaced > 0 {
-                aliasCount += 1
-                origin.source = IPAddress(v4: 0xC612_0000 + aliasCount)  // 198.18.0.0/15 is for tests
-                aliases[datagram.origin.source] = origin.source
-                _ = datagram.payload.withBytes { decoder.decode($0, from: origin, into: &columns) }
+            let isRefused = learned.losses[.badTemplate] != nil || learned.withdrawalsIgnored > 0
+            if learned.templatesReplaced > 0 || isRefused {
+                aliases.renew(datagram.origin.source, version)
+                if learned.templatesReplaced > 0 {
+                    origin.source = aliases.address(of: datagram.origin.source, version)
+                    _ = datagram.payload.withBytes { decoder.decode($0, from: origin, into: &columns) }
+                }
             }
             origin.localPort = isSFlow ? 6_343 : 2_055
             writer.append(datagram.payload, from: origin, to: datagram.destination)
         }
-        return aliasCount == 0 && ports.values.allSatisfy { $0.count == 1 } ? bytes : writer.bytes
+        return aliases.count == 0 && ports.values.allSatisfy { $0.count == 1 } ? bytes : writer.bytes
+    }
+}
+
+/// Which address stands for a sender at the moment.
+private struct Aliases {
+    private struct Sender: Hashable {
+        let address: IPAddress, version: UInt16
+    }
+    private var current: [Sender: IPAddress] = [:], known: Set<IPAddress> = []
+    private(set) var count: UInt32 = 0
+
+    /// The first version that a sender uses keeps its own address.
+    mutating func address(of source: IPAddress, _ version: UInt16) -> IPAddress {
+        if let alias = current[Sender(address: source, version: version)] { return alias }
+        guard known.insert(source).inserted else {
+            renew(source, version)
+            return address(of: source, version)
+        }
+        current[Sender(address: source, version: version)] = source
+        return source
+    }
+    mutating func renew(_ source: IPAddress, _ version: UInt16) {
+        count += 1
+        current[Sender(address: source, version: version)] = IPAddress(v4: 0xC612_0000 + count)  // 198.18.0.0/15
     }
 }
 
 extension RawSpan {
     /// sFlow's version is a word of four octets, the others' one of two.
     fileprivate var isSFlow: Bool { byteCount >= 4 && be32(at: 0) == 5 }
+    fileprivate var versionWord: UInt16 { byteCount >= 2 ? be16(at: 0) : 0 }
 }

@@ -7,7 +7,7 @@ import Testing
         Decoding.ipfix([(8, 4)] + fields, [10, 0, 0, 1] + data.bytes).record().samplingInterval
     }
 
-    //= RFC 5476 §5.2
+    //= RFC 5477 §8.2
     @Test("C11 a rate in the record is read in all its forms, pairs as a ratio") func forms() {
         #expect(inRecord([(34, 4)], Bytes().u32(512)) == 512)
         #expect(inRecord([(50, 2)], Bytes().u16(64)) == 64)

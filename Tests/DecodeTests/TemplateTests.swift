@@ -187,3 +187,19 @@ import Testing
         #expect(result.sequence == SequenceMark(number: 41, units: 3, isExact: true))
     }
 }
+
+@Suite("Elements") struct ElementTests {
+    @Test("no element is listed twice, and names are IPFIX's") func unique() {
+        #expect(Set(Element.all.map(\.id)).count == Element.all.count)
+        #expect(Element.all.first { $0.id == 1 }?.name == "octetDeltaCount")
+        #expect(Element.all.allSatisfy { $0.widths.upperBound <= 16 && $0.widths.lowerBound >= 1 })
+    }
+
+    @Test("a wider integer than its type is read while its value fits, and left out when not") func wide() {
+        let fields: [Field] = [(8, 4), (4, 4), (7, 4), (11, 8)]
+        let fits = Bytes().u32(0x0A00_0001, 6, 443).u64(53), not = Bytes().u32(0x0A00_0001, 262, 70_000).u64(1 << 40)
+        let records = Decoding.netflow9(fields, fits.bytes + not.bytes).records
+        #expect(records.map(\.protocolIdentifier) == [6, 0] && records.map(\.sourceTransportPort) == [443, 0])
+        #expect(records.map(\.destinationTransportPort) == [53, 0])
+    }
+}

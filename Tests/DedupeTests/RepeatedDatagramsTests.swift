@@ -6,7 +6,9 @@ import WireBytes
 
 @Suite("A datagram that came before is told from one that did not")
 struct RepeatedDatagramsTests {
-    private func origin(_ host: UInt32 = 1, port: UInt16 = 5_000, local: UInt16 = 2_055, at time: Int64 = 0) -> DatagramOrigin {
+    private func origin(_ host: UInt32 = 1, port: UInt16 = 5_000, local: UInt16 = 2_055, at time: Int64 = 0)
+        -> DatagramOrigin
+    {
         DatagramOrigin(
             source: IPAddress(v4: host), sourcePort: port, localPort: local, receiveMilliseconds: time)
     }

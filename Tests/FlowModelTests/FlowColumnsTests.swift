@@ -131,7 +131,8 @@ struct LedgerTests {
         ledger.decoded = Tally(flows: 10, octets: 1_000, packets: 100)
         ledger.sealed = Tally(flows: 4, octets: 300, packets: 30)
         ledger.records = [
-            .duplicate: Tally(flows: 1, octets: 100, packets: 10), .tableFull: Tally(flows: 2, octets: 200, packets: 20),
+            .duplicate: Tally(flows: 1, octets: 100, packets: 10),
+            .tableFull: Tally(flows: 2, octets: 200, packets: 20),
         ]
         #expect(ledger.open == Tally(flows: 3, octets: 400, packets: 40))
     }

@@ -165,7 +165,10 @@ struct FlowTableTests {
         #expect(pair { $0.octetDeltaCount = .max }.map(\.octets) == [.max, .max, .max])
         #expect(pair { $0.packetDeltaCount = 1 << 63 }.map(\.packets) == [1 << 63, 1 << 63, 1 << 63])
         #expect(pair { $0.deltaFlowCount = 1 << 31 }.map(\.flows) == [1 << 31, 1 << 31, 1 << 31])
-        #expect(pair { $0.deltaFlowCount = .max / 2 }.map(\.flows) == [(UInt64(UInt32.max) / 2) * 2, UInt64(UInt32.max) / 2])
+        #expect(
+            pair { $0.deltaFlowCount = .max / 2 }.map(\.flows) == [
+                (UInt64(UInt32.max) / 2) * 2, UInt64(UInt32.max) / 2,
+            ])
     }
 
     @Test("a full table says how many rows it took, and goes on once it is drained") func full() {

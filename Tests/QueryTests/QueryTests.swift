@@ -84,6 +84,21 @@ struct QueryTests {
         }
     }
 
+    @Test("of records of the same moment the one logged later comes first, whichever batch reaches further")
+    func tiesAcrossBatches() async throws {
+        let store = try SQLiteFlowStore(directory: folder.file("ties").path), end = RandomHistory.start
+        try await store.store([
+            try RandomHistory.batch(tenant: tenant, offset: 1, ends: [end, end + 60_000]),
+            try RandomHistory.batch(tenant: tenant, offset: 2, ends: [end]),
+        ])
+        let answer = try await query(store).records(tenant: tenant, filter: FlowFilter(), limit: 2)
+        #expect(answer.columns.rows.map { answer.columns.octetDeltaCount[$0] } == [1_001, 2_000])
+        let rest = try await query(store).records(
+            tenant: tenant, filter: FlowFilter(), limit: 2, after: answer.next)
+        #expect(rest.columns.rows.map { rest.columns.octetDeltaCount[$0] } == [1_000])
+        #expect(rest.next == nil)
+    }
+
     @Test("the filter's own slow way says the same") func matchesAgrees() async throws {
         try forAll(runs: 20) { generator, seed in
             let history = try RandomHistory(using: &generator, tenant: tenant)

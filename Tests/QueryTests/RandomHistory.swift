@@ -57,6 +57,24 @@ struct RandomHistory {
         }
     }
 
+    /// A batch of one-second flows with these ends; octets are 1000 times the offset, plus the row.
+    static func batch(tenant: TenantID, offset: Int64, ends: [Int64]) throws -> StoredBatch {
+        var encoder = BatchEncoder(), columns = FlowColumns()
+        _ = columns.intern(ExporterKey(address: IPAddress(v4: 1), observationDomain: 0, exportProtocol: .ipfix))
+        for (row, end) in ends.enumerated() {
+            var record = FlowRecord()
+            record.flowStartMilliseconds = end - 1_000
+            record.flowEndMilliseconds = end
+            record.octetDeltaCount = UInt64(offset) * 1_000 + UInt64(row)
+            columns.append(record)
+        }
+        return StoredBatch(
+            sensor: SensorIdentity(tenant: tenant, site: "hq", name: "edge-1"),
+            key: BatchKey(epoch: Epoch(high: 1, low: 1), sequence: UInt64(offset)), logOffset: offset,
+            receivedMilliseconds: start, flowStartMin: (ends.min() ?? start) - 1_000, flowEndMax: ends.max() ?? start,
+            rows: columns.count, tally: columns.tally, body: try encoder.encode(columns, fidelity: .full))
+    }
+
     /// Few distinct values, so that filters and groups meet many records; times in half minutes, so that ties happen,
     /// within batches and between them.
     private static func record(from begin: Int64, using generator: inout SeededGenerator) -> FlowRecord {

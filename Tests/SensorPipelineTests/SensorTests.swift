@@ -129,7 +129,7 @@ struct SensorTests {
         var exports = Exports(seed: 3)
         exports.keys = .max >> 8
         let deadline = Date(timeIntervalSinceNow: 60)
-        while sensor.ledger.total.records.isEmpty, Date() < deadline {
+        while sensor.ledger.total.records[.spoolFull] == nil, Date() < deadline {
             for _ in 0..<20 {
                 let datagram = exports.datagram(records: 30)
                 #expect(send(exporter, datagram, datagram.count, 0) == datagram.count)
@@ -138,7 +138,9 @@ struct SensorTests {
         }
         sensor.stop()
         let total = sensor.ledger.total
-        #expect(total.records.keys.allSatisfy { $0 == .spoolFull } && (total.records[.spoolFull]?.flows ?? 0) > 0)
+        // On a busy machine the spool's thread may also fall behind; that is counted under its own name.
+        let reasons: Set<Loss> = [.spoolFull, .queueFull]
+        #expect(total.records.keys.allSatisfy(reasons.contains) && (total.records[.spoolFull]?.flows ?? 0) > 0)
         #expect(total.open.flows == 0 && total.sealed.flows > 0 && sensor.backlog.batches > 0)
     }
 

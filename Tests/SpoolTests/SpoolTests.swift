@@ -46,7 +46,8 @@ struct SpoolTests {
         (try? FileManager.default.contentsOfDirectory(atPath: folder.path + "/" + sub))?.sorted() ?? []
     }
 
-    @Test("batches come out oldest first, with key, digest, size and tally; sequences have no gaps") func order() throws {
+    @Test("batches come out oldest first, with key, digest, size and tally; sequences have no gaps") func order() throws
+    {
         let spool = try open()
         let keys = try (0..<5).map { try spool.add(body($0), at: Int64($0)) }
         #expect(keys.map(\.sequence) == [0, 1, 2, 3, 4] && Set(keys.map(\.epoch)).count == 1)
@@ -137,14 +138,15 @@ struct SpoolTests {
                 return sum + ((attributes?[.size] as? Int) ?? 0)
             }
         }
+        func big(_ number: Int) -> [UInt8] { [UInt8](repeating: UInt8(number), count: 500_000) }
         var keys: [BatchKey] = [], largest = 0
         for round in 0..<120 {
-            keys.append(try spool.add(body(round, bytes: 500_000)))
+            keys.append(try spool.add(big(round)))
             if keys.count > 4 { try spool.acknowledge([keys.removeFirst()]) }
             largest = max(largest, size())
         }
         #expect(largest < 40 << 20, "2.5 MB wait, 60 MB went through")
-        for round in 0..<60 { keys.append(try spool.add(body(round, bytes: 500_000))) }
+        for round in 0..<60 { keys.append(try spool.add(big(round))) }
         let peak = size()
         for key in keys { try spool.acknowledge([key]) }
         #expect(spool.usage.batches == 0 && spool.usage.bytes == 0)
@@ -157,7 +159,8 @@ struct SpoolTests {
         let carried = try spool.deadLetter(key, reason: "sum \"mismatch\"\n\u{1}")
         #expect(carried == tally)
         let name = "dead-letter/\(key.epoch)-0"
-        let bytes = try Data(contentsOf: folder.file(name + ".weir")), note = try Data(contentsOf: folder.file(name + ".json"))
+        let bytes = try Data(contentsOf: folder.file(name + ".weir")),
+            note = try Data(contentsOf: folder.file(name + ".json"))
         #expect([UInt8](bytes) == body(1))
         let fields = try JSONSerialization.jsonObject(with: note) as? [String: Any]
         #expect(fields?["reason"] as? String == "sum \"mismatch\"\n\u{1}")
@@ -279,7 +282,9 @@ struct DamagedSpoolTests {
         #expect(next.sequence == 1 && next.epoch == new.epoch)
     }
 
-    @Test("an append that failed is not sent from its old file as well, should a crash bring it back") func abandoned() throws {
+    @Test("an append that failed is not sent from its old file as well, should a crash bring it back") func abandoned()
+        throws
+    {
         let keys = try fill(2)
         do {
             // As after a failed sync: the batch is in the old file after all, and a newer one has taken it over.

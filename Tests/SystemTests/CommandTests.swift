@@ -71,23 +71,26 @@ struct CommandTests {
         #expect(outcome.status == 0, "\(outcome.errors)")
     }
 
+    /// sFlow shows single packets, so sessions that guess passwords can't be told apart in it; floods and scans can.
     @Test(
         "simulated attacks are found offline, in every export protocol",
-        arguments: ["netflow5", "netflow9", "ipfix", "sflow5"])
-    func detectOffline(_ exportProtocol: String) throws {
+        arguments: [
+            ("netflow5", ["scan", "password", "flood"]), ("netflow9", ["scan", "password", "flood"]),
+            ("ipfix", ["scan", "password", "flood"]), ("sflow5", ["scan", "flood"]),
+        ])
+    func detectOffline(_ exportProtocol: String, _ wanted: [String]) throws {
         let folder = try TemporaryFolder(), capture = folder.file("x.pcap").path
         let made = try Program.run(
             "weirctl",
             [
-                "simulate", "--scenario", "mixed", "--protocol", exportProtocol, "--duration", "60", "--seed", "5",
-                "--pcap", capture,
+                "simulate", "--scenario", "mixed", "--protocol", exportProtocol, "--duration", "30", "--rate", "20",
+                "--sampling-interval", "8", "--seed", "5", "--pcap", capture,
             ])
         #expect(made.status == 0, "\(made.errors)")
         let found = try Program.run("weirctl", ["detect", "--format", "ndjson", capture])
         #expect(found.status == 0, "\(found.errors)")
         let rules = Set(found.text.matches(of: /"rule":"([^"]+)"/).map { String($0.output.1) })
-        #expect(rules.contains { $0.contains("scan") } && rules.contains { $0.contains("password") }, "\(rules)")
-        #expect(rules.contains { $0.contains("flood") }, "\(rules)")
+        for rule in wanted { #expect(rules.contains { $0.contains(rule) }, "\(rule) among \(rules)") }
     }
 
     @Test("the same seed makes the same capture, another seed another") func deterministic() throws {

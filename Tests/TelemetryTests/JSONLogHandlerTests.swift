@@ -27,7 +27,8 @@ struct JSONLogHandlerTests {
         #expect(
             written == [
                 #"{"time":"2026-01-02T03:04:05.678Z","level":"warning","logger":"sensor","#
-                    + #""message":"Datagrams dropped.","count":3,"reason":"malformed","site":"north","_time":"mine"}"# + "\n"
+                    + #""message":"Datagrams dropped.","count":3,"reason":"malformed","site":"north","_time":"mine"}"#
+                    + "\n"
             ])
     }
 

@@ -42,7 +42,6 @@ extension DatagramDecoder {
         template.flowEndMilliseconds = origin.receiveMilliseconds
         template.exportMilliseconds = origin.receiveMilliseconds
         template.receiveMilliseconds = origin.receiveMilliseconds
-        template.flags = .timesEstimated
         var offset = headerAt + 16
         // The count is the sender's word; the datagram's end is what holds.
         for _ in 0..<datagram.be32(at: headerAt + 12) {  // ends: each turn adds at least 8

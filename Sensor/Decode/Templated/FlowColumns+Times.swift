@@ -85,6 +85,11 @@ private func storeTime(
             let start = $0.be64(at: $1 &+ distance)
             return start == 0 ? 0 : Int64(bitPattern: start &+ $0.beInteger(at: $1, width: width))
         }
+    case .uptime where width == 4 && context.uptime != nil:  // as every NetFlow exporter has it
+        let export = context.exportMilliseconds, uptime = context.uptime ?? 0
+        store(&column, rows, data, at, stride) {
+            RecordContext.moment(atUptime: $0.be32(at: $1), export: export, uptime: uptime)
+        }
     case .uptime:
         store(&column, rows, data, at, stride) {
             context.moment(atUptime: UInt32(truncatingIfNeeded: $0.beInteger(at: $1, width: width)))

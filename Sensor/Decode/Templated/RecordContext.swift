@@ -19,13 +19,17 @@ struct RecordContext {
     }
 
     /// The moment `uptimeThen` (ms since the exporter's start) as ms since 1970 UTC, or 0 when the start is unknown.
-    ///
+    @inline(__always)
+    func moment(atUptime uptimeThen: UInt32) -> Int64 {
+        if let uptime { return Self.moment(atUptime: uptimeThen, export: exportMilliseconds, uptime: uptime) }
+        return systemInitMilliseconds == 0 ? 0 : systemInitMilliseconds &+ Int64(uptimeThen)
+    }
+
     /// The difference is taken modulo 2^32 and as a signed number: right across the wrap of the uptime after 49.7 days,
     /// and a flow that ends just after the header was written is just after it, not 49.7 days before.
     @inline(__always)
-    func moment(atUptime uptimeThen: UInt32) -> Int64 {
-        if let uptime { return exportMilliseconds &- Int64(Int32(bitPattern: uptime &- uptimeThen)) }
-        return systemInitMilliseconds == 0 ? 0 : systemInitMilliseconds &+ Int64(uptimeThen)
+    static func moment(atUptime uptimeThen: UInt32, export: Int64, uptime: UInt32) -> Int64 {
+        export &- Int64(Int32(bitPattern: uptime &- uptimeThen))
     }
 
     //= RFC 7011 §6.1.10

@@ -31,7 +31,10 @@ struct SamplingRates: Sendable {
         return bySelector.values.allSatisfy { $0 == any } ? any : 0
     }
 
-    //= RFC 5476 §5.2
+    /// The rate of all records that name no sampler, when it doesn't depend on their interface.
+    var common: Float? { byInterface.isEmpty ? interval(selector: nil, ingressInterface: 0) : nil }
+
+    //= RFC 5477 §8.2
     /// (interval + space) / interval, or population / size; 0 when the divisor is.
     static func ratio(_ form: Form, _ first: UInt64, _ second: UInt64) -> Float {
         guard first > 0 else { return 0 }

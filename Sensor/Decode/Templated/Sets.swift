@@ -88,15 +88,9 @@ extension DatagramDecoder {
             }
         }
         if let rates = ratesToApply(plan, place) {
-            for row in rows {
-                let start = (row - rows.lowerBound) * stride + plan.selector.offset
-                let width = plan.selector.width
-                let selector = width > 0 ? body.beInteger(at: start, width: width) : nil
-                columns.resolveSampling(row, selector, rates)
-            }
-            for row in rows.upperBound..<columns.count {  // reverse sides: as known without a sampler's number
-                columns.resolveSampling(row, nil, rates)
-            }
+            columns.resolveSampling(rows, body, plan, rates)
+            // Reverse sides: as far as known without a sampler's number.
+            for row in rows.upperBound..<columns.count { columns.resolveSampling(row, nil, rates) }
         }
         return rows.count
     }
@@ -120,6 +114,22 @@ extension FlowColumns {
     mutating func resolveSampling(_ row: Int, _ selector: UInt64?, _ rates: SamplingRates) {
         guard samplingInterval[row] == 0 else { return }
         samplingInterval[row] = rates.interval(selector: selector, ingressInterface: ingressInterface[row])
+    }
+
+    /// Gives the records of fixed length in `body` the rates told in options, where they have none of their own.
+    mutating func resolveSampling(_ rows: Range<Int>, _ body: RawSpan, _ plan: FlowPlan, _ rates: SamplingRates) {
+        let selector = plan.selector
+        if selector.width == 0, let rate = rates.common {
+            var intervals = samplingInterval.mutableSpan
+            for row in rows where intervals[row] == 0 { intervals[row] = rate }
+            return
+        }
+        var offset = selector.offset
+        for row in rows {
+            let id = selector.width > 0 ? body.beInteger(at: offset, width: selector.width) : nil
+            resolveSampling(row, id, rates)
+            offset &+= plan.recordLength
+        }
     }
 
     //= RFC 5103 §6.1
