@@ -48,7 +48,7 @@ package struct DetectorParameters: Equatable, Sendable {
     /// Within how much event time they are counted, in ms; also the width of a finding's window.
     package var reflectionWindowMilliseconds: Int64 = 60_000
 
-    /// Entries in each detector's table; above it the stalest eighth goes.
+    /// Entries in each detector's table; of more, those go that were not touched lately.
     package var tableEntriesMax = 100_000
     /// Distinct ports, hosts, sessions or sources kept in one entry; more are not told apart.
     package var itemsPerEntryMax = 4_096

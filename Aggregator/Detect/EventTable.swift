@@ -1,7 +1,10 @@
 /// A table of entities in windows of event time, bounded in entries and in what they hold.
 ///
+/// Entries live in two generations. What is touched is young; when the young are half of what the table may hold, they
+/// become the old, and the old ones that nobody touched meanwhile go. So room is made without looking at a single entry,
+/// however hostile the traffic, and what was touched by one of the last `entriesMax / 2` other keys is always there.
 /// Invariants: never more than `entriesMax` entries nor, together, `itemsMax` items for longer than one insertion; what
-/// goes is the eighth that is stalest by event time, ties by key, so that two runs drop the same. Each drop is counted.
+/// goes depends on the order of the log only, so that two runs drop the same. Each drop is counted.
 import FlowModel
 
 /// One or two addresses, a detail of the detector's own, and the number of the window.
@@ -47,9 +50,12 @@ protocol WindowEntry: Sendable {
 }
 
 struct EventTable<Entry: WindowEntry>: Sendable {
+    private struct Generation {
+        var entries: [WindowKey: Entry] = [:]
+        var items = 0
+    }
     let entriesMax: Int, itemsMax: Int
-    private(set) var entries: [WindowKey: Entry] = [:]
-    private(set) var items = 0
+    private var young = Generation(), old = Generation()
     private(set) var evictions: UInt64 = 0
 
     init(entriesMax: Int, itemsMax: Int) {
@@ -57,20 +63,23 @@ struct EventTable<Entry: WindowEntry>: Sendable {
         self.itemsMax = max(itemsMax, 8)
     }
 
-    subscript(key: WindowKey) -> Entry? { entries[key] }
+    var count: Int { young.entries.count + old.entries.count }
+    var items: Int { young.items + old.items }
+
+    subscript(key: WindowKey) -> Entry? { young.entries[key] ?? old.entries[key] }
 
     /// Changes the entry of `key`, made on first use, and keeps count of its items.
     @inline(__always)
     mutating func update<Result>(_ key: WindowKey, recency: Int64, _ change: (inout Entry) -> Result) -> Result {
-        if entries.count >= entriesMax || items >= itemsMax { makeRoom() }
-        let (result, added) = Self.apply(change, to: &entries[key, default: Entry()], recency: recency)
-        items += added
+        let index = young.entries.index(forKey: key) ?? rejuvenate(key)
+        let (result, added) = Self.apply(change, to: &young.entries.values[index], recency: recency)
+        young.items += added
         return result
     }
 
     /// Changes the entry of `key` if there is one; its recency stays.
     mutating func updateKnown(_ key: WindowKey, _ change: (inout Entry) -> Void) {
-        guard let recency = entries[key]?.recency else { return }
+        guard let recency = self[key]?.recency else { return }
         update(key, recency: recency, change)
     }
 
@@ -84,32 +93,43 @@ struct EventTable<Entry: WindowEntry>: Sendable {
         return (result, entry.itemCount - before)
     }
 
-    @inline(never)
-    private mutating func makeRoom() {
-        let order = entries.map { (recency: $0.value.recency, key: $0.key, items: $0.value.itemCount) }
-            .sorted { ($0.recency, $0.key) < ($1.recency, $1.key) }
-        for victim in order {
-            guard entries.count > entriesMax / 8 * 7 || items > itemsMax / 8 * 7 else { return }
-            entries.removeValue(forKey: victim.key)
-            items -= victim.items
-            evictions &+= 1
+    /// Puts `key` among the young: the old entry, or a new one.
+    private mutating func rejuvenate(_ key: WindowKey) -> Dictionary<WindowKey, Entry>.Index {
+        if young.entries.count >= entriesMax / 2 || young.items >= itemsMax / 2 {
+            evictions &+= UInt64(old.entries.count)
+            old = young
+            young = Generation()
         }
+        let entry = old.entries.removeValue(forKey: key)
+        old.items -= entry?.itemCount ?? 0
+        young.items += entry?.itemCount ?? 0
+        young.entries[key] = entry ?? Entry()
+        guard let index = young.entries.index(forKey: key) else { preconditionFailure("just put in") }
+        return index
     }
 
     func save(to writer: inout SnapshotWriter) {
         writer.add(evictions)
-        writer.add(entries.count)
-        for (key, entry) in entries.sorted(by: { $0.key < $1.key }) {
-            key.save(to: &writer)
-            entry.save(to: &writer)
+        for generation in [old, young] {
+            writer.add(generation.entries.count)
+            for (key, entry) in generation.entries.sorted(by: { $0.key < $1.key }) {
+                key.save(to: &writer)
+                entry.save(to: &writer)
+            }
         }
     }
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
         evictions = try reader.next()
+        old = try Self.generation(from: &reader)
+        young = try Self.generation(from: &reader)
+    }
+    private static func generation(from reader: inout SnapshotReader) throws(SnapshotError) -> Generation {
+        var generation = Generation()
         for _ in 0..<(try reader.nextCount()) {
             let key = try WindowKey(from: &reader), entry = try Entry(from: &reader)
-            entries[key] = entry
-            items += entry.itemCount
+            generation.entries[key] = entry
+            generation.items += entry.itemCount
         }
+        return generation
     }
 }

@@ -3,7 +3,7 @@ import WireBytes
 /// The pcapng format (draft-ietf-opsawg-pcapng §3, §4): blocks, each with its length at both ends.
 ///
 ///     block  := type :4 | length :4 | body, padded to 4 | length :4
-///     SHB    := 0x0A0D0D0A | length | byteOrderMagic=0x1A2B3C4D :4 | major=1 :2 | minor :2 | sectionLength :8 | options
+///     SHB    := 0x0A0D0D0A | length | magic=0x1A2B3C4D :4 | major=1 :2 | minor :2 | sectionLength :8 | options
 ///     IDB 1  := linkType :2 | reserved :2 | snapLength :4 | options
 ///     OPB 2  := interface :2 | drops :2 | timeHigh :4 | timeLow :4 | capturedLength :4 | originalLength :4 | octets
 ///     SPB 3  := originalLength :4 | octets

@@ -1,7 +1,7 @@
 package import FlowModel
 
-/// Aligned columns for a terminal: when, how long, who with whom, how much. Widths fit most IPv4 records into 120 columns; a longer
-/// value pushes its own line to the right and is never cut.
+/// Aligned columns for a terminal: when, how long, who with whom, how much. Widths fit most IPv4 records into 120
+/// columns; a longer value pushes its own line to the right and is never cut.
 extension FlowTextWriter {
     private enum Width {
         static let start = 23, duration = 8, name = 5, end = 21, flags = 6, packets = 7, octets = 10

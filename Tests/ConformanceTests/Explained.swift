@@ -36,8 +36,8 @@ struct Explained {
         Explained(
             "logstash-codec-netflow/_pcap/Netflow-9-H3C.pcap", .extra, 15,
             """
-            Frame 2: the template has an IPv4 element (18, bgpNextHopIPv4Address) of 2 octets. The analyser stops the \
-            whole datagram there, in the first of 16 records; the decoder passes over that field alone.
+            Frame 2: the template has an IPv4 element (43, ipv4RouterSc) of 2 octets. The analyser stops the whole \
+            datagram there, in the first of 16 records; the decoder passes over that field alone.
             """),
         Explained(
             "logstash-codec-netflow/_pcap/Netflow-9-invalid-01.pcap", .extra, 2,
@@ -57,8 +57,8 @@ struct Explained {
         Explained(
             "vflow/_extracted.pcap", .extra, 2,
             """
-            Frame 3: the options template set ends in padding, as RFC 7011 §3.3.1 allows. The analyser reads it as a \
-            template 0 of no fields and does not go on to the data set behind it.
+            Frame 3: the exporter pads each options template to 4 octets. The analyser reads the padding as the start \
+            of a template of 512 fields, runs past the datagram's end and never gets to the data set behind.
             """),
     ]
 }

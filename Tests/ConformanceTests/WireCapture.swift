@@ -48,7 +48,13 @@ struct WireCapture: CustomTestStringConvertible, Sendable {
         (path as NSString).lastPathComponent.replacing(/_?(opt)?(tpl|data).*$/, with: "").replacing(".dat", with: "")
     }
 
-    func findings() throws -> [Finding] {
+    struct Comparison {
+        var findings: [Finding] = []
+        /// Records of either side.
+        var ours = 0, theirs = 0
+    }
+
+    func comparison() throws -> Comparison {
         let bytes = try analysable(try bytes())
         var reader = try CaptureReader(bytes: bytes), decoder = DatagramDecoder(), columns = FlowColumns()
         var ours: [Int: [ComparedRecord]] = [:], ports: [UInt16: String] = [:]
@@ -60,17 +66,20 @@ struct WireCapture: CustomTestStringConvertible, Sendable {
             ours[datagram.frameNumber] = result.rows.map { ComparedRecord(columns[$0]) }
         }
         let theirs = try dissected(bytes, ports: ports)
-        return Set(ours.keys).union(theirs.keys).sorted().flatMap {
-            compare(ours: ours[$0] ?? [], theirs: theirs[$0] ?? [], frame: $0)
+        var comparison = Comparison()
+        for frame in Set(ours.keys).union(theirs.keys).sorted() {
+            let (own, other) = (ours[frame] ?? [], theirs[frame] ?? [])
+            comparison.findings += compare(ours: own, theirs: other, frame: frame)
+            comparison.ours += own.count
+            comparison.theirs += other.count
         }
+        return comparison
     }
 
     /// What the analyser makes of the same bytes.
     private func dissected(_ bytes: [UInt8], ports: [UInt16: String]) throws -> [Int: [ComparedRecord]] {
         let folder = try TemporaryFolder("weir-conformance"), file = folder.file("capture.pcap")
         try Data(bytes).write(to: file)
-        try Data(bytes).write(
-            to: URL(fileURLWithPath: "/tmp/w/keep/" + name.replacing("/", with: "__").replacing("*", with: "x")))
         let dissectors = ports.sorted { $0.key < $1.key }.flatMap { ["-d", "udp.port==\($0.key),\($0.value)"] }
         let outcome = try Program.run(
             "tshark", ["-n", "-r", file.path, "-T", "pdml"] + dissectors, environment: ["TZ": "UTC"])
