@@ -170,7 +170,8 @@ let checks: [Target] = [
     tests(
         "SensorPipelineTests",
         uses: [
-            "BatchFormat", "Delivery", "FlowModel", "HTTP2Client", "Platform", "SensorPipeline", "Settings", "WireBytes",
+            "BatchFormat", "Delivery", "FlowModel", "HTTP2Client", "Platform", "SensorPipeline", "Settings",
+            "WireBytes",
             logging,
         ]),
     tests("FlowLogTests", uses: ["Delivery", "FlowLog", "FlowModel", "Identity"]),

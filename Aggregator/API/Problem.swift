@@ -1,8 +1,8 @@
-internal import NIOFoundationEssentialsCompat
 internal import Foundation
 package import HTTPTypes
 package import Hummingbird
 internal import NIOCore
+internal import NIOFoundationEssentialsCompat
 
 /// A refusal as the caller sees it: RFC 9457 "Problem Details for HTTP APIs". The `type` is stable and documented in
 /// `openapi.json`; `detail` says what to do and never holds another tenant's data.

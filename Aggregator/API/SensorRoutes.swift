@@ -1,8 +1,8 @@
-internal import Identity
-internal import FlowModel
 internal import FlowLog
+internal import FlowModel
 internal import Foundation
 internal import Hummingbird
+internal import Identity
 internal import Ingest
 internal import Tenancy
 

@@ -1,8 +1,9 @@
 /// A table of entities in windows of event time, bounded in entries and in what they hold.
 ///
 /// Entries live in two generations. What is touched is young; when the young are half of what the table may hold, they
-/// become the old, and the old ones that nobody touched meanwhile go. So room is made without looking at a single entry,
-/// however hostile the traffic, and what was touched by one of the last `entriesMax / 2` other keys is always there.
+/// become the old, and the old ones that nobody touched meanwhile go. So room is made without looking at a single
+/// entry, however hostile the traffic, and what was touched by one of the last `entriesMax / 2` other keys is always
+/// there.
 /// Invariants: never more than `entriesMax` entries nor, together, `itemsMax` items for longer than one insertion; what
 /// goes depends on the order of the log only, so that two runs drop the same. Each drop is counted.
 import FlowModel

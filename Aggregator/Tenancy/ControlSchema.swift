@@ -8,8 +8,8 @@ enum ControlSchema {
             try db.execute(
                 sql: """
                     CREATE TABLE event (
-                        id INTEGER PRIMARY KEY, atMilliseconds INTEGER NOT NULL, actor TEXT NOT NULL, kind TEXT NOT NULL,
-                        tenant TEXT NOT NULL, subject TEXT NOT NULL) STRICT;
+                        id INTEGER PRIMARY KEY, atMilliseconds INTEGER NOT NULL, actor TEXT NOT NULL,
+                        kind TEXT NOT NULL, tenant TEXT NOT NULL, subject TEXT NOT NULL) STRICT;
                     CREATE TABLE tenant (name TEXT PRIMARY KEY, createdMilliseconds INTEGER NOT NULL) STRICT;
                     CREATE TABLE apiKey (
                         id TEXT PRIMARY KEY, tenant TEXT NOT NULL REFERENCES tenant(name), name TEXT NOT NULL,

@@ -1,4 +1,3 @@
-internal import UnixSignals
 import API
 import AggregatorPipeline
 import FlowLog
@@ -13,6 +12,7 @@ import ServerChannel
 import ServiceLifecycle
 import Telemetry
 import Tenancy
+internal import UnixSignals
 
 /// All parts of one standalone node, made from settings and run as one group: what is listed first ends last.
 ///

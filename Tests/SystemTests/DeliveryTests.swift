@@ -5,6 +5,9 @@ import Testing
 
 @Suite("Real processes, real files, real sockets", .serialized)
 struct DeliveryTests {
+    /// Many batches under way at once, so that a crash meets some in every state.
+    private static let smallBatches = ["--set", "batch.rowsMax=1500"]
+
     /// What the aggregator's log says it was given, over all time.
     private func logged(_ site: Site) throws -> (batches: Int, flows: Int, octets: Int, packets: Int) {
         let row = try site.query(
@@ -109,7 +112,7 @@ struct DeliveryTests {
         let site = try Site("kills")
         try site.startAggregator()
         try site.wait("the aggregator's start") { site.isReady() }
-        try site.startSensor()
+        try site.startSensor(Self.smallBatches)
         let exporter = try Exporter(to: site.udpPort)
         var source = FlowSource(seed: seed)
         for round in 0..<20 {
@@ -123,7 +126,7 @@ struct DeliveryTests {
                 try site.startAggregator()
             } else {
                 site.crash(site.sensor)
-                try site.startSensor()
+                try site.startSensor(Self.smallBatches)
             }
             #expect(
                 site.aggregator?.isRunning == true && site.sensor?.isRunning == true, "round \(round), SEED=\(seed)")

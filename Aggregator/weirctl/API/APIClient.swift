@@ -1,7 +1,7 @@
-internal import NIOHTTP1
 import AsyncHTTPClient
 import Foundation
 import NIOCore
+internal import NIOHTTP1
 import NIOSSL
 
 /// Asks an aggregator's API and gives back JSON, or a `Failure` that says what to do.
