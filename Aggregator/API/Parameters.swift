@@ -54,10 +54,12 @@ struct Parameters {
             Date.ISO8601FormatStyle(includingFractionalSeconds: true),
             Date.ISO8601FormatStyle(includingFractionalSeconds: false),
         ]
-        guard let date = styles.lazy.compactMap({ try? $0.parse(value) }).first else {
+        guard let date = styles.lazy.compactMap({ try? $0.parse(value) }).first,
+            let milliseconds = Int64(exactly: (date.timeIntervalSince1970 * 1_000).rounded())
+        else {
             throw .badParameter(name, value, allowed: "a time: ISO 8601 such as 2026-11-21T04:00:00Z, or ms since 1970")
         }
-        return Int64((date.timeIntervalSince1970 * 1_000).rounded())
+        return milliseconds
     }
     func ipProtocol(_ name: String) throws(Problem) -> UInt8? {
         guard let value = text(name) else { return nil }

@@ -57,7 +57,7 @@ final class CheckpointFile: Sendable {
     /// - Parameter checkpoint: with the snapshots of those tenants only whose states have changed.
     func save(_ checkpoint: Checkpoint) async throws {
         try await database.write { db in
-            try db.execute(sql: #"UPDATE position SET "offset" = ?"#, arguments: [checkpoint.offset])
+            try db.execute(sql: "INSERT OR REPLACE INTO position VALUES (1, ?)", arguments: [checkpoint.offset])
             for (tenant, snapshot) in checkpoint.snapshots {
                 try db.execute(
                     sql: "INSERT OR REPLACE INTO detectors VALUES (?, ?)",
@@ -84,6 +84,6 @@ final class CheckpointFile: Sendable {
         var number = 1
         while FileManager.default.fileExists(atPath: "\(path).damaged-\(number)") { number += 1 }
         try FileManager.default.moveItem(atPath: path, toPath: "\(path).damaged-\(number)")
-        try? FileManager.default.removeItem(atPath: "\(path)-journal")
+        try? FileManager.default.moveItem(atPath: "\(path)-journal", toPath: "\(path).damaged-\(number)-journal")
     }
 }

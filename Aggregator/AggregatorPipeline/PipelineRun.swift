@@ -3,6 +3,7 @@ internal import Detect
 internal import FlowLog
 internal import FlowModel
 internal import FlowStore
+internal import GRDB
 internal import Identity
 internal import Incidents
 internal import Logging
@@ -31,6 +32,8 @@ struct PipelineRun: ~Copyable {
                 "The log ends before the checkpoint.",
                 metadata: ["head": "\(head)", "checkpoint": "\(checkpoint.offset)"])
             checkpoint.offset = head
+            // Durable before the log's head passes the old checkpoint, or the batches between would be skipped next time.
+            try await pipeline.checkpoints.save(CheckpointFile.Checkpoint(offset: head))
         }
         if pipeline.checkpoints.wasDamaged { pipeline.logger.error("A damaged checkpoint was set aside.") }
         fold = DetectionFold(from: checkpoint, parameters: pipeline.parameters)
@@ -73,7 +76,7 @@ struct PipelineRun: ~Copyable {
             await Task.yield()
         }
         try await store(stored)
-        for (tenant, found) in findings { try file(found, of: tenant) }
+        for (tenant, found) in findings { try await file(found, of: tenant) }
         batchesSinceCheckpoint += batches.count
         try await noteLag(receivedMilliseconds: last.receivedMilliseconds)
         return true
@@ -95,23 +98,33 @@ struct PipelineRun: ~Copyable {
         }
     }
 
-    /// Tries again while the disk is full: the batches are safe in the log.
     private func store(_ batches: [StoredBatch]) async throws {
+        let totals = try await waitingForRoom { try await pipeline.store.store(batches) }
+        pipeline.metrics.note(totals)
+    }
+
+    private func file(_ findings: [Finding], of tenant: TenantID) async throws {
+        pipeline.metrics.findings.add(findings.count)
+        let changes = try await waitingForRoom {
+            try pipeline.incidents.record(findings, tenant: tenant, at: pipeline.time.wallMilliseconds())
+        }
+        pipeline.metrics.incidents.add(changes.count { $0.isNew })
+    }
+
+    /// Tries again while the disk is full: the batches are safe in the log.
+    private func waitingForRoom<Result>(_ work: () async throws -> Result) async throws -> Result {
         while true {
             do {
-                pipeline.metrics.note(try await pipeline.store.store(batches))
-                return
-            } catch FlowStoreError.full where !Task.isShuttingDownGracefully {
+                return try await work()
+            } catch  where Self.isFull(error) && !Task.isShuttingDownGracefully {
                 pipeline.logger.error("The disk is full: batches wait in the log.")
                 try await sleep(pipeline.pace.fullDiskWait)
             }
         }
     }
-
-    private func file(_ findings: [Finding], of tenant: TenantID) throws {
-        pipeline.metrics.findings.add(findings.count)
-        let changes = try pipeline.incidents.record(findings, tenant: tenant, at: pipeline.time.wallMilliseconds())
-        pipeline.metrics.incidents.add(changes.count { $0.isNew })
+    private static func isFull(_ error: any Error) -> Bool {
+        error as? FlowStoreError == .full || error as? IncidentError == .full || error as? FlowLogError == .full
+            || (error as? DatabaseError)?.resultCode == .SQLITE_FULL
     }
 
     private mutating func noteLag(receivedMilliseconds: Int64?) async throws {
@@ -142,10 +155,11 @@ struct PipelineRun: ~Copyable {
         lastCheckpoint = pipeline.time.monotonic()
         batchesSinceCheckpoint = 0
         guard fold.offset > savedOffset else { return }
-        try await pipeline.checkpoints.save(fold.checkpoint())
+        let state = fold.checkpoint()  // once: it holds only what has changed since the last
+        try await waitingForRoom { try await pipeline.checkpoints.save(state) }
         savedOffset = fold.offset
         pipeline.metrics.checkpoints.add()
-        try await pipeline.log.trim(through: savedOffset)
+        do { try await pipeline.log.trim(through: savedOffset) } catch FlowLogError.full {}  // the next checkpoint trims
     }
 
     // MARK: Waiting

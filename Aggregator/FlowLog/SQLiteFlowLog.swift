@@ -43,6 +43,9 @@ package final class SQLiteFlowLog: FlowLog {
             pool = try DatabasePool(path: file, configuration: configuration)
             try pool.writeWithoutTransaction { try FlowLogSchema.prepareWriter($0) }
             try FlowLogSchema.migrator.migrate(pool)
+            // What a killed process or a failed sync left in the WAL may be in the page cache only. A repeat writes
+            // nothing, so nothing else would make it durable before it is answered.
+            try pool.writeWithoutTransaction { _ = try $0.checkpoint(.full) }
             let head = try pool.read { try GroupWriter.head(in: $0) }
             state.withLock { $0.head = head }
         } catch {
@@ -135,7 +138,7 @@ package final class SQLiteFlowLog: FlowLog {
             return try await pool.read(body)
         } catch {
             if error is CancellationError { throw .cancelled }
-            throw .storage("\(error)")
+            throw (error as? DatabaseError)?.resultCode == .SQLITE_FULL ? .full : .storage("\(error)")
         }
     }
 

@@ -124,7 +124,12 @@ actor DayFiles {
             return pool
         } catch  where Self.isDamage(error) {
             quarantine(key)
-            return create ? try openFile(key, create: true) : nil
+            // Where it could not be renamed the damage is still there: said, not tried for ever.
+            guard create, !FileManager.default.fileExists(atPath: file(of: key).path) else {
+                if create { throw error }
+                return nil
+            }
+            return try openFile(key, create: true)
         }
     }
 
@@ -136,6 +141,8 @@ actor DayFiles {
         do {
             try pool.writeWithoutTransaction { try DayFileSchema.prepareWriter($0) }
             try DayFileSchema.migrator.migrate(pool)
+            // What a killed process left in the WAL may be in the page cache only, and storing it again writes nothing.
+            try pool.writeWithoutTransaction { _ = try $0.checkpoint(.full) }
             _ = try pool.read { try DaySummary.read(of: key.tenant, in: $0) }
         } catch {
             try? pool.close()

@@ -19,6 +19,8 @@ package enum IncidentError: Error, Equatable, Sendable {
     case badCursor
     /// Comments have 1 to `IncidentLog.commentOctetsMax` octets.
     case badComment
+    /// No room on the disk. Nothing was written; later.
+    case full
     case storage(String)
 }
 
@@ -62,6 +64,8 @@ package final class IncidentLog: Sendable {
             // After the pool's own setting, which is NORMAL.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try IncidentSchema.migrator.migrate(pool)
+            // What a killed process left in the WAL may be in the page cache only, and a known finding writes nothing.
+            try pool.writeWithoutTransaction { _ = try $0.checkpoint(.full) }
         } catch {
             throw .storage("\(file): \(error)")
         }
@@ -171,7 +175,7 @@ package final class IncidentLog: Sendable {
     }
     private func write<Value: Sendable>(_ body: (Database) throws -> Value) throws(IncidentError) -> Value {
         do { return try pool.write(body) } catch let error as IncidentError { throw error } catch {
-            throw .storage("\(error)")
+            throw (error as? DatabaseError)?.resultCode == .SQLITE_FULL ? .full : .storage("\(error)")
         }
     }
 }

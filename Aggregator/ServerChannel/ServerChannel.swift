@@ -78,8 +78,8 @@ struct ServerChannel: HTTPChannelHandler {
         try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
         try pipeline.addHandler(NIOSSLServerHandler(context: listener.tls.current))
         try pipeline.addHandler(
-            HandshakeWatch(
-                limit: listener.options.handshakeMax, address: address, metrics: listener.metrics, logger: logger))
+            ConnectionWatch(
+                options: listener.options, address: address, metrics: listener.metrics, logger: logger))
         let alpn = NIOTypedApplicationProtocolNegotiationHandler<Negotiated> { result in
             negotiated(result, on: channel, address, logger)
         }

@@ -128,7 +128,8 @@ package final class HTTP2Connection {
 
     /// - Returns: false when the peer has closed its side.
     private func read() throws(HTTP2Error) -> Bool {
-        while true {  // ends: when the socket has no more, or after a close
+        // A peer that never stops sending gets no more than its turn: poll says at once that there is more.
+        for _ in 0..<64 {
             switch try tls.read() {
             case .bytes(let chunk):
                 life.heard(at: time.monotonic())
@@ -137,6 +138,7 @@ package final class HTTP2Connection {
             case .closed: return false
             }
         }
+        return true
     }
 
     private func write() throws(HTTP2Error) {

@@ -19,6 +19,8 @@ package struct CaptureImport: ~Copyable {
         case interrupted(waitingBatches: Int)
         /// This many batches no aggregator would take.
         case deadLetters(Int)
+        /// So many flows were lost on the way to the spool: it was full, or could not be written.
+        case dropped(flows: UInt64)
     }
     private let sensor: Sensor
     private let isInterrupted: () -> Bool
@@ -65,6 +67,9 @@ package struct CaptureImport: ~Copyable {
         sensor.stop()
         let (waiting, deadLetters) = sensor.backlog
         if deadLetters > before { return .deadLetters(deadLetters - before) }
+        let lost = sensor.ledger.total.records
+        let dropped = [Loss.spoolFull, .spoolFailed, .queueFull, .tableFull].reduce(0) { $0 &+ (lost[$1]?.flows ?? 0) }
+        if dropped > 0 { return .dropped(flows: dropped) }
         return wasInterrupted ? .interrupted(waitingBatches: waiting) : .done(datagrams: progress.datagrams)
     }
 

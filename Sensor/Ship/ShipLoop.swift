@@ -52,6 +52,7 @@ final class ShipLoop: @unchecked Sendable {
             if let drainDeadline, now >= drainDeadline { break }
             turn(at: now)
         }
+        flushReleased()
         drop()
     }
 
@@ -95,7 +96,7 @@ final class ShipLoop: @unchecked Sendable {
         let limit = min(core.appetite, settings.inFlightBatchesMax * 4)
         guard core.known.count < settings.inFlightBatchesMax * 2 || core.inFlight == 0 else { return }
         withSource {
-            let waiting = try source.waiting(limit: limit, excluding: core.known)
+            let waiting = try source.waiting(limit: limit, excluding: core.known.union(released))
             mayHaveMore = waiting.count == limit
             core.offer(waiting)
         }
@@ -115,7 +116,13 @@ final class ShipLoop: @unchecked Sendable {
         guard !released.isEmpty else { return }
         let keys = released
         released = []
-        withSource { try source.acknowledge(keys) }
+        do {
+            try source.acknowledge(keys)
+        } catch {
+            // They stay where they are, are not offered again meanwhile, and are let go of with the next ones.
+            released = keys
+            return note(failure: "source", "the spool failed: \(error)")
+        }
         let bytes = keys.reduce(0) { $0 + (releasedBytes.removeValue(forKey: $1) ?? 0) }
         shared.status.withLock {
             $0.acknowledgedBatches += UInt64(keys.count)

@@ -174,14 +174,23 @@ final class SpoolFile {
     func forget(_ keys: [BatchKey], isDamage: Bool = false) {
         precondition(isRetired)
         for key in keys where holds(key) {
+            do {
+                // Knowing the epoch is not having the batch: one that never got here must not be counted off.
+                guard let found = try bytes(of: key) else { continue }
+                bytes -= Int(found)
+            } catch {
+                // Unreadable: a damaged batch is given up; any other stays, and is sent again.
+                guard isDamage else { continue }
+            }
             gone.insert(key)
             batches -= 1
             if isDamage { damaged += 1 }
-            let known = try? connection.integer(
-                "SELECT bytes FROM batch WHERE epoch = ?1 AND sequence = ?2", .integer(epochs[key.epoch] ?? 0),
-                .unsigned(key.sequence))
-            bytes -= Int(known.flatMap { $0 } ?? 0)
         }
+    }
+    private func bytes(of key: BatchKey) throws(SQLiteError) -> Int64? {
+        try connection.integer(
+            "SELECT bytes FROM batch WHERE epoch = ?1 AND sequence = ?2", .integer(epochs[key.epoch] ?? 0),
+            .unsigned(key.sequence))
     }
 }
 

@@ -17,6 +17,8 @@ struct SpoolState {
     private var abandoned: [BatchKey] = []
     private var deadLetters: DeadLetters
     private var quarantinedFiles = 0, retiredFiles = 0, damagedBatches = 0
+    /// The number of the next new file. One whose making failed is never tried again.
+    private var nextNumber = 0
 
     init(directory: String, bytesMax: Int, epoch: @escaping @Sendable () -> Epoch) throws(SpoolError) {
         self.directory = directory
@@ -27,6 +29,7 @@ struct SpoolState {
         quarantinedFiles = try SystemFiles.names(in: directory + "/quarantine").filter { $0.hasSuffix(".sqlite") }.count
         deadLetters = try DeadLetters(folder: directory + "/dead-letter")
         for number in try SystemFiles.names(in: directory).compactMap(Self.number(ofName:)).sorted() {
+            nextNumber = number + 1
             try open(number)
         }
         // Only the newest is written: the others are there because a write to them failed.
@@ -57,19 +60,35 @@ struct SpoolState {
 
     /// Starts a new file with a new epoch.
     private mutating func openNext() throws(SpoolError) {
-        let number = (files.last?.number ?? -1) + 1
-        do {
-            let file = try SpoolFile(path: path(number), number: number)
-            for key in abandoned { try file.abandon(key) }
-            abandoned = []
-            files.append(file)
-            current = file
-        } catch {
-            throw error.isDiskFull ? .diskFull : .failed("\(path(number)): \(error)")
-        }
-        try SystemFiles.syncFolder(directory)
+        // Before anything can fail: what is appended next must not take a key that an older file may hold.
         epoch = makeEpoch()
         sequence = 0
+        let number = nextNumber
+        nextNumber += 1
+        let file: SpoolFile
+        do {
+            file = try makeFile(number)
+        } catch {
+            guard error.isDiskFull else { throw .failed("\(path(number)): \(error)") }
+            for suffix in ["", "-wal", "-shm"] { try? SystemFiles.remove(path(number) + suffix) }
+            nextNumber = number
+            throw .diskFull
+        }
+        // Only a file that a power cut can't take away is written to.
+        try SystemFiles.syncFolder(directory)
+        abandoned = []
+        files.append(file)
+        current = file
+    }
+    private func makeFile(_ number: Int) throws(SQLiteError) -> SpoolFile {
+        let file = try SpoolFile(path: path(number), number: number)
+        do {
+            for key in abandoned { try file.abandon(key) }
+        } catch {
+            file.retire()
+            throw error
+        }
+        return file
     }
 
     /// A batch whose append failed got another key in the next file, but after a crash SQLite may find the first try
@@ -207,6 +226,10 @@ struct SpoolState {
     /// Deletes retired files that have nothing left to send; those with damage are kept aside.
     private mutating func dropDrained() throws(SpoolError) {
         for file in files where file.isRetired && file.batches <= 0 {
+            if file.damaged == 0 {
+                // A count is not enough to delete by: the file itself has the last word.
+                guard let left = try? file.waiting(limit: 1, excluding: []), left.isEmpty else { continue }
+            }
             files.removeAll { $0 === file }
             if file.damaged > 0 {
                 try quarantine(file.number)
@@ -220,9 +243,10 @@ struct SpoolState {
     private mutating func quarantine(_ number: Int) throws(SpoolError) {
         let path = path(number), name = path.dropFirst(directory.count + 1)
         quarantinedFiles += 1
+        var place = quarantinedFiles
+        while SystemFiles.exists("\(directory)/quarantine/\(place)-\(name)") { place += 1 }
         for suffix in ["", "-wal", "-shm"] where SystemFiles.exists(path + suffix) {
-            try SystemFiles.rename(
-                path + suffix, to: "\(directory)/quarantine/\(quarantinedFiles)-\(name)\(suffix)")
+            try SystemFiles.rename(path + suffix, to: "\(directory)/quarantine/\(place)-\(name)\(suffix)")
         }
         try SystemFiles.syncFolder(directory + "/quarantine")
         try SystemFiles.syncFolder(directory)

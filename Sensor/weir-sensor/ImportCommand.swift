@@ -62,6 +62,8 @@ struct ImportCommand {
             throw .failed("interrupted: \(waiting) batches wait in \(configured.settings.spoolDirectory)")
         case .deadLetters(let count):
             throw .failed("\(count) batches were refused; see \(configured.settings.spoolDirectory)")
+        case .dropped(let flows):
+            throw .failed("\(flows) flows found no room in \(configured.settings.spoolDirectory); raise spool.bytesMax")
         }
     }
 }

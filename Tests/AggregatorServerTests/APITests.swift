@@ -2,6 +2,8 @@ import API
 import FlowModel
 import Foundation
 import HTTPTypes
+import Hummingbird
+import Tenancy
 import Testing
 
 @Suite("The API")
@@ -71,7 +73,9 @@ struct APITests {
         "a wrong parameter is a problem that names it and what is allowed",
         arguments: [
             ("/v1/flows?ip=10.0.0.300", "ip"), ("/v1/flows?limit=0", "limit"), ("/v1/flows?limit=1001", "limit"),
-            ("/v1/flows?from=yesterday", "from"), ("/v1/flows?port=70000", "port"),
+            ("/v1/flows?from=yesterday", "from"),
+            ("/v1/flows?from=9999999999-01-01T00:00:00Z", "from"), ("/v1/incidents?to=292277027-01-01T00:00:00Z", "to"),
+            ("/v1/flows?port=70000", "port"),
             ("/v1/flows?protocol=xyz", "protocol"),
             ("/v1/flows?cursor=zzz!", "cursor"), ("/v1/flows?misspelt=1", "misspelt"),
             ("/v1/flows?port=1&port=2", "port"),

@@ -91,11 +91,10 @@ struct APIWorld {
     /// Asks, and gives status, header fields and the JSON object of the answer.
     func get(_ uri: String, key: String?) async throws -> (status: Int, fields: HTTPFields, json: [String: Any]) {
         let app = Application(router: apiRouter(sources))
-        var headers = HTTPFields()
-        if let key { headers[.authorization] = "Bearer \(key)" }
+        let headers: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
         let answer = try await app.test(.router) { client in
             try await client.execute(uri: uri, method: .get, headers: headers) { response in
-                (Int(response.status.code), response.headers, Data(buffer: response.body))
+                (Int(response.status.code), response.headers, Data(response.body.readableBytesView))
             }
         }
         let json = try? JSONSerialization.jsonObject(with: answer.2) as? [String: Any]

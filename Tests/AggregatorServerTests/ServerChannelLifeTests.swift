@@ -96,6 +96,27 @@ import Testing
         }
     }
 
+    @Test("a peer that neither answers nor leaves is cut soon after its maximum age, and doesn't hold up a shutdown")
+    func stubbornPeer() async throws {
+        let world = try IngestWorld(), authority = world.authority
+        var options = ServerOptions.sensors
+        options.connectionAgeMax = .seconds(1)
+        options.graceMax = .seconds(1)
+        let open = "weir_connections_open{listener=\"sensors\"}"
+        let ended = try await world.run(options: options) { server in
+            let first = try StubbornPeer(authority, port: server.port)
+            defer { first.process.terminate() }
+            #expect(
+                await server.eventually { server.value(open) == 1 && !world.registry.sensors(of: world.acme).isEmpty })
+            #expect(await server.eventually { server.value(open) == 0 })
+            let second = try StubbornPeer(authority, port: server.port)
+            #expect(await server.eventually { world.registry.sensors(of: world.acme).first?.isConnected == true })
+            return (second, Date())
+        }
+        #expect(Date().timeIntervalSince(ended.1) < 4)
+        ended.0.process.terminate()
+    }
+
     @Test("a connection ends with its peer's certificate")
     func certificateEnds() async throws {
         let world = try IngestWorld()
@@ -131,6 +152,23 @@ import Testing
             #expect(server.value("weir_connections_over_limit_total{listener=\"sensors\"}") == 1)
             withExtendedLifetime(silent) {}
         }
+    }
+}
+
+/// A sensor's TLS connection that says nothing after the handshake, and answers nothing.
+final class StubbornPeer: Sendable {
+    let process: Process
+    private let folder: TemporaryFolder
+
+    init(_ authority: Authority, port: UInt16) throws {
+        folder = try TemporaryFolder("weir-peer")
+        process = try Program.start(
+            "openssl",
+            [
+                "s_client", "-connect", "127.0.0.1:\(port)", "-CAfile", authority.path("ca.pem"), "-alpn", "h2",
+                "-quiet",
+                "-cert", authority.path("edge1.pem"), "-key", authority.path("edge1.key"),
+            ], output: folder.file("out"), errors: folder.file("err"))
     }
 }
 

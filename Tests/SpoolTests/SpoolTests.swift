@@ -305,4 +305,24 @@ struct DamagedSpoolTests {
         #expect(!exists("spool.sqlite"), "an old file that is drained goes")
         #expect(spool.usage.batches == 1)
     }
+
+    @Test("an append that failed and never reached its file costs no other batch of that file")
+    func abandonedAndAbsent()
+        throws
+    {
+        let keys = try fill(1)
+        do {
+            let side = try Spool(directory: folder.file("side").path, bytesMax: 1 << 20, epoch: epochs.make)
+            _ = try side.add(body(1))
+        }
+        try FileManager.default.moveItem(at: folder.file("side/spool.sqlite"), to: folder.file("spool-1.sqlite"))
+        do {
+            let newer = try SQLiteConnection(path: folder.file("spool-1.sqlite").path)
+            try newer.prepare("INSERT INTO abandoned VALUES (?1, ?2, ?3)").run(
+                .unsigned(keys[0].epoch.high), .unsigned(keys[0].epoch.low), .unsigned(1))
+        }
+        let spool = try open(), waiting = try spool.waiting(limit: 10)
+        #expect(waiting.first?.key == keys[0] && waiting.count == 2 && spool.usage.batches == 2)
+        #expect(exists("spool.sqlite"))
+    }
 }
