@@ -159,7 +159,8 @@ struct PipelineRun: ~Copyable {
         try await waitingForRoom { try await pipeline.checkpoints.save(state) }
         savedOffset = fold.offset
         pipeline.metrics.checkpoints.add()
-        do { try await pipeline.log.trim(through: savedOffset) } catch FlowLogError.full {}  // the next checkpoint trims
+        // Without room the next checkpoint trims.
+        do { try await pipeline.log.trim(through: savedOffset) } catch FlowLogError.full {}
     }
 
     // MARK: Waiting

@@ -4,9 +4,6 @@ internal import Platform
 internal import Telemetry
 
 extension ServerChannel {
-    /// How long a certificate's end may be overlooked: the wall clock can be set while a timer runs.
-    private static let lookEvery: Int64 = 30_000
-
     /// Tells the observer about the connection's begin and end, and ends it with the peer's certificate.
     func watch(_ peer: PeerIdentity, on channel: any Channel, _ logger: Logger) {
         logger.info("A peer connected.", metadata: ["peer": "\(peer.address)", "id": "\(peer.id)"])
@@ -25,7 +22,9 @@ extension ServerChannel {
             channel.close(promise: nil)
             return
         }
-        let timer = channel.eventLoop.scheduleTask(in: .milliseconds(min(left, Self.lookEvery))) {
+        let timer = channel.eventLoop.scheduleTask(
+            in: min(.milliseconds(left), TimeAmount(listener.options.expiryCheckInterval))
+        ) {
             if channel.isActive { checkExpiry(of: peer, on: channel, logger) }
         }
         // A closed channel must not stay in memory until the timer fires.

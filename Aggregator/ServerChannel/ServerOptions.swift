@@ -22,6 +22,8 @@ package struct ServerOptions: Sendable {
     /// From accept to the end of TLS' handshake.
     package var handshakeMax: Duration = .seconds(10)
     package var connectionsMax = 4_096
+    /// How long the end of a peer's certificate may be overlooked when the wall clock is set.
+    package var expiryCheckInterval: Duration = .seconds(30)
 
     package init() {}
 

@@ -29,14 +29,15 @@ final class IngestWorld: Sendable {
     }
 
     func run<Result: Sendable>(
-        options: ServerOptions = .sensors, _ body: @escaping @Sendable (RunningServer) async throws -> Result
+        options: ServerOptions = .sensors, time: any TimeSource = SystemTime(),
+        _ body: @escaping @Sendable (RunningServer) async throws -> Result
     ) async throws -> Result {
         let ingest = BatchIngest(
             log: flowLog, registry: registry, quarantine: Quarantine(folder: folder.file("quarantine").path),
             admission: admission, metrics: metrics, time: SystemTime(), logger: lines.logger())
         return try await withServer(
-            authority, options: options, observer: registry, metrics: metrics, log: lines, router: ingest.router(),
-            body)
+            authority, options: options, observer: registry, metrics: metrics, log: lines, time: time,
+            router: ingest.router(), body)
     }
     /// As `run`, with a sensor's connection on a thread of its own.
     func connected<Result: Sendable>(

@@ -89,10 +89,11 @@ struct RunningServer: Sendable {
 /// Runs `body` against a listener, then shuts it down gracefully and waits for its end.
 func withServer<Context: RequestContext, Result: Sendable>(
     _ authority: Authority, options: ServerOptions = .sensors, observer: (any PeerObserver)? = nil,
-    metrics: MetricRegistry = MetricRegistry(), log: LogLines = LogLines(), router: Router<Context>,
+    metrics: MetricRegistry = MetricRegistry(), log: LogLines = LogLines(), time: any TimeSource = SystemTime(),
+    router: Router<Context>,
     _ body: @escaping @Sendable (RunningServer) async throws -> Result
 ) async throws -> Result where Context.Source == ApplicationRequestContextSource {
-    let logger = log.logger(), time = SystemTime()
+    let logger = log.logger()
     let tls = try TLSReloader(
         ServerTLSFiles(
             certificate: authority.path("agg1.pem"), key: authority.path("agg1.key"), trust: authority.path("ca.pem")),
