@@ -51,12 +51,15 @@ func code(_ line: Substring) -> String {
     return out
 }
 
-/// Functions and initializers of a file with the number of lines from their first to their closing brace.
+/// Functions and initializers of a file with the number of lines from their first to their closing brace. Those of a
+/// protocol have none.
 func functions(in file: SourceTree.File) -> [(line: Int, length: Int)] {
     var found: [(line: Int, length: Int)] = [], open: [(line: Int, depth: Int)] = [], pending: Int?, depth = 0
+    var protocolDepth: Int?
     for (index, line) in file.lines.enumerated() {
         let text = code(line)
-        if text.firstMatch(of: /\b(func\s+\S|init[?]?(<.*>)?\(|deinit\b|subscript\()/) != nil,
+        if text.firstMatch(of: /^\s*(package |private |fileprivate )?protocol /) != nil { protocolDepth = depth }
+        if protocolDepth == nil, text.firstMatch(of: /\b(func\s+\S|init[?]?(<.*>)?\(|deinit\b)/) != nil,
             text.firstMatch(of: /\.init\(|self\.init|super\.init|\bcase\b/) == nil, pending == nil
         {
             pending = index
@@ -74,6 +77,7 @@ func functions(in file: SourceTree.File) -> [(line: Int, length: Int)] {
                     open.removeLast()
                 }
                 depth -= 1
+                if protocolDepth == depth { protocolDepth = nil }
             }
         }
     }
