@@ -58,7 +58,7 @@ func functions(in file: SourceTree.File) -> [(line: Int, length: Int)] {
     var protocolDepth: Int?
     for (index, line) in file.lines.enumerated() {
         let text = code(line)
-        if text.firstMatch(of: /^\s*(package |private |fileprivate )?protocol /) != nil { protocolDepth = depth }
+        if text.firstMatch(of: /^\s*(package |private |fileprivate )?protocol\s/) != nil { protocolDepth = depth }
         if protocolDepth == nil, text.firstMatch(of: /\b(func\s+\S|init[?]?(<.*>)?\(|deinit\b)/) != nil,
             text.firstMatch(of: /\.init\(|self\.init|super\.init|\bcase\b/) == nil, pending == nil
         {
