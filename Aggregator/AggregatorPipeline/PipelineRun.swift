@@ -32,7 +32,8 @@ struct PipelineRun: ~Copyable {
                 "The log ends before the checkpoint.",
                 metadata: ["head": "\(head)", "checkpoint": "\(checkpoint.offset)"])
             checkpoint.offset = head
-            // Durable before the log's head passes the old checkpoint, or the batches between would be skipped next time.
+            // Durable before the log's head passes the old checkpoint, or the batches between would be skipped next
+            // time.
             try await pipeline.checkpoints.save(CheckpointFile.Checkpoint(offset: head))
         }
         if pipeline.checkpoints.wasDamaged { pipeline.logger.error("A damaged checkpoint was set aside.") }

@@ -13,7 +13,7 @@ final class IngestClient {
     init(_ files: TLSFiles, port: UInt16) throws {
         connection = try HTTP2Connection(
             to: HTTP2Endpoint(host: "127.0.0.1", port: port), context: try TLSContext(files, time: SystemTime()),
-            time: SystemTime()
+            patience: .init(connect: .seconds(20), silence: .seconds(10), ping: .seconds(10)), time: SystemTime()
         ) { $0.contains("/aggregator/") ? nil : "not an aggregator" }
     }
     deinit { connection.close() }

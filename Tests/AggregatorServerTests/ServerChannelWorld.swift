@@ -76,7 +76,7 @@ struct RunningServer: Sendable {
         return line.flatMap { $0.split(separator: " ").last }.flatMap { Double($0) } ?? -1
     }
     /// Waits until `condition` holds, at most some seconds.
-    func eventually(within seconds: Double = 10, _ condition: @Sendable () -> Bool) async -> Bool {
+    func eventually(within seconds: Double = 20, _ condition: @Sendable () -> Bool) async -> Bool {
         let end = Date(timeIntervalSinceNow: seconds)
         while !condition() {
             if Date() > end { return false }
