@@ -52,8 +52,9 @@ package struct BatchIngest: Sendable {
         defer { metrics.seconds.observe((time.monotonic() - begin) / .seconds(1)) }
         do throws(IngestProblem) {
             let digest = try await take(request, context)
-            guard let name = HTTPField.Name(IngestWire.digestField) else { throw .noIdentity }
-            return Response(status: .ok, headers: [name: digest.description, .contentLength: "0"])
+            var fields: HTTPFields = [.contentLength: "0"]
+            if let name = HTTPField.Name(IngestWire.digestField) { fields[name] = "\(digest)" }
+            return Response(status: .ok, headers: fields)
         } catch {
             metrics.count(error)
             note(error, context)
