@@ -92,7 +92,8 @@ package struct FlowGenerator: Sendable {
         case .scanVertical: return verticalScan(index, of: min(length, 10), end)
         case .scanHorizontal: return horizontalScan(index, of: min(length, 10), end)
         case .passwordGuessing: return guessing(index, of: length, end)
-        case .flood: return index < min(length, 6) ? flood(end) : []
+        // Long enough that any detector's bucket of five seconds lies wholly within it.
+        case .flood: return index < min(length, 12) ? flood(end) : []
         case .office, .mixed: return []
         }
     }

@@ -17,7 +17,7 @@ package enum Scenario: String, CaseIterable, Sendable {
     case scanHorizontal = "scan-horizontal"
     /// Forty short SSH sessions from one source to one host (T1110).
     case passwordGuessing = "password-guessing"
-    /// 25,000 packets a second from 400 sources at one host for six seconds (T1498).
+    /// 25,000 packets a second from 400 sources at one host for twelve seconds (T1498).
     case flood
     /// The office, and all of the attacks during its day.
     case mixed
