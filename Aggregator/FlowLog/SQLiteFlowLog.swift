@@ -111,7 +111,9 @@ package final class SQLiteFlowLog: FlowLog {
     }
 
     package func headOffset() async throws(FlowLogError) -> Int64 {
-        state.withLock { $0.head }
+        let (head, failure) = state.withLock { ($0.head, $0.failure) }
+        if let failure { throw failure }
+        return head
     }
 
     package func totals(of tenant: TenantID) async throws(FlowLogError) -> [SensorTotal] {

@@ -71,13 +71,26 @@ package struct BatchIngest: Sendable {
         let room = fields.length ?? IngestWire.bodyBytesMax
         guard admission.enter(bytes: room) else { throw .overloaded }
         defer { admission.leave(bytes: room) }
-        let body = try await Self.body(of: request, max: IngestWire.bodyBytesMax, expected: fields.length)
+        let body = try await read(request, context, expected: fields.length)
         guard BatchDigest(of: body) == fields.digest else { throw .digestMismatch }
         let summary = try Self.check(body)
         let batch = LogAppend(
             sensor: sensor, key: fields.key, digest: fields.digest, receivedMilliseconds: time.wallMilliseconds(),
             rows: summary.rows, tally: summary.tally, body: body)
         return try await append(batch)
+    }
+
+    /// A batch of the largest size takes this long at 35 kB/s. Whoever sends a byte now and then must not hold the room
+    /// of others for ever.
+    private static let readMax = TimeAmount.seconds(120)
+
+    private func read(
+        _ request: Request, _ context: SensorContext, expected: Int?
+    ) async throws(IngestProblem) -> [UInt8] {
+        let channel = context.channel
+        let deadline = channel.eventLoop.scheduleTask(in: Self.readMax) { channel.close(promise: nil) }
+        defer { deadline.cancel() }
+        return try await Self.body(of: request, max: IngestWire.bodyBytesMax, expected: expected)
     }
 
     private func append(_ batch: LogAppend) async throws(IngestProblem) -> BatchDigest {

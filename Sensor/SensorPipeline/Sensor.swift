@@ -106,7 +106,7 @@ package final class Sensor: Sendable {
         let loop = IntakeLoop(
             listeners: listeners, limits: limits, seed: .random(in: 0 ... .max), state: state, handOver: handOver,
             time: time, logger: logger)
-        let thread = try SystemThread { loop.run() }
+        let thread = try SystemThread.start { loop.run() }
         let ports = listeners.map(\.port)
         running.withLock {
             $0.intake = thread
@@ -120,7 +120,7 @@ package final class Sensor: Sendable {
         let loop = SealLoop(
             rowsMax: settings.rowsMax, keeper: keeper, state: state, handOver: handOver, time: time, logger: logger
         ) { shipper.wake() }
-        let thread = try SystemThread { loop.run() }
+        let thread = try SystemThread.start { loop.run() }
         running.withLock { $0.seal = thread }
         do throws(ShipError) {
             try shipper.start()

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Platform
 internal import Synchronization
 
 /// Serves `StatusPages` on one TCP address, on its own thread: few connections, small requests, short deadlines, so
@@ -35,7 +36,7 @@ final class SystemStatusServer: Sendable {
         }
     }
     func start() throws(SensorError) {
-        let started = try SystemThread { self.run() }
+        let started = try SystemThread.start { self.run() }
         thread.withLock { $0 = started }
     }
     func stop() {

@@ -9,7 +9,7 @@ internal import Synchronization
 package final class Shipper: Sendable {
     private let shared: ShipShared
     private let loop: Mutex<ShipLoop?>
-    private let thread = Mutex<ThreadStart?>(nil)
+    private let thread = Mutex<SystemThread?>(nil)
 
     /// - Parameter heartbeat: the JSON text of the next heartbeat; called on the shipper's thread.
     /// - Throws: `ShipError` when the system has no descriptors left.
@@ -27,7 +27,8 @@ package final class Shipper: Sendable {
     /// Starts the thread. Call once.
     package func start() throws(ShipError) {
         guard let loop = loop.withLock({ $0.take() }) else { return }
-        let started = try ThreadStart { loop.run() }
+        let started: SystemThread
+        do { started = try SystemThread { loop.run() } } catch { throw .noThread(code: error.code) }
         thread.withLock { $0 = started }
     }
 

@@ -1,8 +1,12 @@
 internal import Glibc
 
-/// One POSIX thread, from its start to its join. Threads of Swift's own would block a pool that is meant
-/// for short work; Foundation's would bring Foundation.
-final class ThreadStart: Sendable {
+/// One POSIX thread, from its start to its join. Threads of Swift's own would block a pool that is meant for short work;
+/// Foundation's would bring Foundation.
+@safe package final class SystemThread: Sendable {
+    /// The system has no more threads; the code is errno's.
+    package struct Unavailable: Error, Equatable, Sendable {
+        package let code: Int32
+    }
     private let thread: pthread_t
 
     private final class Work {
@@ -10,8 +14,7 @@ final class ThreadStart: Sendable {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// - Throws: `ShipError.noThread` when the system has no more.
-    init(_ body: @escaping @Sendable () -> Void) throws(ShipError) {
+    package init(_ body: @escaping @Sendable () -> Void) throws(Unavailable) {
         let work = unsafe Unmanaged.passRetained(Work(body))
         var thread = pthread_t()
         let failed = unsafe pthread_create(
@@ -23,11 +26,11 @@ final class ThreadStart: Sendable {
             }, work.toOpaque())
         guard failed == 0 else {
             unsafe work.release()
-            throw .noThread(code: failed)
+            throw Unavailable(code: failed)
         }
         self.thread = thread
     }
 
     /// Waits for the thread's end. Call once.
-    func join() { pthread_join(thread, nil) }
+    package func join() { pthread_join(thread, nil) }
 }

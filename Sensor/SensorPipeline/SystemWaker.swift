@@ -1,34 +1,5 @@
 internal import Glibc
-
-/// One POSIX thread, from its start to its join.
-@safe final class SystemThread: Sendable {
-    private let thread: pthread_t
-
-    private final class Work {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    init(_ body: @escaping @Sendable () -> Void) throws(SensorError) {
-        let work = unsafe Unmanaged.passRetained(Work(body))
-        var thread = pthread_t()
-        let failed = unsafe pthread_create(
-            &thread, nil,
-            { raw in
-                guard let raw = unsafe raw else { return nil }
-                unsafe Unmanaged<Work>.fromOpaque(raw).takeRetainedValue().body()
-                return nil
-            }, work.toOpaque())
-        guard failed == 0 else {
-            unsafe work.release()
-            throw .noThread(code: failed)
-        }
-        self.thread = thread
-    }
-
-    /// Waits for the thread's end. Call once.
-    func join() { pthread_join(thread, nil) }
-}
+internal import Platform
 
 /// A pipe that one thread sleeps on and any may write to.
 @safe final class SystemWaker: Sendable {
@@ -63,3 +34,9 @@ internal import Glibc
 
 /// Sleeps without a reason to be woken.
 func systemSleep(milliseconds: UInt32) { usleep(milliseconds * 1_000) }
+
+extension SystemThread {
+    static func start(_ body: @escaping @Sendable () -> Void) throws(SensorError) -> SystemThread {
+        do { return try SystemThread(body) } catch { throw .noThread(code: error.code) }
+    }
+}
