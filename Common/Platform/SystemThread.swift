@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// One POSIX thread, from its start to its join. Threads of Swift's own would block a pool that is meant for short work;
-/// Foundation's would bring Foundation.
+/// One POSIX thread, from its start to its join. Threads of Swift's own would block a pool that is meant for short
+/// work; Foundation's would bring Foundation.
 @safe package final class SystemThread: Sendable {
     /// The system has no more threads; the code is errno's.
     package struct Unavailable: Error, Equatable, Sendable {
