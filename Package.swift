@@ -144,7 +144,7 @@ let aggregator: [Target] = [
 
 let checks: [Target] = [
     .target(
-        name: "TestKit", dependencies: ["Platform"],
+        name: "TestKit", dependencies: ["FlowModel", "Platform"],
         path: "Tests/TestKit", exclude: ["Corpus"], swiftSettings: lenient),
     program(
         "weir-bench", at: "Tests/Benchmarks",

@@ -1,6 +1,6 @@
+internal import Detect
 internal import FlowLog
 internal import FlowModel
-internal import Foundation
 internal import Hummingbird
 internal import Identity
 internal import Ingest
@@ -33,17 +33,13 @@ private struct SensorBody: Encodable {
 
     init(_ state: SensorState) {
         (site, name, connected) = (state.sensor.site, state.sensor.name, state.isConnected)
-        certificateExpiry = state.certificateExpiryMilliseconds.map(Self.text)
-        lastHeartbeat = state.lastHeartbeatMilliseconds.map(Self.text)
-        lastBatch = state.lastBatchMilliseconds.map(Self.text)
+        certificateExpiry = state.certificateExpiryMilliseconds.map { EventTime($0).description }
+        lastHeartbeat = state.lastHeartbeatMilliseconds.map { EventTime($0).description }
+        lastBatch = state.lastBatchMilliseconds.map { EventTime($0).description }
         (batches, rows, flows) = (state.stored.batches, state.stored.rows, state.stored.tally.flows)
         (octets, packets) = (state.stored.tally.octets, state.stored.tally.packets)
         (version, fidelity) = (state.heartbeat?.version, state.heartbeat?.fidelity)
         (spool, deadLetters) = (state.heartbeat?.spool, state.heartbeat?.deadLetters)
         ledger = state.heartbeat?.ledger
-    }
-    private static func text(_ milliseconds: Int64) -> String {
-        Date(timeIntervalSince1970: Double(milliseconds) / 1_000)
-            .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 }

@@ -1,4 +1,5 @@
 import FlowModel
+import TestKit
 
 /// Rows of every shape: like a site's traffic, and with values that no site has.
 enum RandomColumns {
@@ -12,7 +13,7 @@ enum RandomColumns {
         let isWild = Bool.random(using: &generator)
         for _ in 0..<rows {
             time += Int64.random(in: 0...3, using: &generator)
-            var record = isWild ? wild(&generator) : tame(&generator, at: time)
+            var record = isWild ? FlowRecord.any(using: &generator) : tame(&generator, at: time)
             guard let exporter = exporters.randomElement(using: &generator), let number = columns.intern(exporter)
             else { continue }
             record.exporter = number
@@ -44,37 +45,6 @@ enum RandomColumns {
 
     private static func below(_ bound: UInt64, _ generator: inout some RandomNumberGenerator) -> UInt64 {
         UInt64.random(in: 0..<bound, using: &generator)
-    }
-
-    /// Any bits that the types allow.
-    static func wild(_ generator: inout some RandomNumberGenerator) -> FlowRecord {
-        var record = FlowRecord()
-        record.sourceIPAddress = IPAddress(high: generator.next(), low: generator.next())
-        record.destinationIPAddress = IPAddress(high: generator.next(), low: generator.next())
-        record.ipNextHopAddress = IPAddress(high: generator.next(), low: generator.next())
-        record.octetDeltaCount = generator.next()
-        record.packetDeltaCount = generator.next()
-        record.deltaFlowCount = generator.next()
-        record.flowStartMilliseconds = Int64(bitPattern: generator.next())
-        record.flowEndMilliseconds = Int64(bitPattern: generator.next())
-        record.exportMilliseconds = Int64(bitPattern: generator.next())
-        record.receiveMilliseconds = Int64(bitPattern: generator.next())
-        record.sourceTransportPort = generator.next()
-        record.destinationTransportPort = generator.next()
-        record.protocolIdentifier = generator.next()
-        record.tcpControlBits = generator.next()
-        record.ipClassOfService = generator.next()
-        record.ingressInterface = generator.next()
-        record.egressInterface = generator.next()
-        record.bgpSourceAsNumber = generator.next()
-        record.bgpDestinationAsNumber = generator.next()
-        record.sourceIPPrefixLength = generator.next()
-        record.destinationIPPrefixLength = generator.next()
-        record.vlanId = generator.next()
-        record.flowDirection = generator.next()
-        record.samplingInterval = Float.random(in: 0...65_536, using: &generator)
-        record.flags = RecordFlags(rawValue: generator.next())
-        return record
     }
 }
 

@@ -97,7 +97,7 @@ struct RoundTripTests {
         let key = ExporterKey(address: IPAddress(v4: 1), observationDomain: 0, exportProtocol: .ipfix)
         let exporter = try number(key, in: &columns)
         for _ in 0..<34_000 {
-            var record = RandomColumns.wild(&generator)
+            var record = FlowRecord.any(using: &generator)
             record.exporter = exporter
             columns.append(record)
         }
@@ -123,7 +123,7 @@ struct RoundTripTests {
             _ = columns.intern(.init(address: address, observationDomain: number, exportProtocol: .ipfix))
         }
         for number in 0..<BatchLimit.rowsAlwaysFit {
-            var record = RandomColumns.wild(&generator)
+            var record = FlowRecord.any(using: &generator)
             record.exporter = UInt32(number)
             columns.append(record)
         }

@@ -2,36 +2,6 @@ import FlowModel
 import TestKit
 import Testing
 
-private func anyRecord(_ generator: inout some RandomNumberGenerator) -> FlowRecord {
-    var record = FlowRecord()
-    record.sourceIPAddress = IPAddress(high: generator.next(), low: generator.next())
-    record.destinationIPAddress = IPAddress(high: generator.next(), low: generator.next())
-    record.ipNextHopAddress = IPAddress(high: generator.next(), low: generator.next())
-    record.octetDeltaCount = generator.next()
-    record.packetDeltaCount = generator.next()
-    record.deltaFlowCount = generator.next()
-    record.flowStartMilliseconds = Int64(bitPattern: generator.next())
-    record.flowEndMilliseconds = Int64(bitPattern: generator.next())
-    record.exportMilliseconds = Int64(bitPattern: generator.next())
-    record.receiveMilliseconds = Int64(bitPattern: generator.next())
-    record.sourceTransportPort = generator.next()
-    record.destinationTransportPort = generator.next()
-    record.protocolIdentifier = generator.next()
-    record.tcpControlBits = generator.next()
-    record.ipClassOfService = generator.next()
-    record.ingressInterface = generator.next()
-    record.egressInterface = generator.next()
-    record.bgpSourceAsNumber = generator.next()
-    record.bgpDestinationAsNumber = generator.next()
-    record.sourceIPPrefixLength = generator.next()
-    record.destinationIPPrefixLength = generator.next()
-    record.vlanId = generator.next()
-    record.flowDirection = generator.next()
-    record.samplingInterval = Float.random(in: 0...1_000, using: &generator)
-    record.flags = RecordFlags(rawValue: generator.next())
-    return record
-}
-
 /// What zeroed storage reads as.
 private var zeroed: FlowRecord {
     var record = FlowRecord()
@@ -47,7 +17,7 @@ struct FlowColumnsTests {
     @Test("any record comes back as it was put in") func rows() {
         forAll(runs: 100) { generator, seed in
             var columns = FlowColumns()
-            let records = (0..<5).map { _ in anyRecord(&generator) }
+            let records = (0..<5).map { _ in FlowRecord.any(using: &generator) }
             for record in records { columns.append(record) }
             #expect(columns.rows.map { columns[$0] } == records, "SEED=\(seed)")
             let sum = records.reduce(into: Tally()) { $0 += $1.tally }
@@ -65,7 +35,7 @@ struct FlowColumnsTests {
                     let rows = columns.extend(by: Int.random(in: 0...40, using: &generator))
                     #expect(rows.lowerBound == before && rows.upperBound == columns.count, "SEED=\(seed)")
                     #expect(rows.allSatisfy { columns[$0] == zeroed }, "SEED=\(seed)")
-                case 1: for row in columns.rows { columns[row] = anyRecord(&generator) }
+                case 1: for row in columns.rows { columns[row] = FlowRecord.any(using: &generator) }
                 case 2: columns.truncate(to: Int.random(in: 0...60, using: &generator))
                 default: columns.removeAll()
                 }
