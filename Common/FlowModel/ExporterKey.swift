@@ -1,14 +1,20 @@
 /// How a record reached the sensor.
 package enum ExportProtocol: UInt8, Sendable, CaseIterable {
-    case netflow5 = 5, netflow9 = 9, ipfix = 10, sflow5 = 105
+    case netflow1 = 1, netflow5 = 5, netflow7 = 7, netflow9 = 9, ipfix = 10, sflow4 = 104, sflow5 = 105
+    /// Packets of an interface that the sensor metered itself.
+    case packets = 200
 
     /// The name used in settings, commands and output.
     package var name: String {
         switch self {
+        case .netflow1: "netflow1"
         case .netflow5: "netflow5"
+        case .netflow7: "netflow7"
         case .netflow9: "netflow9"
         case .ipfix: "ipfix"
+        case .sflow4: "sflow4"
         case .sflow5: "sflow5"
+        case .packets: "packets"
         }
     }
     package init?(name: some StringProtocol) {
@@ -40,11 +46,17 @@ package struct DatagramOrigin: Hashable, Sendable {
     package var localPort: UInt16
     /// In ms since 1970 UTC: the socket's time, or the capture's own.
     package var receiveMilliseconds: Int64
+    /// 0 for datagrams; otherwise the number of the TCP or TLS connection that the message came over, never used twice
+    /// by one sensor process.
+    package var session: UInt32
 
-    package init(source: IPAddress, sourcePort: UInt16, localPort: UInt16, receiveMilliseconds: Int64) {
+    package init(
+        source: IPAddress, sourcePort: UInt16, localPort: UInt16, receiveMilliseconds: Int64, session: UInt32 = 0
+    ) {
         self.source = source
         self.sourcePort = sourcePort
         self.localPort = localPort
         self.receiveMilliseconds = receiveMilliseconds
+        self.session = session
     }
 }

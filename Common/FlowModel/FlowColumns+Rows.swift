@@ -20,6 +20,9 @@ extension FlowColumns {
             record.bgpSourceAsNumber = bgpSourceAsNumber[row]
             record.bgpDestinationAsNumber = bgpDestinationAsNumber[row]
             record.exporter = exporter[row]
+            record.extra = extra[row]
+            record.observers = observers[row]
+            record.sketch = sketch[row]
             record.samplingInterval = samplingInterval[row]
             record.sourceTransportPort = sourceTransportPort[row]
             record.destinationTransportPort = destinationTransportPort[row]
@@ -52,6 +55,9 @@ extension FlowColumns {
             bgpSourceAsNumber[row] = newValue.bgpSourceAsNumber
             bgpDestinationAsNumber[row] = newValue.bgpDestinationAsNumber
             exporter[row] = newValue.exporter
+            extra[row] = newValue.extra
+            observers[row] = newValue.observers
+            sketch[row] = newValue.sketch
             samplingInterval[row] = newValue.samplingInterval
             sourceTransportPort[row] = newValue.sourceTransportPort
             destinationTransportPort[row] = newValue.destinationTransportPort
@@ -83,6 +89,9 @@ extension FlowColumns {
         for row in other.rows {
             var record = other[row]
             record.exporter = translated[Int(record.exporter)]
+            record.extra = extras.copy(record.extra, from: other.extras)
+            record.observers = observerSets.copy(record.observers, from: other.observerSets, translated)
+            record.sketch = sketches.copy(record.sketch, from: other.sketches)
             append(record)
         }
         return true
@@ -106,6 +115,16 @@ extension FlowColumns {
 extension FlowColumns: Equatable {
     /// Same rows in the same order, from the same exporters; storage beyond them does not count.
     package static func == (a: FlowColumns, b: FlowColumns) -> Bool {
-        a.count == b.count && a.exporters == b.exporters && a.rows.allSatisfy { a[$0] == b[$0] }
+        a.count == b.count && a.exporters == b.exporters && a.rows.allSatisfy { a.isRow($0, equalIn: b) }
+    }
+    private func isRow(_ row: Int, equalIn other: FlowColumns) -> Bool {
+        var mine = self[row], its = other[row]
+        let same =
+            extras.values(at: mine.extra) == other.extras.values(at: its.extra)
+            && observerSets.set(at: mine.observers) == other.observerSets.set(at: its.observers)
+            && sketches.pair(at: mine.sketch) == other.sketches.pair(at: its.sketch)
+        (mine.extra, mine.observers, mine.sketch) = (0, 0, 0)
+        (its.extra, its.observers, its.sketch) = (0, 0, 0)
+        return same && mine == its
     }
 }

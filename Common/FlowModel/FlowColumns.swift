@@ -12,12 +12,17 @@ package struct FlowColumns: Sendable {
     /// What the `exporter` column's numbers mean. At most `exportersMax`.
     package private(set) var exporters: [ExporterKey] = []
     private var exporterIndex: [ExporterKey: UInt32] = [:]
+    /// What few rows have: elements without a column of their own, other observers, counts of distinct values. The
+    /// columns `extra`, `observers` and `sketch` hold places in these; 0 is none.
+    package var extras = ExtraElements()
+    package var observerSets = ObserverSets()
+    package var sketches = DistinctCounts()
 
     package var sourceHigh, sourceLow, destinationHigh, destinationLow, nextHopHigh, nextHopLow, octetDeltaCount,
         packetDeltaCount: [UInt64]
     package var flowStartMilliseconds, flowEndMilliseconds, exportMilliseconds, receiveMilliseconds: [Int64]
     package var deltaFlowCount, ingressInterface, egressInterface, bgpSourceAsNumber, bgpDestinationAsNumber,
-        exporter: [UInt32]
+        exporter, extra, observers, sketch: [UInt32]
     package var samplingInterval: [Float]
     package var sourceTransportPort, destinationTransportPort, tcpControlBits, vlanId: [UInt16]
     package var protocolIdentifier, ipClassOfService, sourceIPPrefixLength, destinationIPPrefixLength, flowDirection,
@@ -47,6 +52,9 @@ package struct FlowColumns: Sendable {
         bgpSourceAsNumber = [UInt32](repeating: 0, count: capacity)
         bgpDestinationAsNumber = [UInt32](repeating: 0, count: capacity)
         exporter = [UInt32](repeating: 0, count: capacity)
+        extra = [UInt32](repeating: 0, count: capacity)
+        observers = [UInt32](repeating: 0, count: capacity)
+        sketch = [UInt32](repeating: 0, count: capacity)
         samplingInterval = [Float](repeating: 0, count: capacity)
         sourceTransportPort = [UInt16](repeating: 0, count: capacity)
         destinationTransportPort = [UInt16](repeating: 0, count: capacity)
@@ -82,6 +90,9 @@ package struct FlowColumns: Sendable {
         truncate(to: 0)
         exporters.removeAll(keepingCapacity: true)
         exporterIndex.removeAll(keepingCapacity: true)
+        extras.removeAll()
+        observerSets.removeAll()
+        sketches.removeAll()
     }
 
     /// The number that stands for `key` in the `exporter` column, given out in order of first use; nil when there is
@@ -116,6 +127,9 @@ package struct FlowColumns: Sendable {
         bgpSourceAsNumber.append(contentsOf: repeatElement(0, count: more))
         bgpDestinationAsNumber.append(contentsOf: repeatElement(0, count: more))
         exporter.append(contentsOf: repeatElement(0, count: more))
+        extra.append(contentsOf: repeatElement(0, count: more))
+        observers.append(contentsOf: repeatElement(0, count: more))
+        sketch.append(contentsOf: repeatElement(0, count: more))
         samplingInterval.append(contentsOf: repeatElement(0, count: more))
         sourceTransportPort.append(contentsOf: repeatElement(0, count: more))
         destinationTransportPort.append(contentsOf: repeatElement(0, count: more))
@@ -149,6 +163,9 @@ package struct FlowColumns: Sendable {
         zero(&bgpSourceAsNumber, rows)
         zero(&bgpDestinationAsNumber, rows)
         zero(&exporter, rows)
+        zero(&extra, rows)
+        zero(&observers, rows)
+        zero(&sketch, rows)
         zero(&samplingInterval, rows)
         zero(&sourceTransportPort, rows)
         zero(&destinationTransportPort, rows)

@@ -10,6 +10,14 @@ package struct RecordFlags: OptionSet, Hashable, Sendable, BitwiseCopyable {
     package static let secondary = RecordFlags(rawValue: 1 << 2)
     /// The client's port was summed away (fidelity `service` or coarser).
     package static let portsSummed = RecordFlags(rawValue: 1 << 3)
+    /// A firewall refused the connection: evidence of an attempt, not traffic (NSEL event 3).
+    package static let denied = RecordFlags(rawValue: 1 << 4)
+    /// Times that can't be (end before start, far from the receive time) were clamped.
+    package static let timesClamped = RecordFlags(rawValue: 1 << 5)
+    /// Held until its template came; the receive time is the original one.
+    package static let held = RecordFlags(rawValue: 1 << 6)
+    /// Another observer's record of the same flow is the canonical one: not counted, kept where the site asks for it.
+    package static let observedElsewhere = RecordFlags(rawValue: 1 << 7)
 }
 
 /// One flow, by IPFIX's names (IANA "IP Flow Information Export Entities"). The row view of `FlowColumns`: for tests,
@@ -50,6 +58,10 @@ package struct FlowRecord: Hashable, Sendable {
     package var flags: RecordFlags = []
     /// Index into the exporters of the columns this record came from.
     package var exporter: UInt32 = 0
+    /// Places in the side stores of the columns this record came from, 0 for none: see `FlowColumns`.
+    package var extra: UInt32 = 0
+    package var observers: UInt32 = 0
+    package var sketch: UInt32 = 0
 
     package init() {}
 

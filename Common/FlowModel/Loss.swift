@@ -16,7 +16,10 @@ package enum Loss: String, CaseIterable, Sendable {
 
     // Records: known by count, octets and packets from here on.
     case sampleUndecodable = "sample_undecodable"
+    /// A whole datagram came again.
     case duplicate
+    /// Another observer of the same flow is the canonical one.
+    case observedElsewhere = "observed_elsewhere"
     case tableFull = "table_full"
     case queueFull = "queue_full"
     case spoolFull = "spool_full"
@@ -29,7 +32,9 @@ package enum Loss: String, CaseIterable, Sendable {
         switch self {
         case .kernelDrop, .datagramTruncated, .badVersion, .malformed, .exporterLimit: .datagrams
         case .noTemplate, .badTemplate, .templateLimit, .badSet: .sets
-        case .sampleUndecodable, .duplicate, .tableFull, .queueFull, .spoolFull, .spoolFailed, .deadLetter: .records
+        case .sampleUndecodable, .duplicate, .observedElsewhere, .tableFull, .queueFull, .spoolFull, .spoolFailed,
+            .deadLetter:
+            .records
         }
     }
 }

@@ -106,8 +106,8 @@ import Testing
         try await world.run(options: options) { server in
             let peer = try StubbornPeer(authority, port: server.port)
             defer { peer.process.terminate() }
-            #expect(await server.eventually { !world.registry.sensors(of: world.acme).isEmpty })
-            #expect(await server.eventually { server.value(open) == 0 })
+            #expect(await eventually { !world.registry.sensors(of: world.acme).isEmpty })
+            #expect(await eventually { server.value(open) == 0 })
         }
     }
 
@@ -118,7 +118,7 @@ import Testing
         options.graceMax = .milliseconds(500)
         let (peer, begin) = try await world.run(options: options) { server in
             let peer = try StubbornPeer(authority, port: server.port)
-            #expect(await server.eventually { world.registry.sensors(of: world.acme).first?.isConnected == true })
+            #expect(await eventually { world.registry.sensors(of: world.acme).first?.isConnected == true })
             return (peer, Date())
         }
         // The test's own service group would cut it after 5 s, by force.
@@ -153,13 +153,13 @@ import Testing
         options.connectionsMax = 1
         try await world.run(options: options) { server in
             let silent = try await onThread { try RawSocket(port: server.port) }
-            #expect(await server.eventually { server.value("weir_connections_open{listener=\"sensors\"}") == 1 })
+            #expect(await eventually { server.value("weir_connections_open{listener=\"sensors\"}") == 1 })
             await #expect(throws: HTTP2Error.self) {
                 try await onThread { _ = try IngestClient(files, port: server.port) }
             }
             let counter = "weir_handshake_failures_total{listener=\"sensors\",reason=\"timed_out\"}"
-            #expect(await server.eventually { server.value(counter) == 1 })
-            #expect(await server.eventually { server.value("weir_connections_open{listener=\"sensors\"}") == 0 })
+            #expect(await eventually { server.value(counter) == 1 })
+            #expect(await eventually { server.value("weir_connections_open{listener=\"sensors\"}") == 0 })
             #expect(server.value("weir_connections_over_limit_total{listener=\"sensors\"}") == 1)
             withExtendedLifetime(silent) {}
         }

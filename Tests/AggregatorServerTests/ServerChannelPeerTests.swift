@@ -61,8 +61,8 @@ import Testing
             let old = ["-cert", authority.path("old.pem"), "-key", authority.path("old.key")]
             for arguments in [[], old] { try await onThread { try Self.openSSL(arguments, server, authority) } }
             let counter = "weir_handshake_failures_total{listener=\"sensors\",reason="
-            #expect(await server.eventually { server.value(counter + "\"no_certificate\"}") == 1 })
-            #expect(await server.eventually { server.value(counter + "\"bad_certificate\"}") == 1 })
+            #expect(await eventually { server.value(counter + "\"no_certificate\"}") == 1 })
+            #expect(await eventually { server.value(counter + "\"bad_certificate\"}") == 1 })
             #expect(server.value("weir_ingest_batches_received_total") == 0)
             #expect(server.log.contains("A TLS handshake failed.", "127.0.0.1:", "no_certificate"))
             #expect(server.log.contains("A TLS handshake failed.", "127.0.0.1:", "bad_certificate"))
@@ -90,7 +90,7 @@ import Testing
             case .handshake(let reason):
                 name = "weir_handshake_failures_total{listener=\"sensors\",reason=\"\(reason)\"}"
             }
-            #expect(await server.eventually { server.value(name) == 1 }, "\(server.log.all)")
+            #expect(await eventually { server.value(name) == 1 }, "\(server.log.all)")
             #expect(server.value("weir_ingest_batches_received_total") == 0)
             #expect(server.log.contains("\"level\":\"warning\"", "127.0.0.1:"))
         }

@@ -75,15 +75,16 @@ struct RunningServer: Sendable {
         let line = metrics.prometheusText().split(separator: "\n").first { $0.hasPrefix(metric + " ") }
         return line.flatMap { $0.split(separator: " ").last }.flatMap { Double($0) } ?? -1
     }
-    /// Waits until `condition` holds, at most some seconds.
-    func eventually(within seconds: Double = 20, _ condition: @Sendable () -> Bool) async -> Bool {
-        let end = Date(timeIntervalSinceNow: seconds)
-        while !condition() {
-            if Date() > end { return false }
-            try? await Task.sleep(for: .milliseconds(10))
-        }
-        return true
+}
+
+/// Waits until `condition` holds, at most some seconds.
+func eventually(within seconds: Double = 20, _ condition: @Sendable () -> Bool) async -> Bool {
+    let end = Date(timeIntervalSinceNow: seconds)
+    while !condition() {
+        if Date() > end { return false }
+        try? await Task.sleep(for: .milliseconds(10))
     }
+    return true
 }
 
 /// Runs `body` against a listener, then shuts it down gracefully and waits for its end.
