@@ -46,6 +46,8 @@ package struct ExtraElements: Sendable {
 
     /// The number of a list of fields, the same for the same list; nil when there are too many lists or fields.
     package mutating func shape(_ fields: [ExtraField]) -> UInt16? {
+        // The same array again, usually: found by its storage, without a look at its elements.
+        for number in shapes.indices.suffix(8) where shapes[number] == fields { return UInt16(number) }
         if let known = shapeNumbers[fields] { return known }
         guard shapes.count < Self.shapesMax, fields.count <= 512 else { return nil }
         let number = UInt16(shapes.count)
@@ -64,6 +66,27 @@ package struct ExtraElements: Sendable {
         octets.append(UInt8(truncatingIfNeeded: shape))
         write(&octets)
         return place
+    }
+
+    /// Adds `count` entries of `shape`, whose fields have fixed lengths, `valueOctets` together; the values are zeros
+    /// until `write` sets them.
+    /// - Returns: the offset of the first in `octets`; the others follow. nil when there is no room for all.
+    package mutating func add(_ shape: UInt16, count: Int, valueOctets: Int) -> Int? {
+        let start = octets.count, size = 2 + valueOctets
+        guard start <= Self.octetsMax - count * size else { return nil }
+        octets.append(contentsOf: repeatElement(0, count: count * size))
+        var span = octets.mutableSpan
+        for entry in 0..<count {
+            span[start + entry * size] = UInt8(truncatingIfNeeded: shape >> 8)
+            span[start + entry * size + 1] = UInt8(truncatingIfNeeded: shape)
+        }
+        return start
+    }
+    /// Calls `body` with `octets`, to set values of entries whose place the caller has from `add`.
+    @inline(__always)
+    package mutating func write(_ body: (inout MutableSpan<UInt8>) -> Void) {
+        var span = octets.mutableSpan
+        body(&span)
     }
 
     /// Adds an entry value by value: the slow way, for few rows.
@@ -139,5 +162,27 @@ extension [UInt8] {
         append(UInt8(truncatingIfNeeded: length >> 8))
         append(UInt8(truncatingIfNeeded: length))
         append(contentsOf: octets.prefix(length))
+    }
+}
+
+extension ExtraElements {
+    /// Whether two entries hold the same values, octet for octet.
+    package func isEqual(_ a: UInt32, _ b: UInt32) -> Bool {
+        guard a != b else { return true }
+        guard let endA = walk(a, { _, _ in }), let endB = walk(b, { _, _ in }) else { return false }
+        return octets[(Int(a) - 1)..<endA] == octets[(Int(b) - 1)..<endB]
+    }
+    /// A hash of the entry's octets, the same for equal entries of one store.
+    package func hash(at place: UInt32) -> UInt64 {
+        guard let end = walk(place, { _, _ in }) else { return 0 }
+        var hash: UInt64 = 0x2D35_8DCC_AA6C_78A5, word: UInt64 = 0, filled = 0
+        for octet in octets[(Int(place) - 1)..<end] {
+            word = word << 8 | UInt64(octet)
+            filled += 1
+            guard filled == 8 else { continue }
+            hash = ConversationHash.fold(hash ^ word, 0x8BB8_4B93_962E_ACC9)
+            (word, filled) = (0, 0)
+        }
+        return ConversationHash.fold(hash ^ word, 0x4B33_A62E_D433_D4A3 ^ UInt64(filled))
     }
 }

@@ -3,7 +3,7 @@
 package enum Fidelity: UInt8, Sendable, CaseIterable, Comparable {
     /// Every field of the key.
     case full = 0
-    /// Without the client's port (see `FlowTable` for which one that is).
+    /// Without the client's port (see `PortRule` for which one that is).
     case service = 1
     /// Without ports, class of service, interfaces and VLAN: who talked to whom by which protocol.
     case host = 2

@@ -20,7 +20,6 @@ package enum Loss: String, CaseIterable, Sendable {
     case duplicate
     /// Another observer of the same flow is the canonical one.
     case observedElsewhere = "observed_elsewhere"
-    case tableFull = "table_full"
     case queueFull = "queue_full"
     case spoolFull = "spool_full"
     case spoolFailed = "spool_failed"
@@ -32,7 +31,7 @@ package enum Loss: String, CaseIterable, Sendable {
         switch self {
         case .kernelDrop, .datagramTruncated, .badVersion, .malformed, .exporterLimit: .datagrams
         case .noTemplate, .badTemplate, .templateLimit, .badSet: .sets
-        case .sampleUndecodable, .duplicate, .observedElsewhere, .tableFull, .queueFull, .spoolFull, .spoolFailed,
+        case .sampleUndecodable, .duplicate, .observedElsewhere, .queueFull, .spoolFull, .spoolFailed,
             .deadLetter:
             .records
         }

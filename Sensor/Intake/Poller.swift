@@ -1,61 +1,184 @@
+internal import CSockets
 package import FlowModel
 internal import Glibc
+package import Platform
 
-/// Waits on several listeners and hands out what they received.
+/// What one receiver thread waits on: its UDP sockets, its TCP ports and connections, and a waker. Hands out what they
+/// received.
 ///
 /// After a round in which no batch was full it naps: a receiver that is woken for each datagram spends four times the
-/// processor time at 20,000 datagrams a second, and a buffer of 4 MiB holds far more than comes in 2 ms.
+/// processor time at 20,000 datagrams a second, and a buffer of 4 MiB holds far more than comes in 2 ms. A socket that
+/// fails is left alone for a while and tried again; the others go on.
 package struct Poller: ~Copyable {
-    package let listeners: [UDPListener]
+    package private(set) var listeners: [UDPListener]
+    private let streams: StreamServer?
+    private let waker: IntakeWaker?
     private var receiver: DatagramReceiver
-    private var set: [pollfd]
-    private let wallMilliseconds: () -> Int64
+    private var set: [pollfd] = []
+    private var watches: [Watch]
+    private var faults: [IntakeError] = []
+    private let time: any TimeSource
 
-    /// - Parameter wallMilliseconds: the receive time, in ms since 1970 UTC; asked once a batch.
+    /// What is known of one listener.
+    private struct Watch {
+        /// Dropped by the kernel, as last heard, and how much of it was told to the caller.
+        var dropsHeard: UInt32, dropsTold: UInt32
+        /// A socket that fails is not asked before this, and then with a longer pause.
+        var retryAt: Duration?
+        var pause: Duration = .zero
+
+        init(_ listener: UDPListener) { (dropsHeard, dropsTold) = (listener.dropsBefore, listener.dropsBefore) }
+    }
+    private static let pauseMin: Duration = .milliseconds(50), pauseMax: Duration = .seconds(2)
+    private static let faultsMax = 64
+
+    /// - Parameters:
+    ///   - streams: serves TCP and TLS in the same rounds.
+    ///   - waker: ends a wait and a nap from another thread.
+    ///   - time: the receive time is asked once a batch.
     package init(
-        listeners: [UDPListener], receiver: consuming DatagramReceiver, wallMilliseconds: @escaping () -> Int64
+        listeners: [UDPListener], receiver: consuming DatagramReceiver, streams: StreamServer? = nil,
+        waker: IntakeWaker? = nil, time: any TimeSource
     ) {
         self.listeners = listeners
         self.receiver = receiver
-        self.wallMilliseconds = wallMilliseconds
-        set = listeners.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+        self.streams = streams
+        self.waker = waker
+        self.time = time
+        watches = listeners.map(Watch.init)
+        arrange()
     }
 
-    /// One round: waits at most `timeout` for a datagram, takes one batch from each listener that has any, naps.
-    /// - Parameter body: as in `DatagramReceiver.take`.
-    /// - Returns: how many datagrams there were.
-    /// - Throws: `IntakeError.receive`; the other listeners are untouched and can be polled again.
+    /// Goes on with other sockets, as after a reload; what is known of those that stay is kept.
+    package mutating func replace(listeners new: [UDPListener]) {
+        let known = Dictionary(
+            zip(listeners.map(ObjectIdentifier.init), watches), uniquingKeysWith: { first, _ in first })
+        listeners = new
+        watches = new.map { known[ObjectIdentifier($0)] ?? Watch($0) }
+        arrange()
+    }
+    /// Waker, streams, then the listeners in order; poll(2) passes over negative descriptors.
+    private mutating func arrange() {
+        let all = [waker?.descriptor ?? -1, streams?.descriptor ?? -1] + listeners.map(\.descriptor)
+        set = all.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    }
+    private static let wakerSlot = 0, streamSlot = 1, firstListenerSlot = 2
+
+    /// One round: waits at most `timeout` for something, takes one batch from each socket that has any, naps.
+    /// - Parameter body: as in `DatagramReceiver.take`; a message of a TCP or TLS connection comes with its session, and
+    ///   as truncated when the connection ended within it.
+    /// - Returns: how many datagrams and messages there were.
+    /// - Throws: `IntakeError.system` when waiting itself fails. What is wrong with one socket is in `takeFaults`.
     package mutating func poll(
         timeout: Duration, _ body: (_ datagram: RawSpan, _ origin: DatagramOrigin, _ isTruncated: Bool) -> Void
     ) throws(IntakeError) -> Int {
-        let ready = unsafe Glibc.poll(&set, nfds_t(set.count), Int32(Self.milliseconds(timeout)))
-        if ready < 0, errno != EINTR { throw .receive(port: 0, reason: systemReason(errno)) }
-        guard ready > 0 else { return 0 }
+        let start = time.monotonic()
+        let wait = resumePaused(at: start, atMost: timeout)
+        let ready = unsafe Glibc.poll(&set, nfds_t(set.count), Int32(Self.milliseconds(wait)))
+        if ready < 0 {
+            let code = errno
+            if code == EINTR { return 0 }
+            throw .system(reason: systemReason(code))
+        }
         var total = 0, largest = 0
-        for index in listeners.indices where set[index].revents != 0 {
-            let taken = try receiver.take(from: listeners[index], at: wallMilliseconds(), body)
+        if let streams {
+            total = streams.serve(isReady: ready > 0 && set[Self.streamSlot].revents != 0, body)
+            if !streams.isBusy { largest = min(total, 1) }  // a stream's bytes wait well, too
+        }
+        guard ready > 0 else { return total }
+        let isWoken = set[Self.wakerSlot].revents != 0
+        if isWoken { waker?.clear() }
+        for index in listeners.indices where set[Self.firstListenerSlot + index].revents != 0 {
+            let taken = takeBatch(from: index, body)
             total += taken
             largest = max(largest, taken)
         }
-        Self.sleep(napAfter(taken: largest, batchMax: receiver.batchMax))
+        if !isWoken { nap(napAfter(taken: largest, batchMax: receiver.batchMax)) }
         return total
     }
+
+    private mutating func takeBatch(
+        from index: Int, _ body: (_ datagram: RawSpan, _ origin: DatagramOrigin, _ isTruncated: Bool) -> Void
+    ) -> Int {
+        do throws(IntakeError) {
+            let taken = try receiver.take(from: listeners[index], at: time.wallMilliseconds(), body)
+            if let drops = receiver.dropsNoted { watches[index].dropsHeard = drops }
+            watches[index].pause = .zero
+            return taken
+        } catch {
+            pause(index)
+            note(error)
+            return 0
+        }
+    }
+
+    // MARK: Sockets that fail
+
+    /// ENOBUFS and the like last; asking at once again would spin.
+    private mutating func pause(_ index: Int) {
+        let pause = min(max(watches[index].pause * 2, Self.pauseMin), Self.pauseMax)
+        watches[index].pause = pause
+        watches[index].retryAt = time.monotonic() + pause
+        set[Self.firstListenerSlot + index].fd = -1
+    }
+    private mutating func resumePaused(at now: Duration, atMost timeout: Duration) -> Duration {
+        var wait = min(timeout, streams?.wait(atMost: timeout, now: now) ?? timeout)
+        for index in watches.indices {
+            guard let retryAt = watches[index].retryAt else { continue }
+            if retryAt > now {
+                wait = min(wait, retryAt - now)
+                continue
+            }
+            watches[index].retryAt = nil
+            set[Self.firstListenerSlot + index].fd = listeners[index].descriptor
+        }
+        return max(wait, .zero)
+    }
+    private mutating func note(_ fault: IntakeError) {
+        if faults.count < Self.faultsMax { faults.append(fault) }
+    }
+    /// What went wrong with single sockets since the last call, at most 64; they are tried again by themselves.
+    package mutating func takeFaults() -> [IntakeError] {
+        defer { faults = [] }
+        return faults
+    }
+    /// What became of connections since the last call.
+    package mutating func takeStreamEvents() -> [StreamEvent] { streams?.takeEvents() ?? [] }
+
+    // MARK: What the kernel dropped
+
+    /// Datagrams that the kernel dropped since the last call, over all listeners.
+    /// - Parameter exact: false costs nothing and tells what datagrams brought word of, so that a loss is counted in the
+    ///   round that follows it; true asks each socket, so that nothing is missing: once a second and at the end.
+    package mutating func takeKernelDrops(exact: Bool) -> UInt64 {
+        var sum: UInt64 = 0
+        for index in listeners.indices {
+            if exact, let drops = try? listeners[index].kernelDrops() { watches[index].dropsHeard = drops }
+            let new = watches[index].dropsHeard &- watches[index].dropsTold
+            // The socket's own count can be ahead of what a datagram queued earlier brings word of.
+            guard new < UInt32.max / 2 else { continue }
+            sum += UInt64(new)
+            watches[index].dropsTold = watches[index].dropsHeard
+        }
+        return sum
+    }
+
+    // MARK: Waiting
 
     private static func milliseconds(_ timeout: Duration) -> Int64 {
         let (seconds, attoseconds) = max(timeout, .zero).components
         return min(seconds, 3_600) * 1_000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
     }
-    private static func sleep(_ nap: Duration) {
+    /// A signal may cut it short, and a wake does: no harm.
+    private func nap(_ nap: Duration) {
         guard nap > .zero else { return }
-        var time = timespec(tv_sec: 0, tv_nsec: Int(nap.components.attoseconds / 1_000_000_000))
-        unsafe nanosleep(&time, nil)  // a signal may cut it short: no harm
+        weir_nap(waker?.descriptor ?? -1, nap.components.attoseconds / 1_000_000_000)
     }
 }
 
 /// How long to rest after a round whose largest batch held `taken` of at most `batchMax` datagrams: not at all when
-/// more may be waiting, 2 ms when little came, down to 0.5 ms as batches fill up.
+/// more may be waiting or none came, 2 ms when little came, down to 0.5 ms as batches fill up.
 package func napAfter(taken: Int, batchMax: Int) -> Duration {
-    guard taken < batchMax else { return .zero }
-    guard taken > 0 else { return .milliseconds(2) }
+    guard taken > 0, taken < batchMax else { return .zero }
     return .microseconds(max(2_000 - 1_500 * taken / batchMax, 500))
 }

@@ -1,6 +1,7 @@
 internal import BatchFormat
 package import Delivery
 package import FlowModel
+package import PreAggregate
 
 /// A batch that will never change again: its bytes, and what it carries of each exporter.
 package struct SealedBatch: Sendable {
@@ -23,7 +24,7 @@ package struct BatchSealer: ~Copyable {
     }
 
     /// All rows of `window`, in order; none for an empty one.
-    package mutating func seal(_ window: ClosedWindow) -> [SealedBatch] {
+    package mutating func seal(_ window: SummedRows) -> [SealedBatch] {
         let columns = window.columns
         var batches: [SealedBatch] = []
         var open = stride(from: 0, to: columns.count, by: rowsMax).reversed().map {

@@ -68,15 +68,16 @@ package struct CaptureImport: ~Copyable {
         let (waiting, deadLetters) = sensor.backlog
         if deadLetters > before { return .deadLetters(deadLetters - before) }
         let lost = sensor.ledger.total.records
-        let dropped = [Loss.spoolFull, .spoolFailed, .queueFull, .tableFull].reduce(0) { $0 &+ (lost[$1]?.flows ?? 0) }
+        let dropped = [Loss.spoolFull, .spoolFailed, .queueFull].reduce(0) { $0 &+ (lost[$1]?.flows ?? 0) }
         if dropped > 0 { return .dropped(flows: dropped) }
         return wasInterrupted ? .interrupted(waitingBatches: waiting) : .done(datagrams: progress.datagrams)
     }
 
     private mutating func handOn() {
-        let windows = worker.takeClosed()
+        var windows = worker.takeClosed()
         sensor.state.publish(received: worker.ledger)
-        for window in windows {
+        windows.reverse()
+        while let window = windows.popLast() {  // taken out, so that nothing else holds its memory
             // From 80 % on the sensor would sum coarser, then drop: a file can wait.
             while !isInterrupted(), sensor.keeper.fillFraction >= 0.79 {
                 tellProgress()
@@ -87,6 +88,7 @@ package struct CaptureImport: ~Copyable {
                 systemSleep(milliseconds: 5)
             }
         }
+        while let rows = sensor.handOver.takeBack(worker: 0) { worker.recycle(rows) }
         tellProgress()
     }
     private mutating func tellProgress() {

@@ -2,12 +2,15 @@ internal import FlowModel
 internal import Intake
 internal import Logging
 internal import Platform
+internal import PreAggregate
 internal import Synchronization
 internal import Telemetry
 
 /// The intake's thread: sockets -> worker -> windows on their way to the spool. Everything that it owns, it makes, so
 /// that nothing is shared but `SensorState` and `HandOver`.
 struct IntakeLoop: Sendable {
+    /// Which of the intake's threads this is, from 0.
+    let number: Int
     let listeners: [UDPListener]
     let limits: SensorWorker.Limits
     let seed: UInt64
@@ -28,13 +31,11 @@ struct IntakeLoop: Sendable {
         }
         worker.close()
         handOn(&worker)
-        state.publish(received: worker.ledger)
-        handOver.end()
+        state.publish(received: worker.ledger, worker: number)
     }
 
     private func receive(into worker: inout SensorWorker) throws(IntakeError) {
-        var poller = Poller(listeners: listeners, receiver: try DatagramReceiver()) { [time] in time.wallMilliseconds()
-        }
+        var poller = Poller(listeners: listeners, receiver: try DatagramReceiver(), time: time)
         var drops = [UInt32](repeating: 0, count: listeners.count), nextPublish = Duration.zero
         var limiter = RateLimiter()
         while !state.isStopping.load(ordering: .relaxed) {
@@ -70,15 +71,19 @@ struct IntakeLoop: Sendable {
         }
     }
     private func handOn(_ worker: inout SensorWorker) {
-        let windows = worker.takeClosed()
+        var windows = worker.takeClosed()
         publish(worker)
-        for window in windows where !handOver.offer(window) {
+        windows.reverse()
+        while let window = windows.popLast() {  // taken out, so that nothing else holds its memory
+            guard !handOver.offer(window, from: number) else { continue }
             worker.dropped(window, as: .queueFull)
+            worker.recycle(window)
             logger.error("A window was dropped: the spool does not keep up.", metadata: ["reason": "queue_full"])
         }
+        while let rows = handOver.takeBack(worker: number) { worker.recycle(rows) }
     }
     private func publish(_ worker: borrowing SensorWorker) {
-        state.publish(received: worker.ledger)
+        state.publish(received: worker.ledger, worker: number)
         state.templatesLearned.store(worker.templatesLearned, ordering: .relaxed)
     }
     private func noteDrops(_ known: inout [UInt32], _ worker: inout SensorWorker) {

@@ -17,19 +17,23 @@ struct SealLoop: Sendable {
 
     func run() {
         var stage = SealStage(rowsMax: rowsMax), limiter = RateLimiter()
+        var meter = ProcessorMeter(time: time)
         while let window = handOver.next() {
-            let report = stage.take(window, to: keeper)
+            let report = stage.take(window.rows, to: keeper)
+            handOver.giveBack(window)
             state.publish(sealed: stage.ledger)
             state.keptBatches.wrappingAdd(UInt64(report.kept), ordering: .relaxed)
             state.keptBytes.wrappingAdd(UInt64(report.bytes), ordering: .relaxed)
             if report.kept > 0 { onKept() }
             log(report, &limiter)
-            let fidelity = stage.fidelity(for: keeper)
+            let pressure = Pressure(
+                spool: keeper.fillFraction, queue: handOver.fillFraction, processor: meter.load())
+            let fidelity = stage.fidelity(under: pressure)
             if fidelity != state.fidelity {
                 state.fidelity = fidelity
                 logger.warning(
-                    "The spool's fill changes how coarse flows are summed.",
-                    metadata: ["fidelity": "\(fidelity)", "fill": "\(keeper.fillFraction)"])
+                    "How near the limits are changes how coarse flows are summed.",
+                    metadata: ["fidelity": "\(fidelity)", "pressure": "\(pressure)"])
             }
         }
     }

@@ -1,5 +1,6 @@
 package import Delivery
 package import FlowModel
+package import PreAggregate
 
 /// What sealing needs of a spool.
 package protocol BatchKeeper: Sendable {
@@ -34,7 +35,7 @@ package struct SealStage: ~Copyable {
     package init(rowsMax: Int) { sealer = BatchSealer(rowsMax: rowsMax) }
 
     /// Seals a window and hands its batches to `keeper`, in order. What is not kept is counted per exporter.
-    package mutating func take(_ window: ClosedWindow, to keeper: some BatchKeeper) -> Report {
+    package mutating func take(_ window: SummedRows, to keeper: some BatchKeeper) -> Report {
         var report = Report()
         for batch in sealer.seal(window) {
             let outcome = keeper.keep(batch)
@@ -59,7 +60,5 @@ package struct SealStage: ~Copyable {
         }
     }
     /// What the next window should be summed to.
-    package mutating func fidelity(for keeper: some BatchKeeper) -> Fidelity {
-        control.update(spoolFraction: keeper.fillFraction)
-    }
+    package mutating func fidelity(under pressure: Pressure) -> Fidelity { control.update(pressure) }
 }

@@ -95,7 +95,7 @@ package final class Sensor: Sendable {
     var limits: SensorWorker.Limits {
         let (seconds, attoseconds) = settings.window.components
         return SensorWorker.Limits(
-            windowMilliseconds: seconds * 1_000 + attoseconds / 1_000_000_000_000_000, entriesMax: settings.entriesMax)
+            windowMilliseconds: seconds * 1_000 + attoseconds / 1_000_000_000_000_000, rowsMax: settings.entriesMax)
     }
 
     /// Opens the ports and starts all threads.
@@ -104,7 +104,7 @@ package final class Sensor: Sendable {
         try startStatus()
         try startShipping()
         let loop = IntakeLoop(
-            listeners: listeners, limits: limits, seed: .random(in: 0 ... .max), state: state, handOver: handOver,
+            number: 0, listeners: listeners, limits: limits, seed: .random(in: 0 ... .max), state: state, handOver: handOver,
             time: time, logger: logger)
         let thread = try SystemThread.start { loop.run() }
         let ports = listeners.map(\.port)

@@ -32,7 +32,7 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `spool.directory` | path | required | made when absent |
 /// | `spool.bytesMax` | size | `8GiB` | 1 MiB…1 TiB; in service no less than 64 MiB |
 /// | `aggregate.window` | duration | `10s` | 100 ms…10 min |
-/// | `aggregate.entriesMax` | number | 131072 | 16…4194304; a full table is sealed early |
+/// | `aggregate.entriesMax` | number | 131072 | 16…4194304; rows of a window; a full one is sealed early |
 /// | `batch.rowsMax` | number | 131072 | 1…200000 |
 /// | `metrics.listen` | ADDRESS:PORT | `127.0.0.1:9465` | empty: off |
 /// | `log.level` | text | `info` | trace, debug, info, notice, warning, error, critical |

@@ -1,76 +1,72 @@
 package import Decode
 internal import Dedupe
 package import FlowModel
-internal import PreAggregate
-
-/// A window of flows, summed: what leaves the worker on its way to a batch.
-package struct ClosedWindow: Sendable {
-    package var columns: FlowColumns
-    package let fidelity: Fidelity
-
-    package init(columns: FlowColumns, fidelity: Fidelity) {
-        self.columns = columns
-        self.fidelity = fidelity
-    }
-}
+package import PreAggregate
 
 /// The sensor's first half, one datagram at a time: decode -> drop repeats -> sum per key and window. Owned by one
 /// thread; no clock, no I/O: time comes with the datagrams.
 ///
-/// Invariants: each record that a decoder made is in the table, in a closed window, or in the ledger under a loss's
-/// name; a repeated datagram is decoded, to know what it carries, and dropped whole; a full table closes its window
-/// early, which loses nothing. Memory is the table's and the decoder's limits plus the windows not yet taken.
-/// Not here: batches (`BatchSealer`), threads (`Sensor`).
+/// Invariants: each record that a decoder made is in the open window, in a closed one, or in the ledger under a loss's
+/// name; a repeated datagram is decoded, to know what it carries, and dropped whole; a full window closes early, which
+/// loses nothing. Memory is the window's and the decoder's limits plus the windows not yet taken.
+/// Not here: flows that several exporters saw and batches (`SealStage`), threads (`Sensor`).
 package struct SensorWorker: ~Copyable {
     package struct Limits: Sendable {
         /// A window's length in ms, by receive time.
         package var windowMilliseconds: Int64
-        /// Keys in the table.
-        package var entriesMax: Int
-        /// Records decoded before they go to the table together.
-        package var pendingRowsMax = 1_024
+        /// Rows that a window holds before it closes early.
+        package var rowsMax: Int
 
-        package init(windowMilliseconds: Int64, entriesMax: Int) {
+        package init(windowMilliseconds: Int64, rowsMax: Int) {
             self.windowMilliseconds = max(windowMilliseconds, 1)
-            self.entriesMax = entriesMax
+            self.rowsMax = rowsMax
         }
     }
+    /// Records are looked up this many at a time: enough to pay for the start of the loops, few enough to be in the
+    /// processor's nearest cache still.
+    private static let rowsTogether = 256
 
     private let limits: Limits
     private var decoder: DatagramDecoder
     private var repeats: RepeatedDatagrams
-    private var table: FlowTable
-    /// Decoded and not yet in the table.
-    private var pending = FlowColumns(capacity: 2_048)
+    private var window: FlowWindow
     private var windowIndex: Int64?
     /// What windows opened from now on are summed to.
     package var fidelity: Fidelity
     package private(set) var ledger = LedgerBook()
     package private(set) var templatesLearned: UInt64 = 0
-    private var closed: [ClosedWindow] = []
+    /// Windows that closed before their time because they were full.
+    package private(set) var windowsFull: UInt64 = 0
+    private var closed: [SummedRows] = []
 
-    /// - Parameter seed: for hashes: secret from exporters, so that none can make keys collide.
+    /// - Parameter seed: for hashes: secret from exporters, so that none can make keys collide; the same for all workers
+    ///   of a sensor.
     package init(limits: Limits, fidelity: Fidelity = .full, seed: UInt64, decodeLimits: DecodeLimits = .init()) {
         self.limits = limits
         self.fidelity = fidelity
         decoder = DatagramDecoder(limits: decodeLimits)
         repeats = RepeatedDatagrams(seed: (seed ^ 0x9E37_79B9_7F4A_7C15, seed.byteSwapped))
-        table = FlowTable(entriesMax: limits.entriesMax, fidelity: fidelity, seed: seed)
+        window = FlowWindow(rowsMax: limits.rowsMax, fidelity: fidelity, seed: seed)
     }
 
     /// Takes one whole UDP payload. Afterwards there may be closed windows.
     package mutating func receive(_ datagram: RawSpan, from origin: DatagramOrigin) {
         tick(atMilliseconds: origin.receiveMilliseconds)
         let isRepeat = repeats.isRepeat(datagram, from: origin)
-        let result = decoder.decode(datagram, from: origin, into: &pending)
-        let tally = pending.tally(of: result.rows)
+        let result = decoder.decode(datagram, from: origin, into: &window.columns)
+        let tally = window.columns.tally(of: result.rows)
         ledger.received(from: result.exporter, losses: result.losses, decoded: tally)
         templatesLearned &+= UInt64(result.templatesLearned)
         if isRepeat, let exporter = result.exporter {
             ledger.lost(.duplicate, tally, of: exporter)
-            pending.truncate(to: result.rows.lowerBound)
+            window.columns.truncate(to: result.rows.lowerBound)
         }
-        if pending.count >= limits.pendingRowsMax { fillTable() }
+        guard window.pending >= Self.rowsTogether else { return }
+        window.absorb()
+        if window.isFull {
+            windowsFull &+= 1
+            close()
+        }
     }
 
     /// A datagram that the socket cut short: its end is missing, so none of it is used.
@@ -93,48 +89,26 @@ package struct SensorWorker: ~Copyable {
 
     /// Closes the present window, whatever its age.
     package mutating func close() {
-        fillTable()
-        drain()
+        guard window.columns.count > 0 || window.fidelity != fidelity else { return }
+        let rows = window.close(next: fidelity)
+        if rows.columns.count > 0 { closed.append(rows) } else { window.recycle(rows) }
     }
 
     package var hasClosedWindows: Bool { !closed.isEmpty }
     /// Hands over the windows closed so far, oldest first.
-    package mutating func takeClosed() -> [ClosedWindow] {
+    package mutating func takeClosed() -> [SummedRows] {
         let taken = closed
         closed = []
         return taken
     }
+    /// Takes back a window that has been sealed, for its memory.
+    package mutating func recycle(_ rows: consuming SummedRows) { window.recycle(rows) }
     /// Counts a window that found no place on its way to a batch.
-    package mutating func dropped(_ window: ClosedWindow, as loss: Loss) {
+    package mutating func dropped(_ window: SummedRows, as loss: Loss) {
         for (key, share) in window.columns.shares(of: window.columns.rows) { ledger.lost(loss, share.tally, of: key) }
     }
     /// Counts what the kernel dropped before it could be received.
     package mutating func kernelDropped(_ count: UInt64) { ledger.lostUnattributed(.kernelDrop, count: count) }
-
-    /// Moves the pending records into the table; a full one is drained and filled again.
-    private mutating func fillTable() {
-        var rows = pending.rows
-        while !rows.isEmpty {  // ends: each turn takes rows, or drains a full table, or gives up
-            let taken = table.add(pending, rows: rows)
-            rows = (rows.lowerBound + taken)..<rows.upperBound
-            if rows.isEmpty { break }
-            let wasEmpty = table.count == 0
-            drain()
-            if taken == 0 && wasEmpty {  // an empty table that takes nothing: our fault, but never a silent one
-                for (key, share) in pending.shares(of: rows) { ledger.lost(.tableFull, share.tally, of: key) }
-                break
-            }
-        }
-        pending.removeAll()
-    }
-    private mutating func drain() {
-        if table.count > 0 {
-            var columns = FlowColumns(capacity: table.count)
-            table.drain(into: &columns)
-            closed.append(ClosedWindow(columns: columns, fidelity: table.fidelity))
-        }
-        table.fidelity = fidelity
-    }
 }
 
 /// One exporter's part of some rows.

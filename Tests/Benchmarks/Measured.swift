@@ -2,11 +2,12 @@ import Capture
 import Decode
 import FlowModel
 import Platform
+import PreAggregate
 import SensorPipeline
 
 /// The measured paths. Each runs `rounds` times over the capture with a fresh start, and reports the sums.
 enum Measured {
-    static let limits = SensorWorker.Limits(windowMilliseconds: 10_000, entriesMax: 131_072)
+    static let limits = SensorWorker.Limits(windowMilliseconds: 10_000, rowsMax: 131_072)
     static let rowsMax = 131_072
 
     static func capture(_ file: String) throws(BenchError) -> CaptureReader {
@@ -77,16 +78,18 @@ enum Measured {
         }
     }
     private static func seal(_ worker: inout SensorWorker, _ sealer: inout BatchSealer, _ result: inout BenchResult) {
-        for window in worker.takeClosed() {
+        var windows = worker.takeClosed()
+        while let window = windows.popLast() {  // taken out, so that nothing else holds what is given back
             for batch in sealer.seal(window) {
                 result.rows += batch.rows
                 result.bytes += batch.body.count
             }
+            worker.recycle(window)
         }
     }
 
     static func batch(_ capture: CaptureReader, rounds: Int) throws(BenchError) -> BenchResult {
-        var worker = SensorWorker(limits: limits, seed: 1), windows: [ClosedWindow] = []
+        var worker = SensorWorker(limits: limits, seed: 1), windows: [SummedRows] = []
         try each(of: capture) { datagram, origin in
             worker.receive(datagram, from: origin)
             if worker.hasClosedWindows { windows += worker.takeClosed() }

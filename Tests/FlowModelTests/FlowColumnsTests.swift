@@ -102,7 +102,7 @@ struct LedgerTests {
         ledger.sealed = Tally(flows: 4, octets: 300, packets: 30)
         ledger.records = [
             .duplicate: Tally(flows: 1, octets: 100, packets: 10),
-            .tableFull: Tally(flows: 2, octets: 200, packets: 20),
+            .queueFull: Tally(flows: 2, octets: 200, packets: 20),
         ]
         #expect(ledger.open == Tally(flows: 3, octets: 400, packets: 40))
     }
@@ -115,6 +115,6 @@ struct LedgerTests {
 
     @Test("export protocols are found by name") func names() {
         #expect(ExportProtocol.allCases.allSatisfy { ExportProtocol(name: $0.name) == $0 })
-        #expect(ExportProtocol(name: "netflow7") == nil)
+        #expect(ExportProtocol(name: "netflow6") == nil)
     }
 }

@@ -2,6 +2,7 @@ import BatchFormat
 import Delivery
 import FlowModel
 import Platform
+import PreAggregate
 import SensorPipeline
 import TestKit
 import Testing
@@ -55,7 +56,7 @@ private struct Site: ~Copyable {
         generator = SeededGenerator(seed: seed)
         let entries = Int.random(in: 16...200, using: &generator)
         let window = Int64.random(in: 100...2_000, using: &generator)
-        worker = SensorWorker(limits: .init(windowMilliseconds: window, entriesMax: entries), seed: seed)
+        worker = SensorWorker(limits: .init(windowMilliseconds: window, rowsMax: entries), seed: seed)
         stage = SealStage(rowsMax: Int.random(in: 1...150, using: &generator))
         shelf = Shelf(seed: seed, troublePercent: Int.random(in: 0...60, using: &generator))
         exports = Exports(seed: seed)
@@ -99,7 +100,7 @@ private struct Site: ~Copyable {
                 worker.dropped(window, as: .queueFull)
             } else {
                 _ = stage.take(window, to: shelf)
-                worker.fidelity = stage.fidelity(for: shelf)
+                worker.fidelity = stage.fidelity(under: Pressure(spool: shelf.fillFraction))
             }
         }
     }
@@ -152,7 +153,7 @@ struct ConservationTests {
     }
 
     @Test("a batch knows its digest and what it carries of each exporter") func batches() throws {
-        var worker = SensorWorker(limits: .init(windowMilliseconds: 1_000, entriesMax: 10_000), seed: 1)
+        var worker = SensorWorker(limits: .init(windowMilliseconds: 1_000, rowsMax: 10_000), seed: 1)
         var exports = Exports(seed: 9)
         exports.keys = 3_000
         for index in 0..<100 { worker.take(exports.datagram(records: 30), from: UInt32(index % 3), at: 5) }

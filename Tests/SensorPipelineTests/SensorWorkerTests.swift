@@ -1,4 +1,5 @@
 import FlowModel
+import PreAggregate
 import SensorPipeline
 import TestKit
 import Testing
@@ -6,9 +7,9 @@ import Testing
 @Suite("The worker: datagrams to windows")
 struct SensorWorkerTests {
     private func worker(window: Int64 = 10_000, entries: Int = 1_000) -> SensorWorker {
-        SensorWorker(limits: .init(windowMilliseconds: window, entriesMax: entries), seed: 7)
+        SensorWorker(limits: .init(windowMilliseconds: window, rowsMax: entries), seed: 7)
     }
-    private func tally(_ windows: [ClosedWindow]) -> Tally {
+    private func tally(_ windows: [SummedRows]) -> Tally {
         windows.reduce(into: Tally()) { $0 += $1.columns.tally }
     }
 
@@ -57,13 +58,16 @@ struct SensorWorkerTests {
         #expect(ledger?.datagramsReceived == 2 && ledger?.datagramsDecoded == 2)
     }
 
-    @Test("a full table closes its window early and loses nothing") func fullTable() {
-        var worker = worker(entries: 16), exports = Exports(seed: 4)
-        exports.keys = 5_000
+    @Test("a full window closes early and loses nothing") func fullWindow() {
+        var worker = worker(entries: 300), exports = Exports(seed: 4)
+        exports.keys = 50_000
         for _ in 0..<100 { worker.take(exports.datagram(records: 30), at: 1_000) }
         worker.close()
         let closed = worker.takeClosed()
-        #expect(closed.count > 100 && closed.allSatisfy { $0.columns.count <= 16 })
+        let windowsFull = worker.windowsFull
+        // Rows are looked up 256 at a time, and a datagram of 30 is never split.
+        #expect(closed.count >= 5 && closed.allSatisfy { $0.columns.count < 300 + 256 + 30 })
+        #expect(windowsFull == UInt64(closed.count - 1) || windowsFull == UInt64(closed.count))
         let losses = worker.ledger.total.records
         #expect(tally(closed) == exports.sent && losses.isEmpty)
     }

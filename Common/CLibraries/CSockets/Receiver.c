@@ -1,0 +1,107 @@
+#define _GNU_SOURCE
+#include "CSockets.h"
+#include "Internal.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum { CONTROL_BYTES = 96, LINE_BYTES = 64, WAY_BYTES = 64 << 10, COLOUR_BYTES = 24 * LINE_BYTES };
+
+struct weir_receiver {
+    uint32_t batch, slot_bytes, used;
+    size_t stride;
+    uint8_t *slots, *control;
+    struct mmsghdr *messages;
+    struct iovec *vectors;
+    struct sockaddr_storage *senders;
+    weir_datagram *datagrams;
+};
+
+// Most datagrams use the first 1,500 bytes of their slot. Were the slots 64 KiB apart, all of those would compete for
+// the same few lines of each cache; so each slot starts 24 lines further on in the cache than the one before. What of
+// a slot was never used is never touched, so it takes address space but no memory.
+static size_t stride_for(uint32_t slot_bytes) {
+    size_t lines = ((size_t)slot_bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+    if (lines < WAY_BYTES / 4) return lines;
+    return (lines + WAY_BYTES - 1) / WAY_BYTES * WAY_BYTES + COLOUR_BYTES;
+}
+
+static void reset(weir_receiver *r, uint32_t i) {
+    r->messages[i].msg_hdr.msg_namelen = sizeof r->senders[i];
+    r->messages[i].msg_hdr.msg_controllen = CONTROL_BYTES;
+    r->messages[i].msg_hdr.msg_flags = 0;
+}
+
+weir_receiver *weir_receiver_new(uint32_t batch, uint32_t slot_bytes) {
+    weir_receiver *r = calloc(1, sizeof *r);
+    if (r == NULL) return NULL;
+    r->batch = batch;
+    r->slot_bytes = slot_bytes;
+    r->stride = stride_for(slot_bytes);
+    r->slots = calloc(batch, r->stride);
+    r->control = calloc(batch, CONTROL_BYTES);
+    r->messages = calloc(batch, sizeof *r->messages);
+    r->vectors = calloc(batch, sizeof *r->vectors);
+    r->senders = calloc(batch, sizeof *r->senders);
+    r->datagrams = calloc(batch, sizeof *r->datagrams);
+    if (!r->slots || !r->control || !r->messages || !r->vectors || !r->senders || !r->datagrams) {
+        weir_receiver_free(r);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < batch; i++) {
+        r->vectors[i] = (struct iovec){r->slots + i * r->stride, slot_bytes};
+        r->messages[i].msg_hdr = (struct msghdr){
+            .msg_name = &r->senders[i], .msg_iov = &r->vectors[i], .msg_iovlen = 1,
+            .msg_control = r->control + (size_t)i * CONTROL_BYTES};
+        reset(r, i);
+    }
+    return r;
+}
+
+void weir_receiver_free(weir_receiver *r) {
+    free(r->slots);
+    free(r->control);
+    free(r->messages);
+    free(r->vectors);
+    free(r->senders);
+    free(r->datagrams);
+    free(r);
+}
+
+const weir_datagram *weir_receiver_datagrams(const weir_receiver *r) { return r->datagrams; }
+const uint8_t *weir_receiver_slot(const weir_receiver *r, uint32_t index) { return r->slots + index * r->stride; }
+
+static void note_control(weir_datagram *d, struct msghdr *header) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
+        if (c->cmsg_level != SOL_SOCKET) continue;
+        if (c->cmsg_type == SO_RXQ_OVFL) {
+            memcpy(&d->drops, CMSG_DATA(c), sizeof d->drops);
+            d->has_drops = 1;
+        } else if (c->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec at;
+            memcpy(&at, CMSG_DATA(c), sizeof at);
+            d->milliseconds = (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+        }
+    }
+}
+
+int weir_receiver_take(weir_receiver *r, int fd) {
+    // The kernel wrote lengths and flags into the headers of the last batch only.
+    for (uint32_t i = 0; i < r->used; i++) reset(r, i);
+    r->used = 0;
+    int n = recvmmsg(fd, r->messages, r->batch, MSG_DONTWAIT, NULL);
+    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
+    r->used = (uint32_t)n;
+    for (int i = 0; i < n; i++) {
+        weir_datagram *d = &r->datagrams[i];
+        struct msghdr *header = &r->messages[i].msg_hdr;
+        memset(d, 0, sizeof *d);
+        d->length = r->messages[i].msg_len;
+        d->is_truncated = (header->msg_flags & MSG_TRUNC) != 0;
+        weir_note_address(&r->senders[i], d->address, &d->port);
+        if (header->msg_controllen > 0) note_control(d, header);
+    }
+    return n;
+}

@@ -1,0 +1,38 @@
+/// Rows within the same columns, a column at a time.
+extension FlowColumns {
+    /// Writes row `source` over row `target`; both must be below `count`. `source` keeps its values.
+    package mutating func copyRow(_ source: Int, over target: Int) {
+        sourceHigh[target] = sourceHigh[source]
+        sourceLow[target] = sourceLow[source]
+        destinationHigh[target] = destinationHigh[source]
+        destinationLow[target] = destinationLow[source]
+        nextHopHigh[target] = nextHopHigh[source]
+        nextHopLow[target] = nextHopLow[source]
+        octetDeltaCount[target] = octetDeltaCount[source]
+        packetDeltaCount[target] = packetDeltaCount[source]
+        flowStartMilliseconds[target] = flowStartMilliseconds[source]
+        flowEndMilliseconds[target] = flowEndMilliseconds[source]
+        exportMilliseconds[target] = exportMilliseconds[source]
+        receiveMilliseconds[target] = receiveMilliseconds[source]
+        deltaFlowCount[target] = deltaFlowCount[source]
+        ingressInterface[target] = ingressInterface[source]
+        egressInterface[target] = egressInterface[source]
+        bgpSourceAsNumber[target] = bgpSourceAsNumber[source]
+        bgpDestinationAsNumber[target] = bgpDestinationAsNumber[source]
+        exporter[target] = exporter[source]
+        extra[target] = extra[source]
+        observers[target] = observers[source]
+        sketch[target] = sketch[source]
+        samplingInterval[target] = samplingInterval[source]
+        sourceTransportPort[target] = sourceTransportPort[source]
+        destinationTransportPort[target] = destinationTransportPort[source]
+        tcpControlBits[target] = tcpControlBits[source]
+        vlanId[target] = vlanId[source]
+        protocolIdentifier[target] = protocolIdentifier[source]
+        ipClassOfService[target] = ipClassOfService[source]
+        sourceIPPrefixLength[target] = sourceIPPrefixLength[source]
+        destinationIPPrefixLength[target] = destinationIPPrefixLength[source]
+        flowDirection[target] = flowDirection[source]
+        flags[target] = flags[source]
+    }
+}

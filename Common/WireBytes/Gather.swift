@@ -1,0 +1,90 @@
+/// One field of many records at a time: the inner loops of the flow decoders. Each checks its bounds once, before the
+/// loop; with a check at every load it takes twice as long.
+extension MutableSpan where Element: BitwiseCopyable {
+    /// Sets `rows` to what `value` makes of the big-endian integers at `offset` of `data`, `offset + stride` and so on.
+    /// The rows must lie within the span and all integers within `data`.
+    @inlinable @inline(__always)
+    package mutating func gather<Wire: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ rows: Range<Int>, from data: RawSpan, at offset: Int, stride: Int, _ value: (Wire) -> Element
+    ) {
+        guard !rows.isEmpty else { return }
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) of \(count)")
+        let last = offset + (rows.count - 1) * stride
+        precondition(
+            offset >= 0 && stride >= 0 && last + MemoryLayout<Wire>.size <= data.byteCount,
+            "\(offset)...\(last) of \(data.byteCount)")
+        var at = offset
+        for row in rows {
+            let wire = unsafe data.unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: Wire.self)
+            unsafe self[unchecked: row] = value(Wire(bigEndian: wire))
+            at &+= stride
+        }
+    }
+
+    /// Sets `rows` to one value. The rows must lie within the span.
+    @inlinable @inline(__always)
+    package mutating func fill(_ rows: Range<Int>, with value: Element) {
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) of \(count)")
+        for row in rows { unsafe self[unchecked: row] = value }
+    }
+}
+
+extension MutableSpan where Element: FixedWidthInteger & UnsignedInteger & BitwiseCopyable {
+    /// Sets `rows` to the unsigned integers of `width` octets (1...8) at `offset` of `data`, `offset + stride` and so on;
+    /// to 0 where one is too large. The rows must lie within the span and all integers within `data`.
+    @inlinable @inline(__always)
+    package mutating func gatherUnsigned(
+        _ rows: Range<Int>, from data: RawSpan, at offset: Int, width: Int, stride: Int
+    ) {
+        switch width {
+        case 1: gather(rows, from: data, at: offset, stride: stride) { (wire: UInt8) in Self.fitting(wire) }
+        case 2: gather(rows, from: data, at: offset, stride: stride) { (wire: UInt16) in Self.fitting(wire) }
+        case 4: gather(rows, from: data, at: offset, stride: stride) { (wire: UInt32) in Self.fitting(wire) }
+        case 8: gather(rows, from: data, at: offset, stride: stride) { (wire: UInt64) in Self.fitting(wire) }
+        default:
+            var at = offset
+            for row in rows {
+                self[row] = Self.fitting(data.beInteger(at: at, width: width))
+                at &+= stride
+            }
+        }
+    }
+
+    @inlinable @inline(__always)
+    static func fitting<Wire: FixedWidthInteger & UnsignedInteger>(_ wire: Wire) -> Element {
+        if Wire.bitWidth <= Element.bitWidth { return Element(truncatingIfNeeded: wire) }
+        return wire <= Wire(truncatingIfNeeded: Element.max) ? Element(truncatingIfNeeded: wire) : 0
+    }
+
+    /// Sets `rows` to `first`, `first + step` and so on, modulo the element's width. The rows must lie within the span.
+    @inlinable @inline(__always)
+    package mutating func count(_ rows: Range<Int>, from first: Element, by step: Element) {
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) of \(count)")
+        var value = first
+        for row in rows {
+            unsafe self[unchecked: row] = value
+            value &+= step
+        }
+    }
+}
+
+extension MutableSpan where Element == UInt8 {
+    /// Copies `length` octets from `offset` of `data` to `start` of the span, from `offset + stride` to
+    /// `start + step` and so on, `times` times. All must lie within their spans.
+    @inlinable
+    package mutating func copyRuns(
+        _ times: Int, of length: Int, from data: RawSpan, at offset: Int, stride: Int, to start: Int, step: Int
+    ) {
+        guard times > 0, length > 0 else { return }
+        let lastIn = offset + (times - 1) * stride, lastOut = start + (times - 1) * step
+        precondition(offset >= 0 && stride >= 0 && lastIn + length <= data.byteCount, "\(lastIn) of \(data.byteCount)")
+        precondition(start >= 0 && step >= 0 && lastOut + length <= count, "\(lastOut) of \(count)")
+        for turn in 0..<times {
+            let (from, to) = (offset &+ turn &* stride, start &+ turn &* step)
+            for octet in 0..<length {
+                unsafe self[unchecked: to &+ octet] = data.unsafeLoad(
+                    fromUncheckedByteOffset: from &+ octet, as: UInt8.self)
+            }
+        }
+    }
+}
