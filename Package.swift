@@ -27,8 +27,8 @@ func module(
     .target(
         name: name, dependencies: uses, path: "\(tier)/\(name)", resources: resources, swiftSettings: strict)
 }
-func program(_ name: String, at path: String, uses: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: uses, path: path, swiftSettings: strict)
+func program(_ name: String, at path: String, uses: [Target.Dependency], beside: [String] = []) -> Target {
+    .executableTarget(name: name, dependencies: uses, path: path, exclude: beside, swiftSettings: strict)
 }
 func tests(_ name: String, uses: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: uses + ["TestKit"], path: "Tests/\(name)", swiftSettings: lenient)
@@ -60,6 +60,7 @@ let common: [Target] = [
     system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    cModule("CPacketRing"),
     cModule("CSockets"),
     cModule("CTLS", uses: ["COpenSSL"]),
     module("WireBytes", in: "Common"),
@@ -77,7 +78,7 @@ let common: [Target] = [
     module("FlowText", in: "Common", uses: ["FlowModel", "InformationElements"]),
     module("SQLite", in: "Common", uses: ["CSQLite"]),
     module("HTTP2Client", in: "Common", uses: ["COpenSSL", "CNghttp2", "CTLS", "Platform"]),
-    module("Simulator", in: "Common", uses: ["FlowModel", "Platform", "WireBytes"]),
+    module("Simulator", in: "Common", uses: ["FlowModel", "Platform"]),
 ]
 
 let sensor: [Target] = [
@@ -85,6 +86,7 @@ let sensor: [Target] = [
     module("Forward", in: "Sensor", uses: ["CSockets", "FlowModel", "WireBytes"]),
     module("PacketHeader", in: "Sensor", uses: ["FlowModel", "WireBytes"]),
     module("Decode", in: "Sensor", uses: ["FlowModel", "PacketHeader", "WireBytes"]),
+    module("Meter", in: "Sensor", uses: ["CPacketRing", "FlowModel", "PacketHeader"]),
     module("Dedupe", in: "Sensor", uses: ["FlowModel", "WireBytes"]),
     module("PreAggregate", in: "Sensor", uses: ["FlowModel"]),
     module("Spool", in: "Sensor", uses: ["Delivery", "FlowModel", "SQLite"]),
@@ -92,14 +94,15 @@ let sensor: [Target] = [
     module(
         "SensorPipeline", in: "Sensor",
         uses: [
-            "BatchFormat", "Capture", "Decode", "Dedupe", "Delivery", "FlowModel", "HTTP2Client", "Identity", "Intake",
-            "Platform", "PreAggregate", "Settings", "Ship", "Spool", "Telemetry", "WireBytes", logging,
+            "BatchFormat", "Capture", "Decode", "Dedupe", "Delivery", "FlowModel", "Forward", "HTTP2Client", "Identity",
+            "InformationElements", "Intake", "Meter", "Platform", "PreAggregate", "Settings", "Ship", "Spool",
+            "Telemetry", "WireBytes", logging,
         ]),
     program(
         "weir-sensor", at: "Sensor/weir-sensor",
         uses: [
-            "Capture", "CSockets", "Decode", "FlowModel", "FlowText", "Platform", "SensorPipeline", "Settings",
-            "Telemetry", "WireBytes", logging,
+            "Capture", "CSockets", "Decode", "FlowModel", "FlowText", "InformationElements", "Intake",
+            "Platform", "SensorPipeline", "Settings", "Telemetry", "WireBytes", logging,
         ]),
 ]
 
@@ -156,7 +159,14 @@ let checks: [Target] = [
         uses: [
             "BatchFormat", "Capture", "Decode", "Dedupe", "FlowModel", "Platform", "PreAggregate", "SensorPipeline",
             "WireBytes",
-        ]),
+        ], beside: ["compare-peers"]),
+    .target(
+        name: "FuzzTargets",
+        dependencies: [
+            "BatchFormat", "Capture", "Decode", "FlowModel", "Intake", "PacketHeader", "Platform", "PreAggregate",
+            "SensorPipeline", "WireBytes",
+        ], path: "Tests/Fuzz/Targets", swiftSettings: lenient),
+    tests("FuzzSeedTests", uses: ["FuzzTargets"]),
     tests("WireBytesTests", uses: ["WireBytes"]),
     tests("FlowModelTests", uses: ["FlowModel"]),
     tests("SettingsTests", uses: ["Settings"]),
@@ -164,11 +174,16 @@ let checks: [Target] = [
     tests("IdentityTests", uses: ["Identity"]),
     tests("BatchFormatTests", uses: ["BatchFormat", "FlowModel", "WireBytes"]),
     tests("CaptureTests", uses: ["Capture", "FlowModel", "WireBytes"]),
-    tests("InformationElementsTests", uses: ["FlowModel", "InformationElements", "Platform", "Settings"]),
+    tests(
+        "InformationElementsTests",
+        uses: [
+            "Capture", "Decode", "FlowModel", "FlowText", "InformationElements", "Platform", "Settings", "WireBytes",
+        ]),
     tests("FlowTextTests", uses: ["FlowText", "FlowModel", "InformationElements"]),
     tests("SimulatorTests", uses: ["Capture", "Decode", "FlowModel", "Simulator", "WireBytes"]),
     tests("PacketHeaderTests", uses: ["FlowModel", "PacketHeader", "Platform", "WireBytes"]),
     tests("DecodeTests", uses: ["Capture", "Decode", "FlowModel", "Platform", "WireBytes"]),
+    tests("MeterTests", uses: ["FlowModel", "Meter", "WireBytes"]),
     tests("DedupeTests", uses: ["Dedupe", "FlowModel", "WireBytes"]),
     tests("PreAggregateTests", uses: ["FlowModel", "PreAggregate"]),
     tests("SpoolTests", uses: ["Delivery", "FlowModel", "SQLite", "Spool"]),
@@ -178,8 +193,8 @@ let checks: [Target] = [
     tests(
         "SensorPipelineTests",
         uses: [
-            "BatchFormat", "Delivery", "FlowModel", "HTTP2Client", "Platform", "PreAggregate", "SensorPipeline",
-            "Settings", "WireBytes", logging,
+            "BatchFormat", "Decode", "Dedupe", "Delivery", "FlowModel", "HTTP2Client", "Platform", "PreAggregate",
+            "SensorPipeline", "Settings", "WireBytes", logging,
         ]),
     tests("FlowLogTests", uses: ["Delivery", "FlowLog", "FlowModel", "Identity"]),
     tests("FlowStoreTests", uses: ["Delivery", "FlowModel", "FlowStore", "Identity"]),
@@ -211,9 +226,21 @@ let checks: [Target] = [
     tests("TidyTests", uses: []),
 ]
 
+/// The fuzzers' entry: a library, since libFuzzer brings `main`. Nothing links it without `-sanitize=fuzzer`, so it is
+/// there for `deploy/fuzz` only.
+let isFuzzing = Context.environment["WEIR_FUZZ"] == "1"
+let fuzzing: [Target] =
+    isFuzzing
+    ? [
+        .target(
+            name: "WeirFuzz", dependencies: ["FuzzTargets", "Platform"], path: "Tests/Fuzz/Entry",
+            swiftSettings: lenient)
+    ] : []
+
 let package = Package(
     name: "weir",
     platforms: [.macOS(.v15)],
+    products: isFuzzing ? [.library(name: "WeirFuzz", type: .static, targets: ["WeirFuzz"])] : [],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -230,4 +257,4 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     ],
-    targets: common + sensor + aggregator + checks)
+    targets: common + sensor + aggregator + checks + fuzzing)

@@ -6,7 +6,8 @@ internal import Identity
 internal import Ingest
 internal import Tenancy
 
-/// `GET /v1/sensors`: what each of the tenant's sensors shipped, holds and lost.
+/// `GET /v1/sensors`: what each of the tenant's sensors shipped, holds and lost; `GET /v1/sensors/{id}/exporters`: the
+/// loss ledger and the health of each exporter of one.
 struct SensorRoutes {
     let registry: SensorRegistry, log: any FlowLog
 
@@ -17,11 +18,62 @@ struct SensorRoutes {
             let states = try await registry.sensors(of: principal.tenant, totals: log)
             return try jsonResponse(["items": states.map(SensorBody.init)])
         }
+        router.get("/v1/sensors/{id}/exporters") { request, context in
+            let principal = try context.authorize(.readSensors)
+            _ = try Parameters(request, allowed: [])
+            let id = context.parameters.get("id") ?? ""
+            let states = try await registry.sensors(of: principal.tenant, totals: log)
+            guard let state = states.first(where: { SensorBody.id(of: $0.sensor) == id }) else {
+                throw Problem.notFound
+            }
+            return try jsonResponse(ExportersBody(state))
+        }
+    }
+}
+
+/// The exporters of one sensor, since the sensor's start.
+private struct ExportersBody: Encodable {
+    let items: [ExporterBody]
+    /// Exporters that found no room in the heartbeat.
+    let omitted: UInt64
+    /// When the sensor said all this.
+    let asOf: String?
+
+    init(_ state: SensorState) {
+        items = (state.heartbeat?.ledger ?? []).map(ExporterBody.init)
+        omitted = state.heartbeat?.ledgerOmitted ?? 0
+        asOf = state.lastHeartbeatMilliseconds.map { EventTime($0).description }
+    }
+}
+/// One exporter's entry, with what the equation leaves: decoded less sealed less all named losses.
+private struct ExporterBody: Encodable {
+    let entry: Heartbeat.Exporter
+
+    func encode(to encoder: any Encoder) throws {
+        try entry.encode(to: encoder)
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(open, forKey: .open)
+    }
+    private enum Key: CodingKey { case open }
+
+    /// In the sensor's open window or on the way to its spool. A difference that stays is a fault of ours.
+    private var open: Heartbeat.Sums {
+        var rest = entry.decoded
+        for gone in [entry.sealed] + entry.records.values {
+            rest.flows &-= gone.flows
+            rest.octets &-= gone.octets
+            rest.packets &-= gone.packets
+        }
+        return rest
     }
 }
 
 /// A sensor as JSON. What is not known is left out.
 private struct SensorBody: Encodable {
+    /// SITE:NAME, which no site or name can hold.
+    static func id(of sensor: SensorIdentity) -> String { "\(sensor.site):\(sensor.name)" }
+
+    let id: String
     let site: String, name: String, connected: Bool
     let certificateExpiry: String?, lastHeartbeat: String?, lastBatch: String?
     /// What is in the log, over all time.
@@ -32,6 +84,7 @@ private struct SensorBody: Encodable {
     let ledger: [Heartbeat.Exporter]?
 
     init(_ state: SensorState) {
+        id = Self.id(of: state.sensor)
         (site, name, connected) = (state.sensor.site, state.sensor.name, state.isConnected)
         certificateExpiry = state.certificateExpiryMilliseconds.map { EventTime($0).description }
         lastHeartbeat = state.lastHeartbeatMilliseconds.map { EventTime($0).description }

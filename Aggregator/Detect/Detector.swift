@@ -58,7 +58,8 @@ package struct DetectorSet: Sendable {
 
     /// The same for some rows of a batch.
     package mutating func observe(_ columns: FlowColumns, rows: Range<Int>) -> [Finding] {
-        for row in rows {
+        // What another observer's record stands for was taken in with that one.
+        for row in rows where columns.flags[row] & RecordFlags.observedElsewhere.rawValue == 0 {
             let sight = FlowSight(columns, row: row)
             received = max(received, sight.received)
             portScan.observe(sight)

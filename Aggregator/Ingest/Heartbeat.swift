@@ -18,6 +18,24 @@ package struct Heartbeat: Codable, Equatable, Sendable {
         package var counts: [String: UInt64]
         /// By `Loss`: records, and what they carried.
         package var records: [String: Sums]
+        /// Absent from sensors that don't follow sequence numbers.
+        package var missing: Missing?
+        /// Absent for what no exporter is known of.
+        package var health: Health?
+    }
+    /// Lost before the sensor, by the exporter's sequence numbers, in its own units: records or datagrams.
+    package struct Missing: Codable, Equatable, Sendable {
+        package var units: UInt64, late: UInt64, restarts: UInt64
+    }
+    /// Times in ms since 1970 UTC by the sensor's clock; a skew is positive when the exporter's clock is ahead.
+    package struct Health: Codable, Equatable, Sendable {
+        package var firstHeardMilliseconds: Int64, lastHeardMilliseconds: Int64
+        package var clockSkewMilliseconds: Int64?
+        /// Packets for each one looked at; 0 unknown.
+        package var samplingInterval: Double
+        package var templatesReplaced: UInt64
+        /// Names of the sensor's `HealthIssue`.
+        package var issues: [String]
     }
     /// Of the sensor's program.
     package var version: String
@@ -34,7 +52,7 @@ package struct Heartbeat: Codable, Equatable, Sendable {
     static let exportersMax = 4_096, textMax = 128, reasonsMax = 64
 
     /// Nil when `json` isn't of this shape, or has more than the limits.
-    init?(json: [UInt8]) {
+    package init?(json: [UInt8]) {
         guard let value = try? JSONDecoder().decode(Heartbeat.self, from: Data(json)), value.isWithinLimits else {
             return nil
         }
@@ -45,6 +63,8 @@ package struct Heartbeat: Codable, Equatable, Sendable {
             && ledger.allSatisfy {
                 $0.exporter.utf8.count <= Self.textMax && $0.exportProtocol.utf8.count <= Self.textMax
                     && $0.counts.count <= Self.reasonsMax && $0.records.count <= Self.reasonsMax
+                    && ($0.health?.issues ?? []).count <= Self.reasonsMax
+                    && ($0.health?.issues ?? []).allSatisfy { $0.utf8.count <= Self.textMax }
                     && ($0.counts.keys.map(\.utf8.count) + $0.records.keys.map(\.utf8.count))
                         .allSatisfy { $0 <= Self.textMax }
             }

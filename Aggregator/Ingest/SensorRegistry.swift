@@ -64,7 +64,8 @@ package final class SensorRegistry: Sendable {
     func heard(_ sensor: SensorIdentity, at now: Int64) {
         update(sensor) { $0.lastBatchMilliseconds = now }
     }
-    func heard(_ heartbeat: Heartbeat, from sensor: SensorIdentity, at now: Int64) {
+    /// A sensor said how it is.
+    package func heard(_ heartbeat: Heartbeat, from sensor: SensorIdentity, at now: Int64) {
         update(sensor) { state in
             state.lastHeartbeatMilliseconds = now
             state.heartbeat = heartbeat

@@ -97,7 +97,7 @@ package struct FlowQuery: Sendable {
                 walk.effort.unreadable += 1
                 continue
             }
-            table.add(decoder.columns, rows: selector.rows(of: decoder.columns))
+            table.add(decoder.columns, rows: selector.countedRows(of: decoder.columns))
         }
         return TopAnswer(
             groups: table.top(limit, by: measure), total: table.total, groupCount: table.count, other: table.other,

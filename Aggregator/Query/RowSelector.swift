@@ -42,6 +42,11 @@ struct RowSelector {
         return rows
     }
 
+    /// Those of them that count: what another observer's record stands for is shown and never summed.
+    func countedRows(of columns: FlowColumns) -> [Int] {
+        rows(of: columns).filter { columns.flags[$0] & RecordFlags.observedElsewhere.rawValue == 0 }
+    }
+
     private func selectPorts(_ rows: inout [Int], _ columns: FlowColumns) {
         if !filter.sourcePorts.isEmpty {
             rows.removeAll { !Self.any(filter.sourcePorts, columns.sourceTransportPort[$0]) }

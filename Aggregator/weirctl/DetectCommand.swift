@@ -38,6 +38,7 @@ struct DetectCommand: ParsableCommand {
                 }
             }
         }
+        for loss in decoder.expireHeld(atMilliseconds: .max) { lost[.noTemplate, default: 0] += loss.sets }
         detection.observe(columns)
         try print(detection.finish())
         for (reason, count) in lost.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {

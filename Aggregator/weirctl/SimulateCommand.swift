@@ -1,116 +1,132 @@
 import ArgumentParser
-import Capture
 import FlowModel
 import Foundation
 import Simulator
 
-extension Scenario: ExpressibleByArgument {}
-
 struct SimulateCommand: ParsableCommand {
-    /// What is made: an exporter's datagrams, or the packets that an exporter would meter.
-    enum Output: String, CaseIterable, ExpressibleByArgument {
-        case netflow5, netflow9, ipfix, sflow5, packets
-    }
-
     static let configuration = CommandConfiguration(
-        commandName: "simulate", abstract: "Makes test traffic: an office and attacks, the same for the same seed.",
+        commandName: "simulate", abstract: "Makes test traffic: sites and attacks, the same for the same seed.",
         discussion: """
             weirctl simulate --scenario mixed --protocol ipfix --to 127.0.0.1:4739
-            weirctl simulate --scenario flood --protocol netflow9 --pcap flood.pcap
+            weirctl simulate --scenario office,beacon,dns-tunnel --protocol netflow9 --pcap x.pcap --truth x.json
+            weirctl simulate --scenario isp-edge --protocol sflow5 --knob sampling=1:512 --knob loss=0.01 --pcap s.pcap
+            weirctl simulate --scenario office --protocol ipfix --knob template-late=10s --to 127.0.0.1:4739/tcp
             weirctl simulate --scenario mixed --protocol packets --pcap p.pcap && softflowd -r p.pcap -n 127.0.0.1:2055
+            weirctl simulate --scenario list
+            weirctl simulate --knob list
+
+            Sites: office, datacenter, isp-edge, iot. Attacks: scan-vertical, scan-horizontal, scan-slow, \
+            password-guessing, flood, flood-syn, flood-dns, flood-ntp, flood-memcached, carpet-bombing, beacon, \
+            exfiltration, lateral-movement, dns-tunnel. 'mixed' is the office with four of them, 'attacks' are all.
 
             To a socket, times are now and a second of traffic takes a second; to a file, times begin at \
-            2026-01-01 and are made at once.
+            2026-01-01 and are made at once. The last line of output is a JSON object of what was sent.
             """)
 
-    @Option(help: "office, scan-vertical, scan-horizontal, password-guessing, flood or mixed.") var scenario = Scenario
-        .mixed
-    @Option(name: .customLong("protocol"), help: "netflow5, netflow9, ipfix, sflow5, or packets (with --pcap).")
-    var output = Output.netflow9
-    @Option(help: "The office's flow records a second, 2 to 1000000.") var rate = 200
+    @Option(help: "Sites and attacks, joined by commas; 'list' explains them.") var scenario = "mixed"
+    @Option(
+        name: .customLong("protocol"),
+        help: "netflow1, netflow5, netflow7, netflow9, ipfix, sflow4, sflow5, or packets (with --pcap).")
+    var output = "netflow9"
+    @Option(help: "Flow records a second of all exporters, attacks on top; 1 to 5000000.") var rate = 200
     @Option(help: "Seconds of traffic, 1 to 86400.") var duration = 60
     @Option(help: "Another seed, another traffic.") var seed: UInt64 = 1
-    @Option(help: "sFlow: one packet in so many is sampled, 1 to 1000000.") var samplingInterval = 1
-    @Option(help: "Send to this address, HOST:PORT with a numeric host.") var to: String?
+    @Option(help: "Exporters, 1 to 64; some flows are seen by two.") var exporters = 2
+    @Option(help: "sFlow: one packet in so many is sampled, 1 to 1000000 (64); for others see --knob sampling=N.")
+    var samplingInterval: Int?
+    @Option(help: "What goes wrong: NAME or NAME=VALUE, several times; 'list' explains all.") var knob: [String] = []
+    @Flag(help: "Let the rate follow the hours of the day (UTC).") var diurnal = false
+    @Flag(help: "To a socket: as fast as it goes.") var unpaced = false
+    @Option(help: "Send to HOST:PORT, over UDP, or over TCP with /tcp behind it (IPFIX only).") var to: String?
+    @Option(help: "Send from this address, further exporters from the ones after it.") var bind: String?
     @Option(help: "Write a capture to this file.") var pcap: String?
-
-    private static let fileStartMilliseconds: Int64 = 1_767_225_600_000  // 2026-01-01T00:00:00Z
+    @Option(help: "Write what attacks there were to this file, as JSON.") var truth: String?
 
     func validate() throws {
         for (name, value, allowed) in [
-            ("rate", rate, 2...1_000_000), ("duration", duration, 1...86_400),
-            ("sampling-interval", samplingInterval, 1...1_000_000),
+            ("rate", rate, 1...5_000_000), ("duration", duration, 1...86_400), ("exporters", exporters, 1...64),
+            ("sampling-interval", samplingInterval ?? 1, 1...1_000_000),
         ] where !allowed.contains(value) {
             throw ValidationError("--\(name): \(value) is outside \(allowed.lowerBound)...\(allowed.upperBound)")
         }
+        if scenario == "list" || knob.contains("list") { return }
         guard (to == nil) != (pcap == nil) else { throw ValidationError("give either --to HOST:PORT or --pcap FILE") }
-        if output == .packets, pcap == nil { throw ValidationError("packets go to a file: give --pcap FILE") }
+        if output == "packets", pcap == nil { throw ValidationError("packets go to a file: give --pcap FILE") }
+        if let bind, IPAddress(bind) == nil { throw ValidationError("--bind: \(bind) is not a numeric address") }
     }
 
     func run() throws {
-        if output == .packets {
-            try writePackets()
-        } else if let to {
-            try send(to: to)
-        } else {
-            try writeExport()
+        if scenario == "list" { return listScenarios() }
+        if knob.contains("list") { return listKnobs() }
+        let target = try to.map(Target.init)
+        var plan: SimulationPlan
+        do {
+            plan = try self.plan(isStream: target?.isStream == true)
+        } catch let error as SimulatorError {
+            throw Failure.usage("simulate: \(error)")
+        }
+        if let target {
+            try send(plan: &plan, to: target)
+        } else if let pcap, plan.exportProtocol == .packets {
+            try SimulationFile(pcap).writePackets(of: plan, report)
+        } else if let pcap {
+            try SimulationFile(pcap).writeExport(of: plan, report)
         }
     }
 
-    private func flows(from start: Int64) -> FlowGenerator {
-        FlowGenerator(
-            scenario: scenario, flowsPerSecond: rate, seconds: duration, startMilliseconds: start, seed: seed,
-            usesIPv6: output != .netflow5)
-    }
-    private func encoder(from start: Int64) throws -> ExportEncoder {
-        guard let exportProtocol = ExportProtocol(name: output.rawValue) else {
-            throw Failure.usage("--protocol: \(output.rawValue) is no export protocol")
+    private func plan(isStream: Bool) throws -> SimulationPlan {
+        guard let exportProtocol = ExportProtocol(name: output) else {
+            throw SimulatorError.unknownName(
+                output, what: "protocol", allowed: ExportProtocol.allCases.map(\.name).joined(separator: ", "))
         }
-        return ExportEncoder(
-            exportProtocol, bootMilliseconds: start - 3_600_000, samplingInterval: UInt32(samplingInterval))
+        let onlyForDatagrams = ["loss", "duplicates", "reorder", "corrupt", "port-change", "template-every"]
+        if isStream, let wrong = knob.first(where: { text in onlyForDatagrams.contains { text.hasPrefix($0) } }) {
+            throw Failure.usage("simulate: knob \(wrong): nothing of the kind happens on a TCP connection")
+        }
+        if isStream, exportProtocol != .ipfix {
+            throw Failure.usage("simulate: --to \(to ?? ""): only ipfix goes over TCP, not \(output)")
+        }
+        var plan = SimulationPlan()
+        plan.scenarios = try ScenarioList(parsing: scenario)
+        plan.exportProtocol = exportProtocol
+        (plan.recordsPerSecond, plan.seconds, plan.seed) = (rate, duration, seed)
+        (plan.exporters, plan.isDiurnal, plan.isStream) = (exporters, diurnal, isStream)
+        plan.knobs = try SimulationKnobs(parsing: knob, for: exportProtocol)
+        let isSFlow = exportProtocol == .sflow4 || exportProtocol == .sflow5
+        if isSFlow, let samplingInterval, plan.knobs.sampling == nil { plan.knobs.sampling = UInt32(samplingInterval) }
+        return plan
     }
 
-    private func writeExport() throws {
-        let start = Self.fileStartMilliseconds
-        var flows = flows(from: start), encoder = try encoder(from: start), writer = CaptureWriter()
-        let collector = IPAddress(v4: 0xC000_02FD), exporter = IPAddress(v4: 0xC000_02FE)
-        let port: UInt16 = [.ipfix: 4_739, .sflow5: 6_343][output] ?? 2_055
-        for second in 0..<duration {
-            let sentAt = start + Int64(second + 1) * 1_000
-            for payload in encoder.datagrams(for: flows.flows(inSecond: second), exportMilliseconds: sentAt) {
-                let origin = DatagramOrigin(
-                    source: exporter, sourcePort: 40_000, localPort: port, receiveMilliseconds: sentAt)
-                writer.append(payload, from: origin, to: collector)
-            }
-        }
-        try write(writer.bytes)
-    }
-    private func writePackets() throws {
-        var flows = flows(from: Self.fileStartMilliseconds), writer = PacketWriter()
-        for second in 0..<duration {
-            for flow in flows.flows(inSecond: second) { writer.append(flow) }
-        }
-        try write(writer.finish())
-    }
-    private func write(_ bytes: [UInt8]) throws {
-        try replaceFile(pcap ?? "", with: Data(bytes), isSecret: false)
+    private func send(plan: inout SimulationPlan, to target: Target) throws {
+        // Exporting begins a second after the first flows end: now.
+        plan.startMilliseconds = Int64(Date().timeIntervalSince1970 * 1_000) - 1_000
+        var sender = SimulationSender(target: target, firstSource: bind.flatMap { IPAddress($0) }, isPaced: !unpaced)
+        try sender.run(plan, report)
     }
 
-    private func send(to address: String) throws {
-        let socket = try UDPSender(to: address)
-        let start = Int64(Date().timeIntervalSince1970 * 1_000)
-        var flows = flows(from: start), encoder = try encoder(from: start)
-        for second in 0..<duration {
-            let due = start + Int64(second + 1) * 1_000
-            let wait = due - Int64(Date().timeIntervalSince1970 * 1_000)
-            if wait > 0 { Thread.sleep(forTimeInterval: Double(wait) / 1_000) }
-            let datagrams = encoder.datagrams(for: flows.flows(inSecond: second), exportMilliseconds: due)
-            for (index, payload) in datagrams.enumerated() {
-                socket.send(payload)
-                // A second's datagrams at once would overrun a small socket buffer; real exporters spread them too.
-                if index % 16 == 15 { Thread.sleep(forTimeInterval: 0.002) }
-            }
-            if standardErrorIsTerminal, second % 2 == 1 { complain("\(second + 1) of \(duration) s sent") }
+    private func listScenarios() {
+        print(SimulatorTables.mixes, "", SimulatorTables.attacks, separator: "\n")
+    }
+    private func listKnobs() {
+        let rows = KnobList.all.map { knob in
+            (knob.example.map { "\(knob.name)=\($0)" } ?? knob.name, knob.requirement, knob.explanation, knob.protocols)
         }
+        let width = rows.map(\.0.count).max() ?? 0
+        for (name, requirement, explanation, protocols) in rows {
+            let only = protocols.count > 5 ? "" : " (" + protocols.map(\.name).joined(separator: ", ") + ")"
+            print(
+                name.padding(toLength: width + 2, withPad: " ", startingAt: 0)
+                    + requirement.padding(toLength: 5, withPad: " ", startingAt: 0) + explanation + only)
+        }
+    }
+
+    /// Prints what was sent, and writes what is true of it.
+    private func report(_ outcome: SimulationOutcome) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        if let truth {
+            try replaceFile(truth, with: encoder.encode(outcome.truth) + Data("\n".utf8), isSecret: false)
+        }
+        print(String(decoding: try encoder.encode(outcome.summary), as: UTF8.self))
     }
 }

@@ -4,8 +4,9 @@ internal import WireBytes
 /// Opens bodies. Never stops on what is in them, and allocates no more than `BatchLimit` says. Holds a zstd context and
 /// a buffer that it reuses, so keep one a thread.
 package struct BatchDecoder: ~Copyable {
-    private var zstd = ZstdDecompressor()
-    private var planes: [UInt8] = []
+    private var reader = WordReader(), times = TimeReader(), conversations = ConversationReader()
+    private var sides = SideStoreReader()
+    private var words: [UInt32] = []
 
     package init() {}
 
@@ -23,12 +24,14 @@ package struct BatchDecoder: ~Copyable {
         let numbers = try intern(head.exporters, in: &columns)
         let rows = columns.extend(by: head.summary.rows)
         do {
-            for entry in head.columns where fields.holds(entry.id) {
-                try fillPlanes(entry, body, rows: rows.count)
-                read(entry, into: &columns, rows)
+            times.start()
+            for entry in head.columns where entry.id.isColumn && fields.holds(entry.id) {
+                try read(entry, head, body, into: &columns, rows)
             }
+            try conversations.read(head, body, &reader, fields, into: &columns, rows)
             try check(columns, rows, against: head.summary, fields)
             if fields.holds(.exporter) { try translate(&columns.exporter, rows, numbers) }
+            try sides.read(head, body, &reader, fields, exporters: numbers, into: &columns, rows)
         } catch {
             columns.truncate(to: first)
             throw error
@@ -46,87 +49,63 @@ package struct BatchDecoder: ~Copyable {
         return numbers
     }
 
-    private mutating func fillPlanes(_ entry: ColumnEntry, _ body: RawSpan, rows: Int) throws(BatchError) {
-        guard !entry.frame.isEmpty else { return }
-        let rawBytes = rows * entry.shape.width
-        if planes.count < rawBytes { planes.append(contentsOf: repeatElement(0, count: rawBytes - planes.count)) }
-        guard zstd.decompress(body.extracting(entry.frame), into: &planes, count: rawBytes) else {
-            throw .badFrame(column: entry.id.rawValue)
-        }
-    }
-
-    private func read(_ entry: ColumnEntry, into columns: inout FlowColumns, _ rows: Range<Int>) {
+    private mutating func read(
+        _ entry: ColumnEntry, _ head: BatchHead, _ body: RawSpan, into columns: inout FlowColumns, _ rows: Range<Int>
+    ) throws(BatchError) {
         switch entry.id {
-        case .flowStartMilliseconds: readTimes(entry, &columns.flowStartMilliseconds, rows)
-        case .flowEndMilliseconds:
-            let starts = columns.flowStartMilliseconds
-            readTimes(entry, &columns.flowEndMilliseconds, rows, starts: starts.span)
-        case .exportMilliseconds: readTimes(entry, &columns.exportMilliseconds, rows)
-        case .receiveMilliseconds: readTimes(entry, &columns.receiveMilliseconds, rows)
-        case .sourceHigh: readWords(entry, &columns.sourceHigh, rows)
-        case .sourceLow: readWords(entry, &columns.sourceLow, rows)
-        case .destinationHigh: readWords(entry, &columns.destinationHigh, rows)
-        case .destinationLow: readWords(entry, &columns.destinationLow, rows)
-        case .nextHopHigh: readWords(entry, &columns.nextHopHigh, rows)
-        case .nextHopLow: readWords(entry, &columns.nextHopLow, rows)
-        case .octetDeltaCount: readWords(entry, &columns.octetDeltaCount, rows)
-        case .packetDeltaCount: readWords(entry, &columns.packetDeltaCount, rows)
-        case .deltaFlowCount: readWords(entry, &columns.deltaFlowCount, rows)
-        case .protocolIdentifier: readWords(entry, &columns.protocolIdentifier, rows)
-        case .sourceTransportPort: readWords(entry, &columns.sourceTransportPort, rows)
-        case .destinationTransportPort: readWords(entry, &columns.destinationTransportPort, rows)
-        case .tcpControlBits: readWords(entry, &columns.tcpControlBits, rows)
-        case .ipClassOfService: readWords(entry, &columns.ipClassOfService, rows)
-        case .ingressInterface: readWords(entry, &columns.ingressInterface, rows)
-        case .egressInterface: readWords(entry, &columns.egressInterface, rows)
-        case .bgpSourceAsNumber: readWords(entry, &columns.bgpSourceAsNumber, rows)
-        case .bgpDestinationAsNumber: readWords(entry, &columns.bgpDestinationAsNumber, rows)
-        case .sourceIPPrefixLength: readWords(entry, &columns.sourceIPPrefixLength, rows)
-        case .destinationIPPrefixLength: readWords(entry, &columns.destinationIPPrefixLength, rows)
-        case .vlanId: readWords(entry, &columns.vlanId, rows)
-        case .flowDirection: readWords(entry, &columns.flowDirection, rows)
-        case .samplingInterval: readIntervals(entry, &columns.samplingInterval, rows)
-        case .flags: readWords(entry, &columns.flags, rows)
-        case .exporter: readWords(entry, &columns.exporter, rows)
+        case .flowStartMilliseconds: try readTimes(entry.id, head, body, &columns.flowStartMilliseconds, rows)
+        case .flowEndMilliseconds: try readTimes(entry.id, head, body, &columns.flowEndMilliseconds, rows)
+        case .exportMilliseconds: try readTimes(entry.id, head, body, &columns.exportMilliseconds, rows)
+        case .receiveMilliseconds: try readTimes(entry.id, head, body, &columns.receiveMilliseconds, rows)
+        case .sourceHigh: try readWords(entry, body, &columns.sourceHigh, rows)
+        case .sourceLow: try readWords(entry, body, &columns.sourceLow, rows)
+        case .destinationHigh: try readWords(entry, body, &columns.destinationHigh, rows)
+        case .destinationLow: try readWords(entry, body, &columns.destinationLow, rows)
+        case .nextHopHigh: try readWords(entry, body, &columns.nextHopHigh, rows)
+        case .nextHopLow: try readWords(entry, body, &columns.nextHopLow, rows)
+        case .octetDeltaCount: try readWords(entry, body, &columns.octetDeltaCount, rows)
+        case .packetDeltaCount: try readWords(entry, body, &columns.packetDeltaCount, rows)
+        case .deltaFlowCount: try readWords(entry, body, &columns.deltaFlowCount, rows)
+        case .protocolIdentifier: try readWords(entry, body, &columns.protocolIdentifier, rows)
+        case .sourceTransportPort: try readWords(entry, body, &columns.sourceTransportPort, rows)
+        case .destinationTransportPort: try readWords(entry, body, &columns.destinationTransportPort, rows)
+        case .tcpControlBits: try readWords(entry, body, &columns.tcpControlBits, rows)
+        case .ipClassOfService: try readWords(entry, body, &columns.ipClassOfService, rows)
+        case .ingressInterface: try readWords(entry, body, &columns.ingressInterface, rows)
+        case .egressInterface: try readWords(entry, body, &columns.egressInterface, rows)
+        case .bgpSourceAsNumber: try readWords(entry, body, &columns.bgpSourceAsNumber, rows)
+        case .bgpDestinationAsNumber: try readWords(entry, body, &columns.bgpDestinationAsNumber, rows)
+        case .sourceIPPrefixLength: try readWords(entry, body, &columns.sourceIPPrefixLength, rows)
+        case .destinationIPPrefixLength: try readWords(entry, body, &columns.destinationIPPrefixLength, rows)
+        case .vlanId: try readWords(entry, body, &columns.vlanId, rows)
+        case .flowDirection: try readWords(entry, body, &columns.flowDirection, rows)
+        case .samplingInterval: try readIntervals(entry, body, &columns.samplingInterval, rows)
+        case .flags: try readWords(entry, body, &columns.flags, rows)
+        case .exporter: try readWords(entry, body, &columns.exporter, rows)
+        default: break  // no column of its own
         }
     }
 
-    private func readWords<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-        _ entry: ColumnEntry, _ column: inout [Word], _ rows: Range<Int>
-    ) {
+    private mutating func readWords<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ entry: ColumnEntry, _ body: RawSpan, _ column: inout [Word], _ rows: Range<Int>
+    ) throws(BatchError) {
+        guard entry.encoding != .perConversation else { return }  // `ConversationReader` does
         var words = column.mutableSpan
-        BytePlanes.read(planes.span, width: entry.shape.width, base: entry.shape.base, into: &words, rows: rows)
+        try reader.read(entry, body, into: &words, rows)
     }
-    private func words(_ entry: ColumnEntry, _ rows: Range<Int>) -> [UInt64] {
-        var words = [UInt64](repeating: 0, count: rows.count)
-        readWords(entry, &words, words.indices)
-        return words
+    private mutating func readTimes(
+        _ id: ColumnID, _ head: BatchHead, _ body: RawSpan, _ column: inout [Int64], _ rows: Range<Int>
+    ) throws(BatchError) {
+        let read = try times.times(id, head, body, &reader)
+        var times = column.mutableSpan
+        for row in read.indices { times[rows.lowerBound &+ row] = read[row] }
     }
-    private func readTimes(
-        _ entry: ColumnEntry, _ column: inout [Int64], _ rows: Range<Int>, starts: Span<Int64> = Span()
-    ) {
-        let words = self.words(entry, rows), differences = words.span
-        var times = column.mutableSpan, previous: Int64 = 0
-        let first = rows.lowerBound
-        switch entry.encoding {
-        case .planes: for row in 0..<rows.count { times[first &+ row] = Int64(bitPattern: differences[row]) }
-        case .deltas:
-            for row in 0..<rows.count {
-                previous &+= BytePlanes.unzigzag(differences[row])
-                times[first &+ row] = previous
-            }
-        case .sinceStart:
-            for row in 0..<rows.count {
-                times[first &+ row] = starts[first &+ row] &+ BytePlanes.unzigzag(differences[row])
-            }
-        }
-    }
-    private func readIntervals(_ entry: ColumnEntry, _ column: inout [Float], _ rows: Range<Int>) {
-        let words = self.words(entry, rows)
+    private mutating func readIntervals(
+        _ entry: ColumnEntry, _ body: RawSpan, _ column: inout [Float], _ rows: Range<Int>
+    ) throws(BatchError) {
+        try reader.list(entry, body, count: rows.count, into: &words)
         var intervals = column.mutableSpan
-        for row in 0..<rows.count {
-            intervals[rows.lowerBound &+ row] = Float(bitPattern: UInt32(truncatingIfNeeded: words[row]))
-        }
+        for row in words.indices { intervals[rows.lowerBound &+ row] = Float(bitPattern: words[row]) }
     }
 
     /// From the batch's numbers to those of the columns.

@@ -1,17 +1,17 @@
 package import FlowModel
 internal import WireBytes
 
-/// Seals rows of `FlowColumns` into bodies. Holds a zstd context and buffers that it reuses, so keep one a thread.
+/// Seals rows of `FlowColumns` into bodies. Holds buffers that it reuses, so keep one a thread.
 package struct BatchEncoder: ~Copyable {
-    private var zstd: ZstdCompressor
-    /// Differences of the column at hand, its planes, and what is finished of the body.
-    private var words: [UInt64] = [], planes: [UInt8] = [], directory: [UInt8] = [], frames: [UInt8] = []
-    private var columnCount: UInt8 = 0
+    var writer = ColumnWriter()
+    var conversations = ConversationTable()
+    var words: [UInt64] = [], shorts: [UInt32] = [], others: [UInt32] = [], both: [UInt32] = [], changes: [UInt32] = []
+    var extras = ExtrasWriter(), sideOctets: [UInt8] = [], sketchOctets: [UInt8] = [], leftOutHere: UInt64 = 0
+    /// Entries of side stores that did not fit a body together with its rows, since the encoder was made: of few rows
+    /// with very much beside their columns. The rows are sealed without them.
+    package private(set) var entriesLeftOut: UInt64 = 0
 
-    /// - Parameter level: zstd's compression level; higher ones than 1 gain about 1 %.
-    package init(level: Int32 = 1) {
-        zstd = ZstdCompressor(level: level)
-    }
+    package init() {}
 
     /// Seals all rows of `columns` as one body.
     /// - Throws: `.tooManyRows` or `.bodyTooLarge`; never for `BatchLimit.rowsAlwaysFit` rows or fewer, so a caller
@@ -25,134 +25,174 @@ package struct BatchEncoder: ~Copyable {
         _ columns: FlowColumns, rows: Range<Int>, fidelity: Fidelity
     ) throws(BatchError) -> [UInt8] {
         guard rows.count <= BatchLimit.rowsMax else { throw .tooManyRows(rows.count, max: BatchLimit.rowsMax) }
-        directory.removeAll(keepingCapacity: true)
-        frames.removeAll(keepingCapacity: true)
-        columnCount = 0
-        let missing = max(0, rows.count * 8 - planes.count)
-        planes.append(contentsOf: repeatElement(0, count: missing))
-        addTimes(columns, rows)
-        addKeys(columns, rows)
-        addRest(columns, rows)
-        let body = assemble(BatchSummary(columns, rows: rows, fidelity: fidelity), columns.exporters)
+        var body = seal(columns, rows, fidelity, sideOctetsMax: BatchLimit.bodyBytesMax * 4)
+        if body.count > BatchLimit.bodyBytesMax, rows.count <= BatchLimit.rowsAlwaysFit {
+            body = seal(columns, rows, fidelity, sideOctetsMax: BatchLimit.sideBytesAlwaysFit)
+        }
         guard body.count <= BatchLimit.bodyBytesMax else {
             throw .bodyTooLarge(body.count, max: BatchLimit.bodyBytesMax)
         }
+        entriesLeftOut &+= leftOutHere
         return body
     }
 
-    private mutating func addTimes(_ columns: FlowColumns, _ rows: Range<Int>) {
-        let starts = columns.flowStartMilliseconds.span.extracting(rows)
-        addDeltas(.flowStartMilliseconds, starts)
-        let ends = columns.flowEndMilliseconds.span.extracting(rows)
-        words.removeAll(keepingCapacity: true)
-        words.append(addingCapacity: rows.count) { words in
-            for row in ends.indices { words.append(BytePlanes.zigzag(ends[row] &- starts[row])) }
-        }
-        addWords(.flowEndMilliseconds, .sinceStart)
-        addDeltas(.exportMilliseconds, columns.exportMilliseconds.span.extracting(rows))
-        addDeltas(.receiveMilliseconds, columns.receiveMilliseconds.span.extracting(rows))
-    }
-    private mutating func addKeys(_ columns: FlowColumns, _ rows: Range<Int>) {
-        add(.sourceHigh, columns.sourceHigh.span.extracting(rows))
-        add(.sourceLow, columns.sourceLow.span.extracting(rows))
-        add(.destinationHigh, columns.destinationHigh.span.extracting(rows))
-        add(.destinationLow, columns.destinationLow.span.extracting(rows))
-        add(.nextHopHigh, columns.nextHopHigh.span.extracting(rows))
-        add(.nextHopLow, columns.nextHopLow.span.extracting(rows))
-        add(.octetDeltaCount, columns.octetDeltaCount.span.extracting(rows))
-        add(.packetDeltaCount, columns.packetDeltaCount.span.extracting(rows))
-        add(.deltaFlowCount, columns.deltaFlowCount.span.extracting(rows))
-        add(.protocolIdentifier, columns.protocolIdentifier.span.extracting(rows))
-        add(.sourceTransportPort, columns.sourceTransportPort.span.extracting(rows))
-        add(.destinationTransportPort, columns.destinationTransportPort.span.extracting(rows))
-    }
-    private mutating func addRest(_ columns: FlowColumns, _ rows: Range<Int>) {
-        add(.tcpControlBits, columns.tcpControlBits.span.extracting(rows))
-        add(.ipClassOfService, columns.ipClassOfService.span.extracting(rows))
-        add(.ingressInterface, columns.ingressInterface.span.extracting(rows))
-        add(.egressInterface, columns.egressInterface.span.extracting(rows))
-        add(.bgpSourceAsNumber, columns.bgpSourceAsNumber.span.extracting(rows))
-        add(.bgpDestinationAsNumber, columns.bgpDestinationAsNumber.span.extracting(rows))
-        add(.sourceIPPrefixLength, columns.sourceIPPrefixLength.span.extracting(rows))
-        add(.destinationIPPrefixLength, columns.destinationIPPrefixLength.span.extracting(rows))
-        add(.vlanId, columns.vlanId.span.extracting(rows))
-        add(.flowDirection, columns.flowDirection.span.extracting(rows))
-        addSampling(columns.samplingInterval.span.extracting(rows))
-        add(.flags, columns.flags.span.extracting(rows))
-        add(.exporter, columns.exporter.span.extracting(rows))
+    private mutating func seal(
+        _ columns: FlowColumns, _ rows: Range<Int>, _ fidelity: Fidelity, sideOctetsMax: Int
+    ) -> [UInt8] {
+        writer.start()
+        let summary = BatchSummary(columns, rows: rows, fidelity: fidelity)
+        let isShared = conversations.fill(columns, rows)
+        addTimes(columns, rows, receiveMin: summary.receiveMin)
+        if !isShared { addEnds(columns, rows) }
+        addCounters(columns, rows)
+        if isShared { addConversationPorts() } else { addPorts(columns, rows) }
+        addRest(columns, rows, isShared: isShared)
+        addSideColumns(columns, rows, octetsMax: sideOctetsMax)
+        if isShared { addConversations() }
+        addSideStores()
+        if isShared { addDifferences(columns, rows) }
+        return assemble(summary, columns.exporters)
     }
 
-    private mutating func addDeltas(_ id: ColumnID, _ values: Span<Int64>) {
-        words.removeAll(keepingCapacity: true)
-        words.append(addingCapacity: values.count) { words in
-            var previous: Int64 = 0
-            for row in values.indices {
-                words.append(BytePlanes.zigzag(values[row] &- previous))
-                previous = values[row]
-            }
+    private mutating func addCounters(_ columns: FlowColumns, _ rows: Range<Int>) {
+        writer.add(.nextHopHigh, columns.nextHopHigh.span.extracting(rows))
+        writer.add(.nextHopLow, columns.nextHopLow.span.extracting(rows))
+        writer.add(.octetDeltaCount, columns.octetDeltaCount.span.extracting(rows))
+        writer.add(.packetDeltaCount, columns.packetDeltaCount.span.extracting(rows))
+        writer.add(.deltaFlowCount, columns.deltaFlowCount.span.extracting(rows))
+    }
+    private mutating func addEnds(_ columns: FlowColumns, _ rows: Range<Int>) {
+        writer.add(.sourceHigh, columns.sourceHigh.span.extracting(rows))
+        writer.add(.sourceLow, columns.sourceLow.span.extracting(rows))
+        writer.add(.destinationHigh, columns.destinationHigh.span.extracting(rows))
+        writer.add(.destinationLow, columns.destinationLow.span.extracting(rows))
+    }
+    private mutating func addPorts(_ columns: FlowColumns, _ rows: Range<Int>) {
+        writer.add(.protocolIdentifier, columns.protocolIdentifier.span.extracting(rows))
+        writer.add(.sourceTransportPort, columns.sourceTransportPort.span.extracting(rows))
+        writer.add(.destinationTransportPort, columns.destinationTransportPort.span.extracting(rows))
+    }
+    private mutating func addConversationPorts() {
+        let count = conversations.conversationCount
+        conversations.fillEnds(&shorts) { $0.source >> 56 }
+        writer.add(.protocolIdentifier, shorts, count: count, .perConversation)
+        conversations.fillEnds(&shorts) { $0.source & 0xFFFF }
+        writer.add(.sourceTransportPort, shorts, count: count, .perConversation)
+        conversations.fillEnds(&shorts) { $0.destination & 0xFFFF }
+        writer.add(.destinationTransportPort, shorts, count: count, .perConversation)
+    }
+    private mutating func addRest(_ columns: FlowColumns, _ rows: Range<Int>, isShared: Bool) {
+        writer.add(.tcpControlBits, columns.tcpControlBits.span.extracting(rows))
+        writer.add(.ipClassOfService, columns.ipClassOfService.span.extracting(rows))
+        if isShared {
+            addFirst(.ingressInterface, columns.ingressInterface.span.extracting(rows))
+            addFirst(.egressInterface, columns.egressInterface.span.extracting(rows))
+            addFirst(.vlanId, columns.vlanId.span.extracting(rows))
+        } else {
+            writer.add(.ingressInterface, columns.ingressInterface.span.extracting(rows))
+            writer.add(.egressInterface, columns.egressInterface.span.extracting(rows))
+            writer.add(.bgpSourceAsNumber, columns.bgpSourceAsNumber.span.extracting(rows))
+            writer.add(.bgpDestinationAsNumber, columns.bgpDestinationAsNumber.span.extracting(rows))
+            writer.add(.sourceIPPrefixLength, columns.sourceIPPrefixLength.span.extracting(rows))
+            writer.add(.destinationIPPrefixLength, columns.destinationIPPrefixLength.span.extracting(rows))
+            writer.add(.vlanId, columns.vlanId.span.extracting(rows))
         }
-        addWords(id, .deltas)
+        writer.add(.flowDirection, columns.flowDirection.span.extracting(rows))
+        addSampling(columns.samplingInterval.span.extracting(rows))
+        writer.add(.flags, columns.flags.span.extracting(rows))
+        writer.add(.exporter, columns.exporter.span.extracting(rows))
     }
     /// What no reader would take, such as an exporter's "not a number", is written as 0: unknown.
     private mutating func addSampling(_ values: Span<Float>) {
-        words.removeAll(keepingCapacity: true)
-        words.append(addingCapacity: values.count) { words in
+        shorts.removeAll(keepingCapacity: true)
+        shorts.append(addingCapacity: values.count) { words in
             for row in values.indices {
                 let value = values[row]
-                words.append(value.isFinite && value >= 0 ? UInt64(value.bitPattern) : 0)
+                words.append(value.isFinite && value >= 0 ? value.bitPattern : 0)
             }
         }
-        addWords(.samplingInterval, .planes)
-    }
-    private mutating func addWords(_ id: ColumnID, _ encoding: ColumnEncoding) {
-        let words = self.words  // no copy: given back before they change again
-        let shape = BytePlanes.shape(of: words.span)
-        BytePlanes.write(words.span, width: shape.width, into: &planes)
-        addFrame(id, encoding, shape, rows: words.count)
-    }
-    private mutating func add<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-        _ id: ColumnID, _ words: Span<Word>
-    ) {
-        let shape = BytePlanes.shape(of: words)
-        BytePlanes.write(words, width: shape.width, into: &planes)
-        addFrame(id, .planes, shape, rows: words.count)
+        writer.add(.samplingInterval, shorts, count: values.count)
     }
 
-    /// Compresses what is in `planes` and notes it in the directory.
-    private mutating func addFrame(_ id: ColumnID, _ encoding: ColumnEncoding, _ shape: BytePlanes.Shape, rows: Int) {
-        // A column that is absent reads as zeros. That is not what zero means for ends, which count from their starts.
-        if shape.isZero, encoding != .sinceStart { return }
-        let rawBytes = rows * shape.width
-        let frameBytes = rawBytes == 0 ? 0 : zstd.compress(planes, count: rawBytes, to: &frames)
-        addEntry(id.rawValue, encoding, rawBytes: rawBytes, frameBytes: frameBytes, base: shape.base)
+    private mutating func assemble(_ summary: BatchSummary, _ exporters: [ExporterKey]) -> [UInt8] {
+        let headBytes = BatchLayout.headBytes(
+            version: BatchLayout.version, exporters: exporters.count, columns: Int(writer.columnCount))
+        let sides = max(extras.octetCount, sideOctets.count, sketchOctets.count)
+        let bytesMin = max(BatchLimit.bodyBytesMin(rows: summary.rows), BatchLimit.bodyBytesMin(octets: sides))
+        let missing = bytesMin - headBytes - writer.frames.count
+        if missing > 0 { writer.pad(missing) }
+        var body: [UInt8] = []
+        body.reserveCapacity(headBytes + BatchLayout.V2.columnBytes + writer.frames.count)
+        body.appendFixed(summary, exporters: exporters.count, columns: writer.columnCount)
+        for exporter in exporters { body.append(exporter) }
+        body.append(contentsOf: writer.directory)
+        body.appendLE(body.withBytes { CRC32C.checksum($0) })
+        body.append(contentsOf: writer.frames)
+        return body
     }
-    private mutating func addEntry(
-        _ number: UInt8, _ encoding: ColumnEncoding, rawBytes: Int, frameBytes: Int, base: UInt64
+}
+
+/// Writes columns and their lines of the directory.
+struct ColumnWriter: ~Copyable {
+    private(set) var directory: [UInt8] = [], frames: [UInt8] = []
+    private(set) var columnCount: UInt8 = 0
+    private var planes = PlaneWriter(), plane: [UInt8] = []
+
+    mutating func start() {
+        directory.removeAll(keepingCapacity: true)
+        frames.removeAll(keepingCapacity: true)
+        columnCount = 0
+    }
+
+    mutating func add<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ id: ColumnID, _ words: [Word], count: Int, _ encoding: ColumnEncoding = .values
     ) {
-        directory.append(number)
-        directory.append(encoding.rawValue)
-        directory.appendLE(UInt16(0))
-        directory.appendLE(UInt32(rawBytes))
+        add(id, words.span.extracting(0..<count), encoding)
+    }
+    /// Columns must come by ascending number.
+    mutating func add<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ id: ColumnID, _ words: Span<Word>, _ encoding: ColumnEncoding = .values
+    ) {
+        let bits = words.isEmpty ? (any: 0, all: 0) : words.commonBits()
+        let differing = UInt64(bits.any ^ bits.all), start = frames.count
+        var octets: UInt8 = 0
+        plane.grow(to: words.count)
+        for octet in 0..<(Word.bitWidth / 8) where differing >> UInt64(8 * octet) & 0xFF != 0 {
+            octets |= 1 << UInt8(octet)
+            var bytes = plane.mutableSpan
+            bytes.setPlane(at: 0, of: words, shift: Word(truncatingIfNeeded: 8 * octet))
+            planes.write(plane, count: words.count, to: &frames)
+        }
+        let base = UInt64(bits.any) & ~Directory.bits(octets)
+        // What is absent reads as zeros. That is not what zero means for times, which count from others; turns tell
+        // that there are conversations, and of values of varying length nobody else says how many octets there are.
+        let isTold = id == .turns || id == .extraValues
+        if octets == 0, base == 0, encoding == .values || encoding == .perConversation, !isTold { return }
+        addEntry(id, encoding, octets: octets, words: words.count, base: base, frameStart: start)
+    }
+
+    private mutating func addEntry(
+        _ id: ColumnID, _ encoding: ColumnEncoding, octets: UInt8, words: Int, base: UInt64, frameStart: Int
+    ) {
+        let checksum = frames.withBytes { Checksum.of($0.extracting(frameStart..<$0.byteCount)) }
+        addLine(id.rawValue, encoding, octets, words, frames.count - frameStart, checksum, base)
+    }
+    private mutating func addLine(
+        _ number: UInt8, _ encoding: ColumnEncoding, _ octets: UInt8, _ words: Int, _ frameBytes: Int,
+        _ checksum: UInt32, _ base: UInt64
+    ) {
+        directory.append(contentsOf: [number, encoding.rawValue, octets, 0])
+        directory.appendLE(UInt32(words))
         directory.appendLE(UInt32(frameBytes))
+        directory.appendLE(checksum)
         directory.appendLE(base)
         columnCount += 1
     }
 
-    private mutating func assemble(_ summary: BatchSummary, _ exporters: [ExporterKey]) -> [UInt8] {
-        let headBytes = BatchLayout.headBytes(exporters: exporters.count, columns: Int(columnCount))
-        let missing = BatchLimit.bodyBytesMin(rows: summary.rows) - headBytes - frames.count
-        if missing > 0 {
-            addEntry(ColumnID.paddingNumber, .planes, rawBytes: missing, frameBytes: missing, base: 0)
-            frames.append(contentsOf: repeatElement(0, count: missing))
-        }
-        var body: [UInt8] = []
-        body.reserveCapacity(headBytes + BatchLayout.columnBytes + frames.count)
-        body.appendFixed(summary, exporters: exporters.count, columns: columnCount)
-        for exporter in exporters { body.append(exporter) }
-        body.append(contentsOf: directory)
-        body.appendLE(body.withBytes { CRC32C.checksum($0) })
-        body.append(contentsOf: frames)
-        return body
+    /// Appends zeros that no reader looks at.
+    mutating func pad(_ count: Int) {
+        addLine(ColumnID.paddingNumber, .values, 0, 0, count, 0, 0)
+        frames.append(contentsOf: repeatElement(0, count: count))
     }
 }
 

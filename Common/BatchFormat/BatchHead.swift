@@ -53,20 +53,30 @@ func bounds(_ times: Span<Int64>, _ rows: Range<Int>) -> (min: Int64, max: Int64
 struct ColumnEntry {
     let id: ColumnID
     let encoding: ColumnEncoding
-    let shape: BytePlanes.Shape
-    /// Where its frame is in the body; empty for a column whose rows are all alike.
+    /// Which octets of the words have a plane, lowest first; all others are those of `base`.
+    let octets: UInt8
+    let base: UInt64
+    let words: Int
+    /// Where its frame is in the body; empty for a column whose words are all alike.
     let frame: Range<Int>
+    /// Of the frame; nil where the frame has its own (version 1).
+    let checksum: UInt32?
 }
 
 /// A parsed head. Having one means that all bounds hold.
 struct BatchHead {
     let summary: BatchSummary
     let exporters: [ExporterKey]
+    /// 1 or 2.
+    let version: UInt16
     /// Columns that this version knows, ascending.
     let columns: [ColumnEntry]
 
+    func column(_ id: ColumnID) -> ColumnEntry? { columns.first { $0.id == id } }
+
     init(_ body: RawSpan) throws(BatchError) {
         let headBytes = try Self.checkedHeadBytes(body)
+        version = body.le16(at: BatchLayout.versionOffset)
         summary = try Self.summary(body)
         guard summary.rows <= BatchLimit.rowsMax else {
             throw .tooManyRows(summary.rows, max: BatchLimit.rowsMax)
@@ -76,7 +86,8 @@ struct BatchHead {
         let exporterCount = Int(body.le32(at: BatchLayout.exporterCountOffset))
         exporters = try Self.exporters(body, count: exporterCount)
         let columnsOffset = BatchLayout.fixedBytes + exporterCount * BatchLayout.exporterBytes
-        columns = try Self.directory(body, at: columnsOffset, frames: headBytes, rows: summary.rows)
+        columns = try Directory(version: version, rows: summary.rows).columns(
+            body, at: columnsOffset, frames: headBytes)
     }
 
     /// The head's length, after the checks that make reading it safe and its bytes trustworthy.
@@ -89,13 +100,14 @@ struct BatchHead {
         }
         guard body.le32(at: 0) == BatchLayout.magic else { throw .notABatch }
         let version = body.le16(at: BatchLayout.versionOffset)
-        guard version == BatchLayout.version else { throw .unknownVersion(version) }
+        guard version == 1 || version == BatchLayout.version else { throw .unknownVersion(version) }
         let exporterCount = Int(body.le32(at: BatchLayout.exporterCountOffset))
         guard exporterCount <= FlowColumns.exportersMax else {
             throw .tooManyExporters(exporterCount, max: FlowColumns.exportersMax)
         }
         let headBytes = BatchLayout.headBytes(
-            exporters: exporterCount, columns: Int(body.u8(at: BatchLayout.columnCountOffset)))
+            version: version, exporters: exporterCount,
+            columns: Int(body.u8(at: BatchLayout.columnCountOffset)))
         guard body.byteCount >= headBytes else { throw .truncated(wanted: headBytes, has: body.byteCount) }
         let summed = headBytes - BatchLayout.checksumBytes
         guard CRC32C.checksum(body.extracting(0..<summed)) == body.le32(at: summed) else { throw .headDamaged }
@@ -130,42 +142,5 @@ struct BatchHead {
                     exportProtocol: exportProtocol))
         }
         return exporters
-    }
-
-    /// - Parameter frames: where the first frame begins.
-    private static func directory(
-        _ body: RawSpan, at offset: Int, frames: Int, rows: Int
-    ) throws(BatchError) -> [ColumnEntry] {
-        var columns: [ColumnEntry] = [], frame = frames, previous: UInt8 = 0
-        for index in 0..<Int(body.u8(at: BatchLayout.columnCountOffset)) {
-            let at = offset + index * BatchLayout.columnBytes
-            let number = body.u8(at: at), frameBytes = Int(body.le32(at: at + BatchLayout.frameBytesOffset))
-            guard number > previous else { throw .columnOutOfOrder(number) }
-            previous = number
-            guard frameBytes <= body.byteCount - frame else {
-                throw .truncated(wanted: frame + frameBytes, has: body.byteCount)
-            }
-            if let id = ColumnID(rawValue: number) {
-                columns.append(try entry(id, body, at: at, frame: frame..<(frame + frameBytes), rows: rows))
-            }
-            frame += frameBytes
-        }
-        guard frame == body.byteCount else { throw .trailingBytes(body.byteCount - frame) }
-        return columns
-    }
-
-    private static func entry(
-        _ id: ColumnID, _ body: RawSpan, at offset: Int, frame: Range<Int>, rows: Int
-    ) throws(BatchError) -> ColumnEntry {
-        guard let encoding = ColumnEncoding(rawValue: body.u8(at: offset + BatchLayout.encodingOffset)),
-            id.allows(encoding)
-        else { throw .badEncoding(column: id.rawValue) }
-        let rawBytes = Int(body.le32(at: offset + BatchLayout.rawBytesOffset))
-        let base = body.le64(at: offset + BatchLayout.baseOffset)
-        let width = rows == 0 ? 0 : rawBytes / rows
-        guard width <= id.width, rawBytes == width * rows, base & BytePlanes.mask(width) == 0,
-            base & ~BytePlanes.mask(id.width) == 0, (width == 0) == frame.isEmpty
-        else { throw .badLength(column: id.rawValue) }
-        return ColumnEntry(id: id, encoding: encoding, shape: .init(width: width, base: base), frame: frame)
     }
 }

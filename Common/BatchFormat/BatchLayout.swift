@@ -3,19 +3,25 @@
 ///
 ///     body      := head | frame*                           little-endian, no padding but what is drawn
 ///     head      := fixed | exporter * exporterCount | column * columnCount | crc32c(all before) :4
-///     fixed     := "WEIR" :4 | version=1 :2 | fidelity :1 | columnCount :1 | rows :4 | exporterCount :4
+///     fixed     := "WEIR" :4 | version :2 | fidelity :1 | columnCount :1 | rows :4 | exporterCount :4
 ///                | flows :8 | octets :8 | packets :8
 ///                | flowStartMin :8 | flowEndMax :8 | receiveMin :8 | receiveMax :8
 ///     exporter  := address.high :8 | address.low :8 | observationDomain :4 | exportProtocol :1 | 0 :3
+///     version 1:
 ///     column    := id :1 | encoding :1 | 0 :2 | rawBytes :4 | frameBytes :4 | base :8
 ///     frame     := one zstd frame with content size and checksum; in the order of the columns, without gaps
+///     version 2:
+///     column    := id :1 | encoding :1 | octets :1 | 0 :1 | words :4 | frameBytes :4 | checksum :4 | base :8
+///     frame     := plane, one for each bit of octets (see `PlaneKind`)
 ///
-/// Invariants: column ids ascend; a column that is all zero is left out; one whose rows are all alike is its `base`
-/// alone; what an encoder writes a decoder of the same version takes.
+/// Invariants: column ids ascend; a column that is all zero is left out; one whose words are all alike is its `base`
+/// alone; what an encoder writes a decoder of the same version takes. The order of rows means nothing, but all columns
+/// have the same.
 /// Not here: what is summed before it is sealed (`PreAggregate`), keys and digests (`Delivery`).
 enum BatchLayout {
     static let magic: UInt32 = 0x5249_4557  // "WEIR", read little-endian
-    static let version: UInt16 = 1
+    /// What is written. 1 is read, too.
+    static let version: UInt16 = 2
 
     static let versionOffset = 4
     static let fidelityOffset = versionOffset + 2
@@ -36,15 +42,28 @@ enum BatchLayout {
     static let exporterBytes = exporterProtocolOffset + 4
 
     static let encodingOffset = 1
-    static let rawBytesOffset = encodingOffset + 3
-    static let frameBytesOffset = rawBytesOffset + 4
-    static let baseOffset = frameBytesOffset + 4
-    static let columnBytes = baseOffset + 8
-
     static let checksumBytes = 4
 
-    static func headBytes(exporters: Int, columns: Int) -> Int {
-        fixedBytes + exporters * exporterBytes + columns * columnBytes + checksumBytes
+    /// Of a column in version 1.
+    enum V1 {
+        static let rawBytesOffset = 4
+        static let frameBytesOffset = rawBytesOffset + 4
+        static let baseOffset = frameBytesOffset + 4
+        static let columnBytes = baseOffset + 8
+    }
+    /// Of a column in version 2.
+    enum V2 {
+        static let octetsOffset = 2
+        static let wordsOffset = 4
+        static let frameBytesOffset = wordsOffset + 4
+        static let checksumOffset = frameBytesOffset + 4
+        static let baseOffset = checksumOffset + 4
+        static let columnBytes = baseOffset + 8
+    }
+
+    static func headBytes(version: UInt16, exporters: Int, columns: Int) -> Int {
+        fixedBytes + exporters * exporterBytes + columns * (version == 1 ? V1.columnBytes : V2.columnBytes)
+            + checksumBytes
     }
 }
 
@@ -58,64 +77,21 @@ package enum BatchLimit {
     package static let decodedBytesMax = 32 << 20
     /// Follows from the two before: 223 696.
     package static let rowsMax = decodedBytesMax / rowBytes
-    /// That many rows fit `bodyBytesMax` whatever is in them and however many exporters there are.
-    package static let rowsAlwaysFit = 16_384
+    /// That many rows fit `bodyBytesMax` whatever is in their columns and however many exporters there are. Of what
+    /// columns do not hold such a batch keeps no more than `sideBytesAlwaysFit`.
+    package static let rowsAlwaysFit = 8_192
+    /// Octets of further elements, of other observers, and of distinct counts.
+    package static let sideBytesAlwaysFit = 256 << 10
     /// A body may decode to 100 times its size, plus this: small regular batches need no padding, and a bomb of a few
     /// hundred bytes makes no more than this of a reader's memory. Encoders pad what compresses even better.
     package static let decodedBytesFree = 1 << 20
     package static let decodedRatioMax = 100
 
     /// How many bytes `rows` rows need at least.
-    static func bodyBytesMin(rows: Int) -> Int {
-        let excess = rows * rowBytes - decodedBytesFree
+    static func bodyBytesMin(rows: Int) -> Int { bodyBytesMin(octets: rows * rowBytes) }
+    /// How many bytes a column of the side stores needs at least, when it has so many octets.
+    static func bodyBytesMin(octets: Int) -> Int {
+        let excess = octets - decodedBytesFree
         return excess <= 0 ? 0 : (excess + decodedRatioMax - 1) / decodedRatioMax
     }
-}
-
-/// The columns' numbers in a body: never reused, never changed. Numbers that a reader doesn't know it skips.
-enum ColumnID: UInt8, CaseIterable {
-    case flowStartMilliseconds = 1, flowEndMilliseconds, exportMilliseconds, receiveMilliseconds
-    case sourceHigh, sourceLow, destinationHigh, destinationLow, nextHopHigh, nextHopLow
-    case octetDeltaCount, packetDeltaCount, deltaFlowCount
-    case protocolIdentifier, sourceTransportPort, destinationTransportPort, tcpControlBits, ipClassOfService
-    case ingressInterface, egressInterface, bgpSourceAsNumber, bgpDestinationAsNumber
-    case sourceIPPrefixLength, destinationIPPrefixLength, vlanId, flowDirection, samplingInterval, flags, exporter
-
-    /// Zeros that bring a very regular batch up to `BatchLimit.bodyBytesMin`; no reader knows this number.
-    static let paddingNumber: UInt8 = 255
-
-    /// Bytes of one value.
-    var width: Int {
-        switch self {
-        case .flowStartMilliseconds, .flowEndMilliseconds, .exportMilliseconds, .receiveMilliseconds, .sourceHigh,
-            .sourceLow, .destinationHigh, .destinationLow, .nextHopHigh, .nextHopLow, .octetDeltaCount,
-            .packetDeltaCount:
-            8
-        case .deltaFlowCount, .ingressInterface, .egressInterface, .bgpSourceAsNumber, .bgpDestinationAsNumber,
-            .samplingInterval, .exporter:
-            4
-        case .sourceTransportPort, .destinationTransportPort, .tcpControlBits, .vlanId: 2
-        case .protocolIdentifier, .ipClassOfService, .sourceIPPrefixLength, .destinationIPPrefixLength, .flowDirection,
-            .flags:
-            1
-        }
-    }
-    /// Which encodings a reader takes for this column.
-    func allows(_ encoding: ColumnEncoding) -> Bool {
-        switch encoding {
-        case .planes: true
-        case .deltas: self == .flowStartMilliseconds || self == .exportMilliseconds || self == .receiveMilliseconds
-        case .sinceStart: self == .flowEndMilliseconds
-        }
-    }
-}
-
-/// How a column's values become words; the words are then written as byte planes (see `BytePlanes`).
-enum ColumnEncoding: UInt8 {
-    /// The values themselves.
-    case planes = 0
-    /// The zigzagged difference from the row before, the first from 0.
-    case deltas = 1
-    /// The zigzagged difference from the same row's `flowStartMilliseconds`.
-    case sinceStart = 2
 }

@@ -1,16 +1,15 @@
 /// Which fields of a record a reader wants: only their columns are decompressed.
 package struct FieldSet: OptionSet, Hashable, Sendable {
     /// Bit n stands for the column numbered n.
-    package let rawValue: UInt32
-    package init(rawValue: UInt32) { self.rawValue = rawValue }
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
     private init(_ columns: ColumnID...) {
-        rawValue = columns.reduce(0) { $0 | 1 << UInt32($1.rawValue) }
+        rawValue = columns.reduce(0) { $0 | 1 << UInt64($1.rawValue) }
     }
-    func holds(_ column: ColumnID) -> Bool { rawValue & 1 << UInt32(column.rawValue) != 0 }
+    func holds(_ column: ColumnID) -> Bool { rawValue & 1 << UInt64(column.rawValue) != 0 }
 
     package static let flowStartMilliseconds = FieldSet(.flowStartMilliseconds)
-    /// Brings the start along, since the end is kept as a duration.
-    package static let flowEndMilliseconds = FieldSet(.flowEndMilliseconds, .flowStartMilliseconds)
+    package static let flowEndMilliseconds = FieldSet(.flowEndMilliseconds)
     package static let exportMilliseconds = FieldSet(.exportMilliseconds)
     package static let receiveMilliseconds = FieldSet(.receiveMilliseconds)
     package static let sourceIPAddress = FieldSet(.sourceHigh, .sourceLow)
@@ -35,8 +34,20 @@ package struct FieldSet: OptionSet, Hashable, Sendable {
     package static let samplingInterval = FieldSet(.samplingInterval)
     package static let flags = FieldSet(.flags)
     package static let exporter = FieldSet(.exporter)
+    /// Elements without a column of their own, other observers, counts of distinct values: with what is in the side
+    /// stores.
+    package static let extras = FieldSet(.extra)
+    package static let observers = FieldSet(.observers)
+    package static let sketch = FieldSet(.sketch)
 
     /// Octets, packets and flows.
     package static let counters: FieldSet = [.octetDeltaCount, .packetDeltaCount, .deltaFlowCount]
+    static let addresses: FieldSet = [.sourceIPAddress, .destinationIPAddress]
+    static let asNumbers: FieldSet = [.bgpSourceAsNumber, .bgpDestinationAsNumber]
+    static let prefixLengths: FieldSet = [.sourceIPPrefixLength, .destinationIPPrefixLength]
+    static let endpoints: FieldSet = [.addresses, .asNumbers, .prefixLengths]
+    static let ports: FieldSet = [.sourceTransportPort, .destinationTransportPort]
+    static let interfaces: FieldSet = [.ingressInterface, .egressInterface]
+    static let byConversation: FieldSet = [.endpoints, .protocolIdentifier, .ports, .interfaces, .vlanId]
     package static let all = FieldSet(rawValue: .max)
 }

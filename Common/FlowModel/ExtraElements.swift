@@ -68,25 +68,25 @@ package struct ExtraElements: Sendable {
         return place
     }
 
-    /// Adds `count` entries of `shape`, whose fields have fixed lengths, `valueOctets` together; the values are zeros
-    /// until `write` sets them.
-    /// - Returns: the offset of the first in `octets`; the others follow. nil when there is no room for all.
-    package mutating func add(_ shape: UInt16, count: Int, valueOctets: Int) -> Int? {
+    /// Adds `count` entries of `shape`, whose fields have fixed lengths, `valueOctets` together: `write` sets the values
+    /// of all in `octets`, given where the first entry begins there; the others follow, each with its shape in front.
+    /// - Returns: where the first begins; nil, and nothing added, when there is no room for all.
+    package mutating func add(
+        _ shape: UInt16, count: Int, valueOctets: Int, _ write: (inout MutableSpan<UInt8>, Int) -> Void
+    ) -> Int? {
         let start = octets.count, size = 2 + valueOctets
         guard start <= Self.octetsMax - count * size else { return nil }
         octets.append(contentsOf: repeatElement(0, count: count * size))
         var span = octets.mutableSpan
-        for entry in 0..<count {
-            span[start + entry * size] = UInt8(truncatingIfNeeded: shape >> 8)
-            span[start + entry * size + 1] = UInt8(truncatingIfNeeded: shape)
+        let (high, low) = (UInt8(truncatingIfNeeded: shape >> 8), UInt8(truncatingIfNeeded: shape))
+        var at = start
+        for _ in 0..<count {
+            span[at] = high
+            span[at + 1] = low
+            at += size
         }
+        write(&span, start)
         return start
-    }
-    /// Calls `body` with `octets`, to set values of entries whose place the caller has from `add`.
-    @inline(__always)
-    package mutating func write(_ body: (inout MutableSpan<UInt8>) -> Void) {
-        var span = octets.mutableSpan
-        body(&span)
     }
 
     /// Adds an entry value by value: the slow way, for few rows.

@@ -22,6 +22,20 @@ package struct RowMarks: Sendable {
         count += 1
         return true
     }
+    /// The rows of the set that are less than `end`, in order.
+    package func rows(below end: Int) -> [Int] {
+        var rows: [Int] = []
+        for (place, word) in words.enumerated() where word != 0 {
+            var rest = word
+            while rest != 0 {  // ends: each turn clears a bit
+                let row = place << 6 + rest.trailingZeroBitCount
+                if row >= end { return rows }
+                rows.append(row)
+                rest &= rest &- 1
+            }
+        }
+        return rows
+    }
     package func contains(_ row: Int) -> Bool {
         row >= 0 && row >> 6 < words.count && words[row >> 6] >> UInt64(row & 63) & 1 == 1
     }
@@ -34,51 +48,62 @@ extension FlowColumns {
     package mutating func removeRows(_ marks: RowMarks) {
         guard marks.count > 0 else { return }
         let kept = count - marks.count
-        var holes: [UInt32] = [], fillers: [UInt32] = []
-        for row in 0..<kept where marks.contains(row) { holes.append(UInt32(row)) }
-        for row in kept..<count where !marks.contains(row) { fillers.append(UInt32(row)) }
-        precondition(holes.count == fillers.count, "\(marks.count) rows marked of \(count), some of them beyond")
-        move(fillers, to: holes)
+        var moves: [Move] = [], filler = kept
+        for hole in marks.rows(below: kept) {
+            while marks.contains(filler) { filler += 1 }
+            moves.append(Move(from: UInt32(filler), to: UInt32(hole)))
+            filler += 1
+        }
+        precondition(filler <= count, "\(marks.count) rows marked of \(count), some of them beyond")
+        move(moves)
         truncate(to: kept)
     }
 
-    private mutating func move(_ fillers: [UInt32], to holes: [UInt32]) {
-        fill(&sourceHigh, holes, fillers)
-        fill(&sourceLow, holes, fillers)
-        fill(&destinationHigh, holes, fillers)
-        fill(&destinationLow, holes, fillers)
-        fill(&nextHopHigh, holes, fillers)
-        fill(&nextHopLow, holes, fillers)
-        fill(&octetDeltaCount, holes, fillers)
-        fill(&packetDeltaCount, holes, fillers)
-        fill(&flowStartMilliseconds, holes, fillers)
-        fill(&flowEndMilliseconds, holes, fillers)
-        fill(&exportMilliseconds, holes, fillers)
-        fill(&receiveMilliseconds, holes, fillers)
-        fill(&deltaFlowCount, holes, fillers)
-        fill(&ingressInterface, holes, fillers)
-        fill(&egressInterface, holes, fillers)
-        fill(&bgpSourceAsNumber, holes, fillers)
-        fill(&bgpDestinationAsNumber, holes, fillers)
-        fill(&exporter, holes, fillers)
-        fill(&extra, holes, fillers)
-        fill(&observers, holes, fillers)
-        fill(&sketch, holes, fillers)
-        fill(&samplingInterval, holes, fillers)
-        fill(&sourceTransportPort, holes, fillers)
-        fill(&destinationTransportPort, holes, fillers)
-        fill(&tcpControlBits, holes, fillers)
-        fill(&vlanId, holes, fillers)
-        fill(&protocolIdentifier, holes, fillers)
-        fill(&ipClassOfService, holes, fillers)
-        fill(&sourceIPPrefixLength, holes, fillers)
-        fill(&destinationIPPrefixLength, holes, fillers)
-        fill(&flowDirection, holes, fillers)
-        fill(&flags, holes, fillers)
+    private mutating func move(_ moves: [Move]) {
+        fill(&sourceHigh, moves)
+        fill(&sourceLow, moves)
+        fill(&destinationHigh, moves)
+        fill(&destinationLow, moves)
+        fill(&nextHopHigh, moves)
+        fill(&nextHopLow, moves)
+        fill(&octetDeltaCount, moves)
+        fill(&packetDeltaCount, moves)
+        fill(&flowStartMilliseconds, moves)
+        fill(&flowEndMilliseconds, moves)
+        fill(&exportMilliseconds, moves)
+        fill(&receiveMilliseconds, moves)
+        fill(&deltaFlowCount, moves)
+        fill(&ingressInterface, moves)
+        fill(&egressInterface, moves)
+        fill(&bgpSourceAsNumber, moves)
+        fill(&bgpDestinationAsNumber, moves)
+        fill(&exporter, moves)
+        fill(&extra, moves)
+        fill(&observers, moves)
+        fill(&sketch, moves)
+        fill(&samplingInterval, moves)
+        fill(&sourceTransportPort, moves)
+        fill(&destinationTransportPort, moves)
+        fill(&tcpControlBits, moves)
+        fill(&vlanId, moves)
+        fill(&protocolIdentifier, moves)
+        fill(&ipClassOfService, moves)
+        fill(&sourceIPPrefixLength, moves)
+        fill(&destinationIPPrefixLength, moves)
+        fill(&flowDirection, moves)
+        fill(&flags, moves)
     }
 }
 
-private func fill<Element: BitwiseCopyable>(_ column: inout [Element], _ holes: [UInt32], _ fillers: [UInt32]) {
-    var span = column.mutableSpan
-    for index in holes.indices { span[Int(holes[index])] = span[Int(fillers[index])] }
+private struct Move: BitwiseCopyable {
+    let from: UInt32, to: UInt32
+}
+
+private func fill<Element: BitwiseCopyable>(_ column: inout [Element], _ moves: [Move]) {
+    let moves = moves.span
+    var column = column.mutableSpan
+    for index in moves.indices {
+        let move = moves[index]
+        column[Int(move.to)] = column[Int(move.from)]
+    }
 }

@@ -97,11 +97,12 @@ extension FlowColumns {
         return true
     }
 
-    /// What `rows` carry together.
+    /// What `rows` carry together; those that another observer's records stand for don't count.
     package func tally(of rows: Range<Int>) -> Tally {
         var sum = Tally()
         let flows = deltaFlowCount.span, octets = octetDeltaCount.span, packets = packetDeltaCount.span
-        for row in rows {
+        let flags = self.flags.span, elsewhere = RecordFlags.observedElsewhere.rawValue
+        for row in rows where flags[row] & elsewhere == 0 {
             sum.flows &+= UInt64(flows[row])
             sum.octets &+= octets[row]
             sum.packets &+= packets[row]

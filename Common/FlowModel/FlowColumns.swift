@@ -12,6 +12,8 @@ package struct FlowColumns: Sendable {
     /// What the `exporter` column's numbers mean. At most `exportersMax`.
     package private(set) var exporters: [ExporterKey] = []
     private var exporterIndex: [ExporterKey: UInt32] = [:]
+    /// The number given out last: the next question is usually for the same exporter.
+    private var lastInterned = 0
     /// What few rows have: elements without a column of their own, other observers, counts of distinct values. The
     /// columns `extra`, `observers` and `sketch` hold places in these; 0 is none.
     package var extras = ExtraElements()
@@ -98,7 +100,11 @@ package struct FlowColumns: Sendable {
     /// The number that stands for `key` in the `exporter` column, given out in order of first use; nil when there is
     /// no room for one more.
     package mutating func intern(_ key: ExporterKey) -> UInt32? {
-        if let known = exporterIndex[key] { return known }
+        if lastInterned < exporters.count, exporters[lastInterned] == key { return UInt32(lastInterned) }
+        if let known = exporterIndex[key] {
+            lastInterned = Int(known)
+            return known
+        }
         guard exporters.count < Self.exportersMax else { return nil }
         let index = UInt32(exporters.count)
         exporters.append(key)

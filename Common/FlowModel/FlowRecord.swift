@@ -65,7 +65,9 @@ package struct FlowRecord: Hashable, Sendable {
 
     package init() {}
 
+    /// What it adds to sums: nothing when another observer's record stands for it.
     package var tally: Tally {
-        Tally(flows: UInt64(deltaFlowCount), octets: octetDeltaCount, packets: packetDeltaCount)
+        if flags.contains(.observedElsewhere) { return Tally() }
+        return Tally(flows: UInt64(deltaFlowCount), octets: octetDeltaCount, packets: packetDeltaCount)
     }
 }

@@ -2,7 +2,7 @@
 /// the second.
 extension IPAddress: CustomStringConvertible {
     /// Dotted decimal for IPv4, RFC 5952 for IPv6 (lower case, longest run of zero groups shortened).
-    package var description: String { isV4 ? v4Text : v6Text }
+    @usableFromInline package var description: String { isV4 ? v4Text : v6Text }
 
     private var v4Text: String {
         "\(v4 >> 24).\(v4 >> 16 & 0xFF).\(v4 >> 8 & 0xFF).\(v4 & 0xFF)"

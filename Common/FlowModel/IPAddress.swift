@@ -1,8 +1,10 @@
 /// An IPv6 address, or an IPv4 one in its mapped form `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2), as two 64-bit words.
 ///
 /// `::` stands for "no address in the record"; 0.0.0.0 is the mapped zero and differs from it.
-package struct IPAddress: Hashable, Sendable, BitwiseCopyable {
-    package var high: UInt64, low: UInt64
+///
+/// Usable from inline code, as without that the compiler ignores `@inlinable` on the members and each costs a call.
+@usableFromInline package struct IPAddress: Hashable, Sendable, BitwiseCopyable {
+    @usableFromInline package var high: UInt64, low: UInt64
 
     @inlinable package init(high: UInt64, low: UInt64) {
         self.high = high
@@ -13,8 +15,10 @@ package struct IPAddress: Hashable, Sendable, BitwiseCopyable {
         self.init(high: 0, low: Self.mappedPrefix | UInt64(bits))
     }
     /// The low word's upper half in every mapped IPv4 address.
-    package static let mappedPrefix: UInt64 = 0x0000_FFFF_0000_0000
-    package static let absent = IPAddress(high: 0, low: 0)
+    @inlinable package static var mappedPrefix: UInt64 { 0x0000_FFFF_0000_0000 }
+    @inlinable package static var absent: IPAddress { IPAddress(high: 0, low: 0) }
+
+    @inlinable package static func == (a: IPAddress, b: IPAddress) -> Bool { a.high == b.high && a.low == b.low }
 
     @inlinable package var isV4: Bool { high == 0 && low >> 32 == 0xFFFF }
     @inlinable package var isAbsent: Bool { high == 0 && low == 0 }
@@ -32,7 +36,7 @@ package struct IPAddress: Hashable, Sendable, BitwiseCopyable {
 }
 
 extension IPAddress: Comparable {
-    package static func < (a: IPAddress, b: IPAddress) -> Bool {
+    @inlinable package static func < (a: IPAddress, b: IPAddress) -> Bool {
         a.high != b.high ? a.high < b.high : a.low < b.low
     }
 }

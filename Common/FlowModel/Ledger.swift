@@ -42,6 +42,8 @@ package struct ExporterLedger: Equatable, Sendable {
     package var counts: [Loss: UInt64] = [:]
     /// Losses in records, by reason, with what they carried.
     package var records: [Loss: Tally] = [:]
+    /// Lost before they came here, as the exporter's sequence numbers tell.
+    package var missing = MissingUnits()
 
     package init() {}
 
@@ -51,5 +53,24 @@ package struct ExporterLedger: Equatable, Sendable {
         rest -= sealed
         for lost in records.values { rest -= lost }
         return rest
+    }
+}
+
+/// What an exporter's sequence numbers tell of datagrams that did not come.
+package struct MissingUnits: Equatable, Sendable {
+    /// In the exporter's own unit: records (NetFlow v5, v7, IPFIX) or datagrams (NetFlow v9, sFlow).
+    package var units: UInt64 = 0
+    /// Came after all, out of order: already taken off `units`.
+    package var late: UInt64 = 0
+    /// Times that the exporter began to count anew.
+    package var restarts: UInt64 = 0
+    package var hasSeveralSenders = false
+
+    package init() {}
+    package mutating func add(_ other: MissingUnits) {
+        units &+= other.units
+        late &+= other.late
+        restarts &+= other.restarts
+        hasSeveralSenders = hasSeveralSenders || other.hasSeveralSenders
     }
 }

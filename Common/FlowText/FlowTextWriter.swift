@@ -1,22 +1,28 @@
 package import FlowModel
+package import InformationElements
 
 /// Flow records as text: NDJSON for programs, CSV for spreadsheets, aligned columns for people.
 ///
 /// Invariants: names are IPFIX's (IANA) and always in the same order; a row is one line; every JSON line is valid by
 /// itself (RFC 8259: no NaN, no infinity, integers as they are); what is not in a record is left out of JSON and empty
-/// in CSV. Only octets are appended to an array the caller owns, so that a million rows cost no strings.
+/// in CSV. Only octets are appended to an array the caller owns, so that a million plain rows cost no strings. Elements
+/// without a column follow in JSON under their names in the registry of elements.
 /// Not here: what to write them to, and everything that isn't a flow record.
 package struct FlowTextWriter: Sendable {
-    package init() {}
+    private let registry: ElementRegistry
+
+    package init(registry: ElementRegistry = .standard) { self.registry = registry }
 
     /// One JSON object and a line feed.
     package func ndjson(_ columns: FlowColumns, row: Int, into out: inout [UInt8]) {
-        Self.json(columns, row: row, into: &out)
+        Self.json(columns, row: row, registry: registry, into: &out)
         out.append(Ascii.lineFeed)
     }
 
     /// One JSON object alone, to be put into other JSON. `row` must be below `columns.count`.
-    package static func json(_ columns: FlowColumns, row: Int, into out: inout [UInt8]) {
+    package static func json(
+        _ columns: FlowColumns, row: Int, registry: ElementRegistry = .standard, into out: inout [UInt8]
+    ) {
         let record = columns[row]
         out.append(contentsOf: "{\"flowStartMilliseconds\":".utf8)
         out.appendDecimal(record.flowStartMilliseconds)
@@ -33,6 +39,7 @@ package struct FlowTextWriter: Sendable {
         if record.receiveMilliseconds != 0 {
             out.appendField("collectionTimeMilliseconds", record.receiveMilliseconds)
         }
+        appendRarities(columns, record, registry, &out)
         out.append(UInt8(ascii: "}"))
     }
 

@@ -2,7 +2,8 @@ import FlowModel
 
 enum Ascii {
     static let lineFeed = UInt8(ascii: "\n"), comma = UInt8(ascii: ","), space = UInt8(ascii: " "),
-        colon = UInt8(ascii: ":"), dot = UInt8(ascii: "."), zero = UInt8(ascii: "0")
+        colon = UInt8(ascii: ":"), dot = UInt8(ascii: "."), zero = UInt8(ascii: "0"), quote = UInt8(ascii: "\""),
+        backslash = UInt8(ascii: "\\")
 }
 
 /// Numbers, addresses and JSON members appended as octets.

@@ -90,6 +90,6 @@ struct ElementDescription {
 }
 
 /// A wrong value as an error shows it: short, on one line.
-private func shown(_ text: String) -> String {
+func shown(_ text: String) -> String {
     text.isEmpty ? "nothing" : String(text.unicodeScalars.prefix(80).map { $0.value < 0x20 ? "?" : Character($0) })
 }

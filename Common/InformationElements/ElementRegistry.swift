@@ -12,9 +12,7 @@ package import FlowModel
 /// - enterprises 4294967294 and 4294967295 are where collectors put NetFlow v9's own numbers when they forward them.
 /// Not here: which elements fill columns (`Decode`), how values are printed (`FlowText`).
 package struct ElementRegistry: Sendable {
-    private var elements: [ElementKey: InformationElement] = [:]
-    /// Numbers that a site added, the latest word on their names.
-    private var added: Set<ElementKey> = []
+    private(set) var elements: [ElementKey: InformationElement] = [:]
 
     /// All elements that Weir knows by itself.
     package static let standard: ElementRegistry = {
@@ -45,20 +43,13 @@ package struct ElementRegistry: Sendable {
         element(key) ?? InformationElement(key, "e\(key.enterprise)id\(key.id)", .octetArray)
     }
 
-    /// The element of this name, also of `reverse…` and `e9id12345`; nil when no element has it. Takes as long as
-    /// reading through the table.
-    package func element(named name: String) -> InformationElement? {
-        let found = elements.values.filter { $0.name == name }
-        if let own = found.first(where: { added.contains($0.key) }) { return own }
-        if let first = found.min(by: { $0.key < $1.key }) { return first }
-        if name.hasPrefix("reverse"), let forward = forward(of: name) { return forward }
-        return Self.unknown(named: name).map { information($0) }
-    }
-
     /// What `octets`, the value of element `key` as the exporter sent it, stand for; nil when there are none and the
     /// type needs some.
     package func reading(_ octets: ArraySlice<UInt8>, as key: ElementKey) -> ElementValue? {
-        ElementReader(registry: self).value(octets, information(key).dataType)
+        reading(octets, as: information(key))
+    }
+    package func reading(_ octets: ArraySlice<UInt8>, as element: InformationElement) -> ElementValue? {
+        ElementReader(registry: self).value(octets, element.dataType)
     }
 
     /// With `more` elements, each of which may take the place of a known one.
@@ -66,6 +57,7 @@ package struct ElementRegistry: Sendable {
     package func adding(_ more: [InformationElement]) throws(ElementError) -> ElementRegistry {
         var result = self, mine: Set<ElementKey> = [], names: [String: ElementKey] = [:]
         for element in elements.values { names[element.name] = element.key }
+        for element in more { elements[element.key].map { names[$0.name] = nil } }
         for (index, element) in more.enumerated() {
             guard mine.insert(element.key).inserted else {
                 throw ElementError(index: index, problem: "\(element.key.text) is there twice")
@@ -75,7 +67,6 @@ package struct ElementRegistry: Sendable {
             }
             names[element.name] = element.key
             result.elements[element.key] = element
-            result.added.insert(element.key)
         }
         return result
     }
@@ -95,33 +86,10 @@ package struct ElementRegistry: Sendable {
     /// The NetFlow v9 number that a collector forwarded as `key`.
     private static func netFlow9(_ key: ElementKey) -> ElementKey? {
         switch key.enterprise {
-        case 0xFFFF_FFFE: ElementKey(id: key.id & 0x7FFF)
-        case 0xFFFF_FFFF: ElementKey(id: key.id | 0x8000)
+        case Enterprise.netFlow9: ElementKey(id: key.id & 0x7FFF)
+        case Enterprise.netFlow9High: ElementKey(id: key.id | 0x8000)
         default: nil
         }
-    }
-    /// `reverseOctetDeltaCount` under the number that IANA's elements have there.
-    private func forward(of name: String) -> InformationElement? {
-        let rest = name.dropFirst("reverse".count)
-        guard let first = rest.first else { return nil }
-        for name in [first.lowercased() + rest.dropFirst(), String(rest)] {
-            guard let element = elements.values.first(where: { $0.name == name }) else { continue }
-            switch element.key.enterprise {
-            case 0: return self.element(ElementKey(enterprise: Enterprise.reverse, id: element.key.id))
-            case Enterprise.cert:
-                return self.element(ElementKey(enterprise: Enterprise.cert, id: element.key.id | 0x4000))
-            default: continue
-            }
-        }
-        return nil
-    }
-    private static func unknown(named name: String) -> ElementKey? {
-        guard name.hasPrefix("e"), let middle = name.range(ofFirst: "id") else { return nil }
-        guard let enterprise = UInt32(name[name.index(after: name.startIndex)..<middle.lowerBound]),
-            let id = UInt16(name[middle.upperBound...])
-        else { return nil }
-        let key = ElementKey(enterprise: enterprise, id: id)
-        return "e\(enterprise)id\(id)" == name ? key : nil
     }
 }
 
@@ -140,19 +108,10 @@ package enum Enterprise {
         ntop: UInt32 = 35_632
     /// Where ntop's elements begin among NetFlow v9's numbers.
     static let ntopBase: UInt16 = 57_472
+    /// Where other collectors put NetFlow v9's numbers below and from 32768 on.
+    static let netFlow9: UInt32 = 0xFFFF_FFFE, netFlow9High: UInt32 = 0xFFFF_FFFF
 }
 
 extension ElementKey {
     var text: String { enterprise == 0 ? "element \(id)" : "element \(id) of enterprise \(enterprise)" }
-}
-
-extension String {
-    fileprivate func range(ofFirst part: String) -> Range<Index>? {
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(part) { return start..<index(start, offsetBy: part.count) }
-            start = index(after: start)
-        }
-        return nil
-    }
 }

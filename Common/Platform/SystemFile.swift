@@ -67,3 +67,24 @@ package func environmentVariable(_ name: String) -> String? {
     guard let value = unsafe getenv(name) else { return nil }
     return unsafe String(cString: value)
 }
+
+/// Puts `bytes` in the place of the file at `path`, durably: after a crash the file is the old one or the new one, whole.
+/// - Throws: what the system said; the old file is untouched then.
+package func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemError) {
+    let draft = path + ".part"
+    let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
+    guard descriptor >= 0 else { throw SystemError(call: "open", number: errno) }
+    let isWritten = writeAll(bytes, to: descriptor) && fsync(descriptor) == 0
+    let number = errno
+    close(descriptor)
+    guard isWritten else {
+        unsafe unlink(draft)
+        throw SystemError(call: "write", number: number)
+    }
+    guard unsafe rename(draft, path) == 0 else { throw SystemError(call: "rename", number: errno) }
+    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    let handle = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard handle >= 0 else { throw SystemError(call: "open", number: errno) }
+    defer { close(handle) }
+    guard fsync(handle) == 0 else { throw SystemError(call: "fsync", number: errno) }
+}

@@ -1,137 +1,193 @@
-package import FlowModel
-internal import WireBytes
+internal import FlowModel
 
-/// Writes flow records as an exporter's datagrams, with templates and sequence numbers as an exporter keeps them.
-package struct ExportEncoder: Sendable {
+/// What one exporter does with the flows it sees: samples them, lays them out in its protocol, fills datagrams, keeps
+/// its clock, sequence numbers and templates, and has the faults that its knobs say.
+struct ExportEncoder: Sendable {
     /// Octets of payload that a datagram may have: what fits an Ethernet frame.
     static let payloadBytesMax = 1_400
+    /// How long a record may wait for company in its datagram.
+    private static let waitMilliseconds: Int64 = 500
 
-    private let exportProtocol: ExportProtocol
-    private let bootMilliseconds: Int64
-    private let samplingInterval: UInt32
-    private var sequence: UInt32 = 0
-    private var datagramsSinceTemplates = 0
+    struct Identity: Sendable {
+        /// Index into `Simulation.exporters`.
+        var exporter: Int
+        /// NetFlow v5: engine; v9: source ID; IPFIX: observation domain; sFlow: sub-agent.
+        var domain: UInt32
+        var agent: IPAddress
+    }
+    /// A datagram that is being filled: what stands behind its header.
+    struct OpenMessage: Sendable {
+        var body: [UInt8] = []
+        var tally = DatagramTally()
+        var openedAt: Int64 = 0
+        /// Where the data set begins, whose length is set at the end.
+        var setStart = 0
+        var isOpen: Bool { !body.isEmpty }
+    }
+    /// What didn't become a record at this exporter.
+    struct Omitted: Sendable {
+        /// No packet of the flow was sampled.
+        var unsampled: UInt64 = 0
+        /// The protocol has no place for it: IPv6 before NetFlow v9.
+        var unsupported: UInt64 = 0
+    }
+
+    let exportProtocol: ExportProtocol, knobs: SimulationKnobs, identity: Identity, isStream: Bool
+    let usesTranslation: Bool
+    private let exportStart: Int64, halfway: Int64
+    var boot: Int64
+    var sequence: UInt32, samplingInterval: UInt32
+    var layouts: [Layout]
+    var open = [OpenMessage](repeating: OpenMessage(), count: Slot.allCases.count)
+    var dice: Dice
+    var omitted = Omitted()
+    private(set) var portGeneration = 0
+    private var isPastHalfway = false
+    var templatesDueAt: Int64, optionsFrom: Int64
+    var samples = SampleCounters()
 
     /// - Parameters:
-    ///   - bootMilliseconds: when the exporter started; its uptime counts from there.
-    ///   - samplingInterval: sFlow only: one packet in so many is sent, 1 for all.
-    package init(_ exportProtocol: ExportProtocol, bootMilliseconds: Int64, samplingInterval: UInt32 = 1) {
-        self.exportProtocol = exportProtocol
-        self.bootMilliseconds = bootMilliseconds
-        self.samplingInterval = max(samplingInterval, 1)
+    ///   - start: when exporting begins, in ms since 1970 by a right clock.
+    ///   - halfway: when what the knobs have in store for the middle happens.
+    init(
+        _ exportProtocol: ExportProtocol, _ identity: Identity, _ knobs: SimulationKnobs, start: Int64, halfway: Int64,
+        mix: Mix?, isStream: Bool, dice: Dice
+    ) {
+        (self.exportProtocol, self.identity, self.knobs, self.dice) = (exportProtocol, identity, knobs, dice)
+        (self.isStream, self.halfway, exportStart) = (isStream, halfway, start)
+        usesTranslation = exportProtocol == .ipfix || exportProtocol == .netflow9
+        let isSFlow = exportProtocol == .sflow4 || exportProtocol == .sflow5
+        samplingInterval = knobs.sampling ?? (isSFlow ? 64 : 1)
+        boot = (knobs.uptimeWrap ? halfway - 1 << 32 : start - 3_600_000) + knobs.skewMilliseconds
+        sequence = knobs.sequenceWrap ? .max - 100 : 0
+        layouts = Slot.allCases.map { Layout.usual($0, exportProtocol, knobs) }
+        templatesDueAt = start + knobs.templateLateMilliseconds
+        optionsFrom = start + max(knobs.samplingLateMilliseconds, knobs.templateLateMilliseconds)
+        samples.configure(mix, knobs)
     }
 
-    /// The datagrams that carry `flows`, sent at `exportMilliseconds`. NetFlow v5 carries IPv4 only: other records
-    /// are left out.
-    package mutating func datagrams(for flows: [FlowRecord], exportMilliseconds: Int64) -> [[UInt8]] {
+    // MARK: Time
+
+    /// The exporter's clock when a right one shows `now`.
+    func clock(_ now: Int64) -> Int64 { now + knobs.skewMilliseconds }
+    /// Milliseconds since the exporter's start, which nothing in its records precedes.
+    func uptime(_ time: Int64) -> UInt32 { UInt32(truncatingIfNeeded: max(time, boot) - boot) }
+
+    /// Sends what has waited long enough and does what is due.
+    mutating func advance(to now: Int64, into batch: inout DatagramBatch) {
+        if !isPastHalfway, now >= halfway {
+            isPastHalfway = true
+            passHalfway(now, into: &batch)
+        }
+        for slot in Slot.allCases where open[slot.rawValue].isOpen {
+            if now - open[slot.rawValue].openedAt >= Self.waitMilliseconds { flush(slot, now, into: &batch) }
+        }
+        countInterfaces(now, into: &batch)
+    }
+    mutating func flushAll(_ now: Int64, into batch: inout DatagramBatch) {
+        for slot in Slot.allCases where open[slot.rawValue].isOpen { flush(slot, now, into: &batch) }
+    }
+
+    private mutating func passHalfway(_ now: Int64, into batch: inout DatagramBatch) {
+        guard
+            knobs.restart || knobs.portChange || knobs.templateRedefine || knobs.samplingChange || knobs.withdrawal
+        else { return }
+        flushAll(now, into: &batch)
+        if knobs.restart {
+            boot = clock(now)
+            sequence = 0
+            templatesDueAt = now
+        }
+        if knobs.portChange { portGeneration += 1 }
+        if knobs.templateRedefine {
+            layouts[Slot.v4.rawValue].fields.reverse()
+            templatesDueAt = now
+        }
+        if knobs.samplingChange {
+            samplingInterval = min(samplingInterval &* 2, 1_000_000)
+            templatesDueAt = now
+        }
+        if knobs.withdrawal {
+            withdraw(now, into: &batch)
+            if isStream { templatesDueAt = now }
+        }
+    }
+
+    // MARK: Flows
+
+    /// Takes in what the exporter saw; what fills a datagram goes to `batch`.
+    mutating func append(_ seen: consuming Sighting, at now: Int64, into batch: inout DatagramBatch) {
+        seen.flow.flowStartMilliseconds += knobs.skewMilliseconds
+        seen.flow.flowEndMilliseconds += knobs.skewMilliseconds
         switch exportProtocol {
-        case .netflow5: return netFlow5(flows.filter { $0.sourceIPAddress.isV4 }, exportMilliseconds)
-        case .netflow9, .ipfix: return templated(flows, exportMilliseconds)
-        case .sflow5: return sFlow5(flows, exportMilliseconds)
-        }
-    }
-
-    private func uptime(at milliseconds: Int64) -> UInt32 {
-        UInt32(truncatingIfNeeded: milliseconds - bootMilliseconds)
-    }
-
-    // MARK: NetFlow v5
-
-    private mutating func netFlow5(_ flows: [FlowRecord], _ now: Int64) -> [[UInt8]] {
-        chunks(flows, of: 30).map { part in
-            var out: [UInt8] = []
-            out.appendBE(5 as UInt16)
-            out.appendBE(UInt16(part.count))
-            out.appendBE(uptime(at: now))
-            out.appendBE(UInt32(truncatingIfNeeded: now / 1_000))
-            out.appendBE(UInt32(truncatingIfNeeded: now % 1_000 * 1_000_000))
-            out.appendBE(sequence)
-            out.appendBE(0 as UInt32)  // engine 0/0, no sampling
-            sequence &+= UInt32(part.count)
-            for flow in part { netFlow5Record(flow, into: &out) }
-            return out
-        }
-    }
-    private func netFlow5Record(_ flow: FlowRecord, into out: inout [UInt8]) {
-        for address in [flow.sourceIPAddress, flow.destinationIPAddress, IPAddress(v4: 0)] { out.appendBE(address.v4) }
-        for port in [flow.ingressInterface, flow.egressInterface] { out.appendBE(UInt16(truncatingIfNeeded: port)) }
-        for count in [flow.packetDeltaCount, flow.octetDeltaCount] { out.appendBE(UInt32(truncatingIfNeeded: count)) }
-        for time in [flow.flowStartMilliseconds, flow.flowEndMilliseconds] { out.appendBE(uptime(at: time)) }
-        out.appendBE(flow.sourceTransportPort)
-        out.appendBE(flow.destinationTransportPort)
-        out += [0, UInt8(truncatingIfNeeded: flow.tcpControlBits), flow.protocolIdentifier, flow.ipClassOfService]
-        for number in [flow.bgpSourceAsNumber, flow.bgpDestinationAsNumber] {
-            out.appendBE(UInt16(truncatingIfNeeded: number))
-        }
-        out += [flow.sourceIPPrefixLength, flow.destinationIPPrefixLength, 0, 0]
-    }
-
-    // MARK: NetFlow v9 and IPFIX
-
-    private mutating func templated(_ flows: [FlowRecord], _ now: Int64) -> [[UInt8]] {
-        var datagrams: [[UInt8]] = []
-        for family in [ExportTemplate.v4, .v6] {
-            let mine = flows.filter { $0.sourceIPAddress.isV4 == family.isV4 }
-            for part in chunks(mine, of: (Self.payloadBytesMax - 200) / family.recordBytes(exportProtocol)) {
-                datagrams.append(message(part, family, now))
+        case .sflow4, .sflow5: return appendSamples(of: seen, now, into: &batch)
+        case .netflow1, .netflow5, .netflow7:
+            guard seen.flow.sourceIPAddress.isV4 else {
+                omitted.unsupported += 1
+                return
             }
-        }
-        return datagrams
-    }
-
-    private mutating func message(_ flows: [FlowRecord], _ template: ExportTemplate, _ now: Int64) -> [UInt8] {
-        let isIPFIX = exportProtocol == .ipfix
-        var sets: [UInt8] = [], records = flows.count
-        if datagramsSinceTemplates % 20 == 0 {
-            for each in [ExportTemplate.v4, .v6] { sets += each.templateSet(exportProtocol) }
-            records += 2
-        }
-        datagramsSinceTemplates += 1
-        sets += template.dataSet(flows, exportProtocol) { uptime(at: $0) }
-        var out: [UInt8] = []
-        out.appendBE((isIPFIX ? 10 : 9) as UInt16)
-        out.appendBE(UInt16(isIPFIX ? 16 + sets.count : records))
-        // The header tells its own time in whole seconds, so its uptime is that of the second's beginning: else all
-        // of its records would be off by the rest.
-        if !isIPFIX { out.appendBE(uptime(at: now / 1_000 * 1_000)) }
-        out.appendBE(UInt32(truncatingIfNeeded: now / 1_000))
-        out.appendBE(sequence)
-        out.appendBE(1 as UInt32)  // observation domain, source ID
-        sequence &+= isIPFIX ? UInt32(flows.count) : 1  // RFC 7011 §3.1 counts records, RFC 3954 §5.1 packets
-        return out + sets
-    }
-
-    // MARK: sFlow v5
-
-    private mutating func sFlow5(_ flows: [FlowRecord], _ now: Int64) -> [[UInt8]] {
-        var samples: [[UInt8]] = []
-        for flow in flows {
-            // One packet in `samplingInterval`, counted over the flow; the remainder falls to the flow's own serial.
-            let packets = flow.packetDeltaCount, interval = UInt64(samplingInterval)
-            let count = packets / interval + (UInt64(flow.sourceTransportPort) % interval < packets % interval ? 1 : 0)
-            let octetsEach = packets == 0 ? 0 : flow.octetDeltaCount / packets
-            for _ in 0..<count {
-                samples.append(SFlowSample.bytes(of: flow, octets: octetsEach, interval: samplingInterval))
-            }
-        }
-        return chunks(samples, of: 8).map { part in
-            var out: [UInt8] = []
-            out.appendBE(5 as UInt32)
-            out.appendBE(1 as UInt32)  // agent address is IPv4
-            out.appendBE(0xC000_02FE as UInt32)
-            out.appendBE(0 as UInt32)
-            out.appendBE(sequence)
-            out.appendBE(uptime(at: now))
-            out.appendBE(UInt32(part.count))
-            sequence &+= 1
-            for sample in part { out += sample }
-            return out
+            guard sample(&seen) else { return }
+            appendFixed(seen, now, into: &batch)
+        case .netflow9, .ipfix:
+            guard sample(&seen) else { return }
+            appendTemplated(seen, now, into: &batch)
+        case .packets: break
         }
     }
 
-    private func chunks<Element>(_ items: [Element], of size: Int) -> [[Element]] {
-        stride(from: 0, to: items.count, by: max(size, 1)).map {
-            Array(items[$0..<min($0 + max(size, 1), items.count)])
+    /// Replaces the counters by those of the packets that the exporter looked at; false when there are none.
+    private mutating func sample(_ seen: inout Sighting) -> Bool {
+        guard samplingInterval > 1 else { return true }
+        let all = max(seen.flow.packetDeltaCount, 1)
+        let packets = dice.sampled(seen.flow.packetDeltaCount, interval: samplingInterval)
+        seen.flow.octetDeltaCount = seen.flow.octetDeltaCount / all * packets
+        seen.flow.packetDeltaCount = packets
+        if let reverse = seen.reverse {
+            let taken = dice.sampled(reverse.packets, interval: samplingInterval)
+            seen.reverse?.octets = reverse.octets / max(reverse.packets, 1) * taken
+            seen.reverse?.packets = taken
         }
+        guard packets > 0 || seen.reverse.map({ $0.packets > 0 }) == true else {
+            omitted.unsampled += 1
+            return false
+        }
+        return true
+    }
+
+    /// Begins a datagram's body, if there is none, at `now`.
+    @inline(__always)
+    mutating func begin(_ slot: Slot, _ now: Int64) {
+        guard !open[slot.rawValue].isOpen else { return }
+        open[slot.rawValue].openedAt = now
+        open[slot.rawValue].body.reserveCapacity(Self.payloadBytesMax + 200)
+    }
+    @inline(__always)
+    mutating func note(_ seen: borrowing Sighting, in slot: Slot) {
+        open[slot.rawValue].tally.records += 1
+        open[slot.rawValue].tally.repeats += seen.isRepeat ? 1 : 0
+        open[slot.rawValue].tally.octets &+= seen.flow.octetDeltaCount &+ (seen.reverse?.octets ?? 0)
+        open[slot.rawValue].tally.packets &+= seen.flow.packetDeltaCount &+ (seen.reverse?.packets ?? 0)
+    }
+
+    /// Writes the open datagram of `slot` with its header.
+    mutating func flush(_ slot: Slot, _ now: Int64, into batch: inout DatagramBatch) {
+        let start = batch.bytes.count
+        switch exportProtocol {
+        case .netflow1, .netflow5, .netflow7: writeFixedHeader(open[0], now, into: &batch.bytes)
+        case .netflow9, .ipfix: finishTemplated(slot, now, into: &batch.bytes)
+        case .sflow4, .sflow5: writeSFlowHeader(open[0], now, into: &batch.bytes)
+        case .packets: break
+        }
+        batch.bytes += open[slot.rawValue].body
+        send(from: start, open[slot.rawValue].tally, into: &batch)
+        open[slot.rawValue].body.removeAll(keepingCapacity: true)
+        open[slot.rawValue].tally = DatagramTally()
+    }
+    /// Makes a datagram of the batch's octets from `start` on.
+    func send(from start: Int, _ tally: DatagramTally, into batch: inout DatagramBatch) {
+        batch.items.append(
+            DatagramBatch.Item(
+                range: start..<batch.bytes.count, exporter: identity.exporter, portGeneration: portGeneration,
+                tally: tally))
     }
 }

@@ -1,52 +1,63 @@
-/// Traffic that looks like an office's, and attacks on it, as flow records, datagrams of any export protocol, or
-/// packets.
+/// Traffic that looks like a site's, and attacks on it, as the datagrams that exporters of any protocol would send, or
+/// as packets.
 ///
-/// Invariants: the same scenario, rate, duration, start and seed give the same bytes on every machine; addresses are
-/// from the documentation ranges (RFC 5737, RFC 3849) and 10.0.0.0/8, so nothing simulated can be taken for somebody
-/// real.
-/// Not here: sending (`weirctl simulate`), files (`Capture`).
-package import FlowModel
+/// Invariants: the same plan gives the same bytes on every machine; addresses are from the documentation and
+/// benchmark ranges (RFC 5737, RFC 3849, RFC 2544) and 10.0.0.0/8, so nothing simulated can be taken for somebody
+/// real; memory does not grow with the duration. The encoders share no code with the decoder: tests compare the two.
+/// Not here: sending and clocks (`weirctl simulate`), files (`Capture`).
+package struct ScenarioList: Sendable, Equatable {
+    /// Ordinary traffic; several share the rate evenly.
+    package var mixes: [MixName] = []
+    package var attacks: [Attack] = []
 
-/// What happens.
-package enum Scenario: String, CaseIterable, Sendable {
-    /// Web, mail, names, files: nothing to find.
-    case office
-    /// One source tries 1,000 ports of one host in ten seconds (ATT&CK T1046).
-    case scanVertical = "scan-vertical"
-    /// One source tries one port on 250 hosts in ten seconds (T1046).
-    case scanHorizontal = "scan-horizontal"
-    /// Forty short SSH sessions from one source to one host (T1110).
-    case passwordGuessing = "password-guessing"
-    /// 25,000 packets a second from 400 sources at one host for twelve seconds (T1498).
-    case flood
-    /// The office, and all of the attacks during its day.
-    case mixed
-
-    /// The attacks in it, by scenario.
-    var attacks: [Scenario] {
-        switch self {
-        case .office: []
-        case .mixed: [.scanVertical, .scanHorizontal, .passwordGuessing, .flood]
-        default: [self]
-        }
+    package init(mixes: [MixName] = [], attacks: [Attack] = []) {
+        (self.mixes, self.attacks) = (mixes, attacks)
     }
-    var hasOffice: Bool { self == .office || self == .mixed }
 
-    /// Who attacks and who is attacked; nil for the office and for many sources.
-    package var attacker: IPAddress? {
-        switch self {
-        case .scanVertical: IPAddress(v4: 0xCB00_710A)  // 203.0.113.10
-        case .scanHorizontal: IPAddress(v4: 0xCB00_710B)
-        case .passwordGuessing: IPAddress(v4: 0xCB00_710C)
-        case .office, .flood, .mixed: nil
+    /// Reads `office,beacon`: mixes, attacks, and `mixed` (the office with a vertical and a horizontal scan, password
+    /// guessing and a flood) or `attacks` (all of them). The order says nothing; a name twice counts once.
+    package init(parsing text: String) throws(SimulatorError) {
+        for name in text.split(separator: ",", omittingEmptySubsequences: false) {
+            if let mix = MixName(rawValue: String(name)) {
+                mixes.append(mix)
+            } else if let attack = Attack(rawValue: String(name)) {
+                attacks.append(attack)
+            } else if name == "mixed" {
+                mixes.append(.office)
+                attacks += [.scanVertical, .scanHorizontal, .passwordGuessing, .flood]
+            } else if name == "attacks" {
+                attacks += Attack.allCases
+            } else {
+                throw .unknownName(
+                    String(name), what: "scenario", allowed: Self.names.joined(separator: ", "))
+            }
         }
+        mixes = MixName.allCases.filter(mixes.contains)
+        attacks = Attack.allCases.filter(attacks.contains)
     }
-    package var victim: IPAddress? {
+
+    /// All names that can be given.
+    package static var names: [String] {
+        MixName.allCases.map(\.rawValue) + ["mixed", "attacks"] + Attack.allCases.map(\.rawValue)
+    }
+}
+
+/// Why a plan can't be read: always the caller's command line.
+package enum SimulatorError: Error, Equatable, Sendable {
+    case unknownName(String, what: String, allowed: String)
+    /// A knob's value is not what it takes.
+    case badValue(knob: String, value: String, allowed: String)
+    /// The protocol has nothing that the knob could change.
+    case notApplicable(knob: String, exportProtocol: String, allowed: String)
+}
+
+extension SimulatorError: CustomStringConvertible {
+    package var description: String {
         switch self {
-        case .scanVertical: IPAddress(v4: 0xC633_6414)  // 198.51.100.20
-        case .passwordGuessing: IPAddress(v4: 0xC633_6416)
-        case .flood: IPAddress(v4: 0xC633_641E)
-        case .office, .scanHorizontal, .mixed: nil
+        case .unknownName(let name, let what, let allowed): "\(what) '\(name)' is unknown; there are: \(allowed)"
+        case .badValue(let knob, let value, let allowed): "knob \(knob): '\(value)' is not \(allowed)"
+        case .notApplicable(let knob, let exportProtocol, let allowed):
+            "knob \(knob) means nothing in \(exportProtocol), only in \(allowed)"
         }
     }
 }

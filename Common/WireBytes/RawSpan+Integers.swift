@@ -48,6 +48,18 @@ extension RawSpan {
     package func le64(at offset: Int) -> UInt64 {
         unsafe UInt64(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
+    /// Reads one octet of each cache line, so that those not yet in the cache come all at once and not one after
+    /// another as the loops over records get to them. Returns something made of them, to be kept: unused loads are
+    /// left out by the compiler.
+    @inlinable
+    package func warm() -> UInt8 {
+        var sum: UInt8 = 0, at = 0
+        while at < byteCount {
+            sum ^= u8(at: at)
+            at &+= 64
+        }
+        return sum
+    }
     /// The bytes as an array: for what must outlive the span.
     @inlinable
     package func copied() -> [UInt8] {

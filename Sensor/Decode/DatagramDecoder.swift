@@ -1,49 +1,124 @@
 package import FlowModel
 import WireBytes
 
-/// Turns UDP payloads of NetFlow v5, NetFlow v9, IPFIX and sFlow v5 into flow records, column by column.
+/// Turns UDP payloads of NetFlow v1, v5, v7 and v9, IPFIX and sFlow v2, v4 and v5 into flow records, column by column.
 ///
 /// Invariants: the protocol is told by the datagram's version word, never by a port. No input stops the process: each
 /// length is checked against what encloses it before a byte is read. What can't be decoded is counted by reason, and
 /// one bad set costs no other set. Memory is bounded by `DecodeLimits`. A value of this type belongs to one thread;
 /// all datagrams of an exporter must pass through the same one, in order, or templates are missed.
-/// Not here: sockets (`Intake`), datagrams seen twice (`Dedupe`), counting of sequence gaps (`SensorPipeline`).
+/// Not here: sockets (`Intake`), datagrams seen twice (`Dedupe`), the ledger (`SensorPipeline`).
 package struct DatagramDecoder: Sendable {
-    let limits: DecodeLimits
+    let settings: DecodeSettings
     var store: TemplateStore
+    var held: HeldSets
+    var sequences: SequenceBook
+    /// Templates that the datagram at hand brought or confirmed.
+    var learnedTemplates: [UInt16] = []
+    /// The numbers that exporters had in the columns last.
+    var columnHints = PlaceHints()
+    /// What the datagram at hand may still cost.
+    var work = DatagramWork(octets: 0)
+    /// The datagram at hand came before: nothing is kept of it.
+    var isRepeat = false
     /// Where the fields of the record at hand lie: for templates with variable-length fields only.
     var scratch: [FieldPlace] = []
-    let netflow5 = NetFlow5.plan
+    /// Of no meaning: keeps the loads of `warm`.
+    var warmth: UInt8 = 0
+    let fixed: FixedLayouts
+    var sflow: SFlowState
+    var samplings: SamplingBook
+    var eventTotals: EventTotals
+    var limits: DecodeLimits { settings.limits }
+    /// Set by who wants to know the templates.
+    package var census: TemplateCensus?
 
-    package init(limits: DecodeLimits = .init()) {
-        self.limits = limits
-        store = TemplateStore(limits: limits)
+    package init(settings: DecodeSettings) {
+        self.settings = settings
+        fixed = FixedLayouts(settings.extras)
+        sflow = SFlowState(settings)
+        store = TemplateStore(settings: settings)
+        held = HeldSets(limits: settings.limits)
+        sequences = SequenceBook(settings: settings)
+        samplings = SamplingBook(settings)
+        eventTotals = EventTotals(limits: settings.limits)
     }
+    package init(limits: DecodeLimits = .init()) { self.init(settings: DecodeSettings(limits: limits)) }
 
     /// Decodes one whole UDP payload and appends its flow records to `columns`.
-    /// - Parameter datagram: the payload, complete; a longer one than its header says is read as far as that says.
+    /// - Parameters:
+    ///   - datagram: the payload, complete; a longer one than its header says is read as far as that says.
+    ///   - isRepeat: this very datagram was decoded before: its records are made once more, to be counted, but its
+    ///     data sets do not wait for templates.
     /// - Returns: which rows were added and what was lost. Never throws: refusals are losses.
     package mutating func decode(
-        _ datagram: RawSpan, from origin: DatagramOrigin, into columns: inout FlowColumns
+        _ datagram: RawSpan, from origin: DatagramOrigin, into columns: inout FlowColumns, isRepeat: Bool = false
     ) -> DecodeResult {
         var result = DecodeResult(row: columns.count)
         guard datagram.byteCount >= 4 else {
             result.lose(.datagramTruncated)
             return result
         }
+        self.isRepeat = isRepeat
+        work = DatagramWork(octets: datagram.byteCount, session: origin.session)
+        warmth ^= datagram.warm()
         switch datagram.be16(at: 0) {
-        case 5: decodeNetFlow5(datagram, from: origin, into: &columns, &result)
+        case 1: decodeFixed(datagram, by: fixed.netflow1(datagram), from: origin, into: &columns, &result)
+        case 5: decodeFixed(datagram, by: fixed.netflow5, from: origin, into: &columns, &result)
+        case 7: decodeFixed(datagram, by: fixed.netflow7, from: origin, into: &columns, &result)
         case 9: decodeNetFlow9(datagram, from: origin, into: &columns, &result)
         case 10: decodeIPFIX(datagram, from: origin, into: &columns, &result)
         case 0 where datagram.be16(at: 2) == 5: decodeSFlow5(datagram, from: origin, into: &columns, &result)
+        case 0 where datagram.be16(at: 2) == 4 || datagram.be16(at: 2) == 2:
+            decodeSFlow4(datagram, from: origin, into: &columns, &result)
         default: result.lose(.badVersion)
+        }
+        if !isRepeat { followSequence(datagram, origin, &result) }
+        if !learnedTemplates.isEmpty {
+            if let key = result.exporter, !held.isEmpty { replay(key, into: &columns, &result) }
+            learnedTemplates.removeAll(keepingCapacity: true)
         }
         result.rows = result.rows.lowerBound..<columns.count
         return result
     }
 
+    @inline(__always)
+    private mutating func followSequence(_ datagram: RawSpan, _ origin: DatagramOrigin, _ result: inout DecodeResult) {
+        guard let mark = result.sequence, let key = result.exporter else { return }
+        let sender = UInt64(origin.session) << 16 | UInt64(origin.sourcePort)
+        result.missing = sequences.note(mark, of: key, sender: sender, at: origin.receiveMilliseconds)
+        if !mark.isExact {
+            let isLossy = !result.losses.isEmpty || result.setsHeld == 0
+            sequences.unread(held: result.setsHeld, isLossy: isLossy, of: key)
+        }
+    }
+
     /// Templates known at present, of all exporters.
     package var templateCount: Int { store.templateCount }
+    /// Data sets that wait for their template at present.
+    package var heldSets: Int { held.setCount }
+    /// Redefinitions of the exporter's templates with other content, since the exporter was first heard.
+    package func templateChurn(of key: ExporterKey) -> UInt64 {
+        store.exporter(of: key).map { store.exporters[$0].replaced } ?? 0
+    }
+
+    /// Gives up data sets that have waited for their template too long.
+    /// - Parameter now: in ms since 1970 UTC; `.max` gives up all, at the end of a capture.
+    /// - Returns: by exporter and template, all sets lost while waiting since the last call, also those that made room
+    ///   for others. Each counts as `Loss.noTemplate`.
+    package mutating func expireHeld(atMilliseconds now: Int64) -> [HeldLoss] {
+        let lost = held.expire(at: now)
+        for loss in lost { sequences.givenUp(loss.sets, of: loss.exporter) }
+        return lost
+    }
+
+    //= RFC 7011 §8.1
+    /// Forgets the templates of a TCP or TLS connection that is over, and gives up what waited for more of them.
+    package mutating func endSession(_ session: UInt32) {
+        guard session != 0 else { return }
+        store.endSession(session)
+        held.endSession(session)
+    }
 }
 
 /// Feeds any bytes to a new decoder, as one datagram and then as a run of datagrams with a 16-bit length before each,

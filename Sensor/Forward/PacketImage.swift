@@ -39,9 +39,8 @@ enum PacketImage {
         bytes.append(payload)
     }
 
-    //= RFC 768 §1
-    //# Checksum is the 16-bit one's complement of the one's complement sum of a pseudo header of information from the IP
-    //# header, the UDP header, and the data … If the computed checksum is zero, it is transmitted as all ones.
+    /// The one's complement sum over pseudo header, header and data (RFC 768, RFC 8200 §8.1); 0 is sent as all ones,
+    /// since 0 says that there is none.
     private static func checksum(_ payload: RawSpan, from: Endpoint, to: Endpoint) -> UInt16 {
         let length = UInt64(udpHeaderBytes + payload.byteCount)
         var sum = UInt64(udp) + length + length + UInt64(from.port) + UInt64(to.port)

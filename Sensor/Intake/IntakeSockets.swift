@@ -45,7 +45,7 @@ package struct IntakeSockets: Sendable {
     private let datagrams: [(wanted: IntakePlan.Datagrams?, group: UDPListenerGroup)]
     private let streams: [(wanted: IntakePlan.Streams, listeners: [StreamListener])]
     private let receivers: Int
-    /// What the operator should know, for the log.
+    /// What the operator should know of what is new, for the log.
     package let warnings: [String]
 
     /// - Parameters:
@@ -60,16 +60,18 @@ package struct IntakeSockets: Sendable {
         var datagrams: [(wanted: IntakePlan.Datagrams?, group: UDPListenerGroup)] = []
         var streams: [(wanted: IntakePlan.Streams, listeners: [StreamListener])] = []
         receivers = old?.receivers ?? plan.receivers
+        // Each is kept once: two addresses of a plan are equal where both leave the port to the kernel.
+        var oldDatagrams = old?.datagrams ?? [], oldStreams = old?.streams ?? []
         for wanted in plan.datagrams {
-            let known = old?.datagrams.first { $0.wanted == wanted }?.group
-            if let known {
-                datagrams.append((wanted, known))
+            if let known = oldDatagrams.firstIndex(where: { $0.wanted == wanted }) {
+                datagrams.append((wanted, oldDatagrams.remove(at: known).group))
             } else {
                 datagrams.append((wanted, try Self.open(wanted, plan, receivers, &inherited)))
             }
         }
         for wanted in plan.streams {
-            let known = old?.streams.first { $0.wanted.address == wanted.address && $0.wanted.port == wanted.port }
+            let index = oldStreams.firstIndex { $0.wanted.address == wanted.address && $0.wanted.port == wanted.port }
+            let known = index.map { oldStreams.remove(at: $0) }
             streams.append((wanted, try Self.open(wanted, keeping: known, receivers, &inherited)))
         }
         datagrams += old?.datagrams.filter { $0.wanted == nil } ?? []
@@ -78,7 +80,8 @@ package struct IntakeSockets: Sendable {
             warnings.append("passed TCP socket \(socket.address) port \(socket.port) is named by no setting: closed")
             close(socket.descriptor)
         }
-        for group in datagrams.map(\.group) where old == nil || group.listeners.first?.dropsBefore != 0 {
+        let known = Set((old?.groups ?? []).flatMap(\.listeners).map(ObjectIdentifier.init))
+        for group in datagrams.map(\.group) where !group.listeners.contains(where: { known.contains(.init($0)) }) {
             warnings += group.warnings
         }
         (self.datagrams, self.streams, self.warnings) = (datagrams, streams, warnings)

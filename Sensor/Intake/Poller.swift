@@ -17,6 +17,7 @@ package struct Poller: ~Copyable {
     private var set: [pollfd] = []
     private var watches: [Watch]
     private var faults: [IntakeError] = []
+    private var dropsOfGone: UInt64 = 0
     private let time: any TimeSource
 
     /// What is known of one listener.
@@ -51,6 +52,7 @@ package struct Poller: ~Copyable {
 
     /// Goes on with other sockets, as after a reload; what is known of those that stay is kept.
     package mutating func replace(listeners new: [UDPListener]) {
+        dropsOfGone = takeKernelDrops(exact: true)  // those that go are not asked again
         let known = Dictionary(
             zip(listeners.map(ObjectIdentifier.init), watches), uniquingKeysWith: { first, _ in first })
         listeners = new
@@ -151,7 +153,8 @@ package struct Poller: ~Copyable {
     /// - Parameter exact: false costs nothing and tells what datagrams brought word of, so that a loss is counted in the
     ///   round that follows it; true asks each socket, so that nothing is missing: once a second and at the end.
     package mutating func takeKernelDrops(exact: Bool) -> UInt64 {
-        var sum: UInt64 = 0
+        var sum = dropsOfGone
+        dropsOfGone = 0
         for index in listeners.indices {
             if exact, let drops = try? listeners[index].kernelDrops() { watches[index].dropsHeard = drops }
             let new = watches[index].dropsHeard &- watches[index].dropsTold

@@ -19,7 +19,7 @@ package final class StreamServer {
     private var events: [StreamEvent] = []
     private var buffer = [UInt8](repeating: 0, count: StreamConnection.readBytes)
     private var tokens = [UInt64](repeating: 0, count: 64)
-    private var nextSweep: Duration = .zero, nextIdentityCheck: Duration
+    private var nextSweep: Duration, nextIdentityCheck: Duration
     /// A connection had more than its share in the last round.
     private(set) var isBusy = false
     private let limits: StreamLimits
@@ -50,7 +50,8 @@ package final class StreamServer {
         guard opened >= 0 else { throw .system(reason: systemReason(-opened)) }
         descriptor = opened
         (self.limits, self.numbers, self.time) = (limits, numbers, time)
-        nextIdentityCheck = time.monotonic() + Self.identityCheckEvery
+        let now = time.monotonic()
+        (nextSweep, nextIdentityCheck) = (now + Self.sweepEvery, now + Self.identityCheckEvery)
         try replace(listeners: listeners)
     }
     deinit {

@@ -4,7 +4,7 @@ internal import Glibc
 /// How a port speaks TLS and whom it lets in.
 ///
 //= RFC 7011 §11.3
-//# … mutual authentication of both Exporting and Collecting Processes MUST be used for both TLS and DTLS.
+//# … mutual authentication MUST be used for both TLS and DTLS.
 /// That is the default; a site whose exporters have no certificates may choose less.
 package struct TLSServerSettings: Hashable, Sendable {
     package enum Clients: String, Sendable, CaseIterable {

@@ -48,9 +48,7 @@ internal import Glibc
         return unsafe "\(reason) (\(String(cString: X509_verify_cert_error_string(verdict))))"
     }
 
-    //= RFC 7011 §11.3
-    //# … Exporting Processes and Collecting Processes are identified by the fully qualified domain name of the
-    //# interface on which IPFIX Messages are sent or received …
+    /// Exporters are known by the domain names in their certificates (RFC 7011 §11.3).
     private func admit() -> Handshake {
         let names = context.settings.clientNames
         guard let certificate = unsafe SSL_get1_peer_certificate(ssl) else {

@@ -47,13 +47,23 @@ package struct PacketSummary: Equatable, Sendable, BitwiseCopyable {
 
     /// Reads `packet`, whose first octet is the first of `link`'s header.
     package init(_ packet: RawSpan, link: PacketLink) {
-        var walk = PacketWalk(link, length: packet.byteCount)
-        walk.run(packet)
-        self = walk.summary
+        var reader = PacketReader()
+        reader.read(packet, link: link)
+        self = reader.summary
     }
-    init() {}
     /// Of no packet.
-    package static let nothing = PacketSummary()
+    package init() {}
+
+    @inline(__always)
+    mutating func reset() {
+        outer.reset()
+        if inner.version != 0 { inner.reset() }
+        (sourceMAC, destinationMAC) = (0, 0)
+        (etherType, vlan, innerVLAN, vlanCount) = (0, 0, 0, 0)
+        (labelCount, labelsAt) = (0, 0)
+        (tunnel, tunnelDepth, segmentTunnel, segment, tunnelKey) = (.none, 0, .none, 0, 0)
+        end = .complete
+    }
 
     /// Entry `index` (from 0, below `labelCount`) of the label stack in the same `packet`, as three octets: label,
     /// traffic class, bottom of stack; as IPFIX has it.
@@ -84,6 +94,13 @@ package struct PacketKeys: Equatable, Sendable, BitwiseCopyable {
     package var fragment = PacketFragment.whole
 
     package init() {}
+
+    @inline(__always)
+    mutating func reset() {
+        (source, destination) = (IPAddress(high: 0, low: 0), IPAddress(high: 0, low: 0))
+        (totalLength, sourcePort, destinationPort, tcpControlBits) = (0, 0, 0, 0)
+        (protocolIdentifier, trafficClass, hopLimit, version, fragment) = (0, 0, 0, 0, .whole)
+    }
 }
 
 /// Which piece of a packet this is. Only a whole packet and a first fragment have ports.

@@ -38,7 +38,7 @@ package struct CaptureImport: ~Copyable {
         self.sensor = sensor
         self.isInterrupted = isInterrupted
         self.report = report
-        worker = SensorWorker(limits: sensor.limits, seed: .random(in: 0 ... .max))
+        worker = SensorWorker(limits: sensor.limits, seed: sensor.seed, decode: sensor.settings.decode)
         try sensor.startShipping()
     }
 
@@ -54,6 +54,7 @@ package struct CaptureImport: ~Copyable {
 
     /// Closes the last window, and waits until every batch is answered for.
     package mutating func finish() -> Outcome {
+        worker.expireHeld(atMilliseconds: .max)
         worker.close()
         handOn()
         progress.isReading = false
@@ -75,7 +76,7 @@ package struct CaptureImport: ~Copyable {
 
     private mutating func handOn() {
         var windows = worker.takeClosed()
-        sensor.state.publish(received: worker.ledger)
+        sensor.state.publish(received: worker.ledger, templatesLearned: worker.templatesLearned)
         windows.reverse()
         while let window = windows.popLast() {  // taken out, so that nothing else holds its memory
             // From 80 % on the sensor would sum coarser, then drop: a file can wait.

@@ -6,13 +6,17 @@ internal import FlowModel
 ///      "spool":{"batches":n,"bytes":n,"bytesMax":n},"deadLetters":n,
 ///      "ledger":[{"exporter":"10.0.0.1","observationDomain":0,"exportProtocol":"netflow9","datagramsReceived":n,
 ///                 "datagramsDecoded":n,"decoded":{"flows":n,"octets":n,"packets":n},"sealed":{…},"sealedRows":n,
-///                 "counts":{"no_template":n},"records":{"duplicate":{"flows":n,…}}}],
+///                 "counts":{"no_template":n},"records":{"duplicate":{"flows":n,…}},
+///                 "missing":{"units":n,"late":n,"restarts":n},
+///                 "health":{"firstHeardMilliseconds":n,"lastHeardMilliseconds":n,"clockSkewMilliseconds":n,
+///                           "samplingInterval":n,"templatesReplaced":n,"issues":["clock_skew",…]}}],
 ///      "ledgerOmitted":n}
 ///
 /// The ledger counts since this process started. Exporters come in the order of their datagrams, most first, at most
 /// `exportersMax` and no more than `bytesMax` of text; `ledgerOmitted` says how many more there are. Losses that are
 /// zero are left out. Datagrams that named no exporter, and the kernel's drops, are the last entry's: exporter `::`,
-/// protocol `unknown`.
+/// protocol `unknown`, without health. `missing` is in the exporter's own units (see `MissingUnits`), a skew that is not
+/// known is left out, and issues are those of `HealthIssue`.
 package struct Heartbeat: Sendable {
     package var version: String
     package var startedMilliseconds: Int64
@@ -21,6 +25,8 @@ package struct Heartbeat: Sendable {
     package var spoolBatches: Int, spoolBytes: Int, spoolBytesMax: Int
     package var deadLetters: Int
     package var ledger: LedgerBook
+    /// By the sensor's clock, in ms since 1970 UTC.
+    package var nowMilliseconds: Int64
 
     package static let exportersMax = 2_000
     /// An aggregator takes 1 MiB.
@@ -28,7 +34,7 @@ package struct Heartbeat: Sendable {
 
     package init(
         version: String, startedMilliseconds: Int64, fidelity: String, spoolBatches: Int, spoolBytes: Int,
-        spoolBytesMax: Int, deadLetters: Int, ledger: LedgerBook
+        spoolBytesMax: Int, deadLetters: Int, ledger: LedgerBook, nowMilliseconds: Int64
     ) {
         self.version = version
         self.startedMilliseconds = startedMilliseconds
@@ -36,19 +42,20 @@ package struct Heartbeat: Sendable {
         (self.spoolBatches, self.spoolBytes, self.spoolBytesMax) = (spoolBatches, spoolBytes, spoolBytesMax)
         self.deadLetters = deadLetters
         self.ledger = ledger
+        self.nowMilliseconds = nowMilliseconds
     }
 
     /// The JSON text. All texts in it are ours (addresses, names of protocols and losses), so none needs escaping.
     package var json: String {
-        let all = ledger.exporters.sorted { a, b in
-            if a.value.datagramsReceived != b.value.datagramsReceived {
-                return a.value.datagramsReceived > b.value.datagramsReceived
+        let all = ledger.entries.sorted { a, b in
+            if a.ledger.datagramsReceived != b.ledger.datagramsReceived {
+                return a.ledger.datagramsReceived > b.ledger.datagramsReceived
             }
             return Self.order(a.key) < Self.order(b.key)
         }
         var room = Self.bytesMax, entries: [String] = []
-        for (key, ledger) in all.prefix(Self.exportersMax) {
-            let entry = Self.entry(key, ledger)
+        for each in all.prefix(Self.exportersMax) {
+            let entry = entry(each)
             room -= entry.utf8.count + 1
             if room < 0 { break }
             entries.append(entry)
@@ -69,23 +76,36 @@ package struct Heartbeat: Sendable {
         var rest = ExporterLedger()
         rest.datagramsReceived = ledger.unattributedDatagrams
         rest.counts = ledger.unattributed
-        return rest == ExporterLedger() ? [] : [Self.entry(exporter: "::", domain: 0, exportProtocol: "unknown", rest)]
+        guard rest != ExporterLedger() else { return [] }
+        return [Self.entry(exporter: "::", domain: 0, exportProtocol: "unknown", rest) + "}"]
     }
-    private static func entry(_ key: ExporterKey, _ ledger: ExporterLedger) -> String {
-        entry(
-            exporter: "\(key.address)", domain: key.observationDomain, exportProtocol: key.exportProtocol.name, ledger)
+    private func entry(_ entry: LedgerBook.Entry) -> String {
+        let (key, health, missing) = (entry.key, entry.health, entry.ledger.missing)
+        let issues = health.issues(atMilliseconds: nowMilliseconds, missing: missing).map { "\"\($0.rawValue)\"" }
+        let skew = health.skew.milliseconds.map { ",\"clockSkewMilliseconds\":\($0)" } ?? ""
+        return Self.entry(
+            exporter: "\(key.address)", domain: key.observationDomain, exportProtocol: key.exportProtocol.name,
+            entry.ledger)
+            + ",\"health\":{\"firstHeardMilliseconds\":\(health.firstHeardMilliseconds)"
+            + ",\"lastHeardMilliseconds\":\(health.lastHeardMilliseconds)\(skew)"
+            + ",\"samplingInterval\":\(health.samplingInterval),\"templatesReplaced\":\(health.templatesReplaced)"
+            + ",\"issues\":[\(issues.joined(separator: ","))]}}"
     }
+    /// Without the closing brace.
     private static func entry(
         exporter: String, domain: UInt32, exportProtocol: String, _ ledger: ExporterLedger
     ) -> String {
         let records = Loss.allCases.compactMap { loss in
             ledger.records[loss].map { "\"\(loss.rawValue)\":\(tally($0))" }
         }
+        let missing = ledger.missing
         return "{\"exporter\":\"\(exporter)\",\"observationDomain\":\(domain)"
             + ",\"exportProtocol\":\"\(exportProtocol)\",\"datagramsReceived\":\(ledger.datagramsReceived)"
             + ",\"datagramsDecoded\":\(ledger.datagramsDecoded),\"decoded\":\(tally(ledger.decoded))"
             + ",\"sealed\":\(tally(ledger.sealed)),\"sealedRows\":\(ledger.sealedRows)"
-            + ",\"counts\":\(counts(ledger.counts)),\"records\":{\(records.joined(separator: ","))}}"
+            + ",\"counts\":\(counts(ledger.counts)),\"records\":{\(records.joined(separator: ","))}"
+            + ",\"missing\":{\"units\":\(missing.units),\"late\":\(missing.late)"
+            + ",\"restarts\":\(missing.restarts)}"
     }
     private static func tally(_ tally: Tally) -> String {
         "{\"flows\":\(tally.flows),\"octets\":\(tally.octets),\"packets\":\(tally.packets)}"

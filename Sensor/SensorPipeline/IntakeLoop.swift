@@ -1,97 +1,162 @@
+internal import Decode
 internal import FlowModel
+internal import Forward
 internal import Intake
 internal import Logging
 internal import Platform
-internal import PreAggregate
 internal import Synchronization
 internal import Telemetry
 
-/// The intake's thread: sockets -> worker -> windows on their way to the spool. Everything that it owns, it makes, so
-/// that nothing is shared but `SensorState` and `HandOver`.
+/// One receiver's thread: sockets -> worker -> windows on their way to the spool. Everything that it owns, it makes, so
+/// that nothing is shared but `SensorState`, `IntakeBoard` and `HandOver`.
 struct IntakeLoop: Sendable {
-    /// Which of the intake's threads this is, from 0.
+    /// Which of the receivers this is, from 0.
     let number: Int
-    let listeners: [UDPListener]
+    let board: IntakeBoard
     let limits: SensorWorker.Limits
+    let decode: DecodeSettings
+    let forward: [ForwardTarget]
     let seed: UInt64
     let state: SensorState
     let handOver: HandOver
+    let templates: TemplateKeeper
     let time: any TimeSource
     let logger: Logger
 
     private static let publishEvery: Duration = .seconds(1)
+    private static let saveEvery: Duration = .seconds(2)
 
     /// Returns when `state.isStopping` is set and everything received is handed on.
     func run() {
-        var worker = SensorWorker(limits: limits, seed: seed)
-        do throws(IntakeError) {
+        var worker = SensorWorker(limits: limits, seed: seed, decode: decode)
+        restoreTemplates(&worker)
+        do {
             try receive(into: &worker)
         } catch {
             logger.critical("No datagrams can be received.", metadata: ["error": "\(error)"])
+            state.intakeFailure.withLock { $0 = "receiver \(number): \(error)" }
         }
+        worker.expireHeld(atMilliseconds: .max)
         worker.close()
-        handOn(&worker)
-        state.publish(received: worker.ledger, worker: number)
+        handOver.take(from: &worker, number, state, logger)
+        publish(worker)
+        templates.save(worker.templateSnapshot(), of: number)
     }
 
-    private func receive(into worker: inout SensorWorker) throws(IntakeError) {
-        var poller = Poller(listeners: listeners, receiver: try DatagramReceiver(), time: time)
-        var drops = [UInt32](repeating: 0, count: listeners.count), nextPublish = Duration.zero
-        var limiter = RateLimiter()
+    private func restoreTemplates(_ worker: inout SensorWorker) {
+        for snapshot in templates.saved() {
+            guard let count = worker.restoreTemplates(snapshot, atMilliseconds: time.wallMilliseconds()) else {
+                logger.warning("Saved templates are damaged and not used.", metadata: ["receiver": "\(number)"])
+                continue
+            }
+            logger.info("Saved templates are on probation.", metadata: ["templates": "\(count)", "receiver": "\(number)"])
+        }
+    }
+
+    private func receive(into worker: inout SensorWorker) throws {
+        let sockets = board.sockets
+        let streams = try StreamServer(listeners: sockets.streams(of: number), numbers: board.numbers, time: time)
+        let forwarder = try Forwarder(to: forward, ownPorts: Set(sockets.ports))
+        for warning in forwarder.warnings where number == 0 { logger.warning("\(warning)") }
+        var poller = Poller(
+            listeners: sockets.listeners(of: number), receiver: try DatagramReceiver(), streams: streams,
+            waker: board.waker(of: number), time: time)
+        var nextPublish = Duration.zero, limiter = RateLimiter(), generation = 1
+        var nextSave = time.monotonic() + Self.saveEvery, savedVersion = worker.templatesVersion
         while !state.isStopping.load(ordering: .relaxed) {
             worker.fidelity = state.fidelity
-            do throws(IntakeError) {
-                _ = try poller.poll(timeout: .milliseconds(200)) { datagram, origin, isTruncated in
-                    if isTruncated { worker.receiveTruncated() } else { worker.receive(datagram, from: origin) }
-                }
-            } catch {
-                report(error, &limiter)
-                systemSleep(milliseconds: 100)
-            }
+            round(&poller, &worker, forwarder, timeout: .milliseconds(200), &limiter)
             worker.tick(atMilliseconds: time.wallMilliseconds())
-            if worker.hasClosedWindows { handOn(&worker) }
-            let now = time.monotonic()
-            if now >= nextPublish {
-                noteDrops(&drops, &worker)
-                publish(worker)
-                nextPublish = now + Self.publishEvery
+            if worker.hasClosedWindows { handOver.take(from: &worker, number, state, logger) }
+            if let news = board.news(since: generation) {
+                generation = news.generation
+                poller.replace(listeners: news.sockets.listeners(of: number))
+                do throws(IntakeError) {
+                    try streams.replace(listeners: news.sockets.streams(of: number))
+                } catch {
+                    report(error, &limiter)
+                }
             }
+            let now = time.monotonic()
+            guard now >= nextPublish else { continue }
+            worker.kernelDropped(poller.takeKernelDrops(exact: true))
+            publish(worker)
+            publish(forwarder)
+            nextPublish = now + Self.publishEvery
+            guard now >= nextSave, worker.templatesVersion != savedVersion else { continue }
+            savedVersion = worker.templatesVersion
+            templates.save(worker.templateSnapshot(), of: number)
+            nextSave = now + Self.saveEvery
         }
-        drainSockets(&poller, &worker)
-        noteDrops(&drops, &worker)
+        drainSockets(&poller, &worker, forwarder, &limiter)
+        worker.kernelDropped(poller.takeKernelDrops(exact: true))
+        publish(forwarder)
+    }
+    /// Returns how many datagrams there were.
+    @discardableResult
+    private func round(
+        _ poller: inout Poller, _ worker: inout SensorWorker, _ forwarder: borrowing Forwarder, timeout: Duration,
+        _ limiter: inout RateLimiter
+    ) -> Int {
+        var taken = 0
+        do throws(IntakeError) {
+            taken = try poller.poll(timeout: timeout) { datagram, origin, isTruncated in
+                if isTruncated {
+                    worker.receiveTruncated()
+                } else {
+                    worker.receive(datagram, from: origin)
+                    if !forwarder.isEmpty { forwarder.forward(datagram, from: origin) }
+                }
+            }
+        } catch {
+            report(error, &limiter)
+            systemSleep(milliseconds: 100)
+        }
+        if !forwarder.isEmpty { forwarder.flush() }
+        worker.kernelDropped(poller.takeKernelDrops(exact: false))
+        for fault in poller.takeFaults() { report(fault, &limiter) }
+        for event in poller.takeStreamEvents() { follow(event, &worker) }
+        return taken
     }
     /// What the kernel holds at the stop was received as far as exporters can tell.
-    private func drainSockets(_ poller: inout Poller, _ worker: inout SensorWorker) {
+    private func drainSockets(
+        _ poller: inout Poller, _ worker: inout SensorWorker, _ forwarder: borrowing Forwarder,
+        _ limiter: inout RateLimiter
+    ) {
         let deadline = time.monotonic() + .seconds(2)
         while time.monotonic() < deadline {
-            let taken = try? poller.poll(timeout: .zero) { datagram, origin, isTruncated in
-                if isTruncated { worker.receiveTruncated() } else { worker.receive(datagram, from: origin) }
-            }
-            guard let taken, taken > 0 else { return }
+            guard round(&poller, &worker, forwarder, timeout: .zero, &limiter) > 0 else { return }
         }
     }
-    private func handOn(_ worker: inout SensorWorker) {
-        var windows = worker.takeClosed()
-        publish(worker)
-        windows.reverse()
-        while let window = windows.popLast() {  // taken out, so that nothing else holds its memory
-            guard !handOver.offer(window, from: number) else { continue }
-            worker.dropped(window, as: .queueFull)
-            worker.recycle(window)
-            logger.error("A window was dropped: the spool does not keep up.", metadata: ["reason": "queue_full"])
+
+    private func follow(_ event: StreamEvent, _ worker: inout SensorWorker) {
+        switch event {
+        case .opened(let peer, let isEncrypted, let name):
+            logger.info(
+                "An exporter has connected.",
+                metadata: ["peer": "\(peer)", "tls": "\(isEncrypted)", "name": "\(name ?? "")"])
+        case .ended(let peer, let reason):
+            worker.endSession(peer.session)
+            logger.info("An exporter's connection is over.", metadata: ["peer": "\(peer)", "reason": "\(reason)"])
+        case .refused(let source, let port, let reason):
+            logger.warning(
+                "A connection was refused.",
+                metadata: ["source": "\(source)", "port": "\(port)", "reason": "\(reason)"])
+        case .identityReloaded(let certificate):
+            logger.notice("New certificate files are in use.", metadata: ["certificate": "\(certificate)"])
+        case .identityKept(let reason):
+            logger.error("New certificate files can't be used; the old ones stay.", metadata: ["reason": "\(reason)"])
+        case .fault(let error): logger.error("A port accepts nothing.", metadata: ["error": "\(error)"])
         }
-        while let rows = handOver.takeBack(worker: number) { worker.recycle(rows) }
     }
+
     private func publish(_ worker: borrowing SensorWorker) {
-        state.publish(received: worker.ledger, worker: number)
-        state.templatesLearned.store(worker.templatesLearned, ordering: .relaxed)
+        state.publish(received: worker.ledger, templatesLearned: worker.templatesLearned, worker: number)
     }
-    private func noteDrops(_ known: inout [UInt32], _ worker: inout SensorWorker) {
-        for (index, listener) in listeners.enumerated() {
-            guard let drops = try? listener.kernelDrops() else { continue }
-            worker.kernelDropped(UInt64(drops &- known[index]))
-            known[index] = drops
-        }
+    private func publish(_ forwarder: borrowing Forwarder) {
+        guard !forwarder.isEmpty else { return }
+        let counts = forwarder.counts
+        state.forwarded.withLock { $0[number] = counts.map { ("\($0.target.address):\($0.target.port)", $0.counts) } }
     }
     private func report(_ error: IntakeError, _ limiter: inout RateLimiter) {
         guard case .write(let suppressed) = limiter.verdict(on: "receive", at: time.monotonic()) else { return }

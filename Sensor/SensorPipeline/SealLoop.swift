@@ -1,3 +1,4 @@
+internal import Dedupe
 internal import FlowModel
 internal import Logging
 internal import Platform
@@ -7,6 +8,8 @@ internal import Telemetry
 /// The spool's thread: windows -> sealed batches -> spool. Ends when the hand-over has ended and is empty.
 struct SealLoop: Sendable {
     let rowsMax: Int
+    let dedupe: ObserverDedupeSettings
+    let seed: UInt64
     let keeper: SpoolKeeper
     let state: SensorState
     let handOver: HandOver
@@ -16,10 +19,11 @@ struct SealLoop: Sendable {
     let onKept: @Sendable () -> Void
 
     func run() {
-        var stage = SealStage(rowsMax: rowsMax), limiter = RateLimiter()
+        var stage = SealStage(rowsMax: rowsMax, dedupe: dedupe, seed: seed), limiter = RateLimiter()
         var meter = ProcessorMeter(time: time)
-        while let window = handOver.next() {
-            let report = stage.take(window.rows, to: keeper)
+        while var window = handOver.next() {
+            let report = stage.take(&window.rows, to: keeper)
+            state.deduped.withLock { $0 = stage.deduped }
             handOver.giveBack(window)
             state.publish(sealed: stage.ledger)
             state.keptBatches.wrappingAdd(UInt64(report.kept), ordering: .relaxed)

@@ -1,3 +1,4 @@
+package import Dedupe
 package import Delivery
 package import FlowModel
 package import PreAggregate
@@ -28,15 +29,26 @@ package struct SealStage: ~Copyable {
         package var bytes = 0
         package init() {}
     }
+    private var dedupe: ObserverDedupe
     private var sealer: BatchSealer
     private var control = FidelityControl()
     package private(set) var ledger = LedgerBook()
+    package private(set) var deduped = DedupeTotals()
 
-    package init(rowsMax: Int) { sealer = BatchSealer(rowsMax: rowsMax) }
+    /// - Parameter seed: of the windows' conversation hashes.
+    package init(rowsMax: Int, dedupe: ObserverDedupeSettings, seed: UInt64) {
+        sealer = BatchSealer(rowsMax: rowsMax)
+        self.dedupe = ObserverDedupe(settings: dedupe, seed: seed)
+    }
 
-    /// Seals a window and hands its batches to `keeper`, in order. What is not kept is counted per exporter.
-    package mutating func take(_ window: SummedRows, to keeper: some BatchKeeper) -> Report {
+    /// Removes from a window what other observers saw as well, seals it and hands its batches to `keeper`, in order. What
+    /// is not kept is counted per exporter.
+    package mutating func take(_ window: inout SummedRows, to keeper: some BatchKeeper) -> Report {
         var report = Report()
+        let hashes = window.hashed == window.columns.count ? window.conversations : nil
+        let found = dedupe.apply(&window.columns, hashes: hashes)
+        deduped.add(found)
+        for (exporter, tally) in found.elsewhere { ledger.lost(.observedElsewhere, tally, of: exporter) }
         for batch in sealer.seal(window) {
             let outcome = keeper.keep(batch)
             switch outcome {

@@ -1,18 +1,19 @@
 internal import Delivery
 internal import FlowModel
 internal import HTTP2Client
-internal import Intake
+package import Intake
 package import Logging
+internal import Meter
 package import Platform
 internal import Ship
 internal import Spool
 internal import Synchronization
 package import Telemetry
 
-/// A whole sensor: intake -> worker -> windows -> batches -> spool -> aggregator, on four threads with one way through.
+/// A whole sensor: intake -> worker -> windows -> batches -> spool -> aggregator, on a few threads with one way through.
 ///
-///     intake   sockets, decoding, repeats, the table          (IntakeLoop; in an import: the caller's thread)
-///     seal     batches and the spool's synced writes          (SealLoop)
+///     intake   sockets, decoding, repeats, the window         (IntakeLoop, one or more; in an import: the caller's)
+///     seal     dedupe, batches, the spool's synced writes          (SealLoop)
 ///     ship     TLS, HTTP/2, answers, heartbeats               (Shipper)
 ///     status   the metrics page                               (SystemStatusServer)
 ///
@@ -27,12 +28,15 @@ package final class Sensor: Sendable {
     let keeper: SpoolKeeper
     let time: any TimeSource
     let logger: Logger
+    /// For hashes of flows: one for all threads, unknown to exporters.
+    let seed = UInt64.random(in: 0 ... .max)
     private let shipper: Shipper
     private struct Running {
-        var intake: SystemThread?
+        var intake: [SystemThread] = []
         var seal: SystemThread?
         var status: SystemStatusServer?
-        var listenPorts: [UInt16] = []
+        var board: IntakeBoard?
+        var saving: (keeper: TemplateKeeper, thread: SystemThread)?
     }
     private let running = Mutex(Running())
 
@@ -60,13 +64,15 @@ package final class Sensor: Sendable {
                 return Heartbeat(
                     version: version, startedMilliseconds: started, fidelity: state.fidelity.name,
                     spoolBatches: usage.batches, spoolBytes: usage.bytes, spoolBytesMax: usage.bytesMax,
-                    deadLetters: usage.deadLetters, ledger: state.ledger
+                    deadLetters: usage.deadLetters, ledger: state.ledger,
+                    nowMilliseconds: time.wallMilliseconds()
                 ).jsonBytes
             }
         } catch {
             throw .ship(reason: "\(error)")
         }
-        SensorMetrics(metrics, version: version).keepUpToDate(state: state, keeper: keeper, shipper: shipper)
+        SensorMetrics(metrics, version: version)
+            .keepUpToDate(state: state, keeper: keeper, shipper: shipper, time: time)
     }
 
     /// Reads the certificate files as shipping will.
@@ -76,6 +82,11 @@ package final class Sensor: Sendable {
             _ = try TLSContext(settings.tls, time: time)
         } catch {
             throw .identity(reason: "\(error)")
+        }
+        do throws(IntakeError) {
+            for tls in Set(settings.streams.compactMap(\.tls)) { try tls.check(atMilliseconds: time.wallMilliseconds()) }
+        } catch {
+            throw .identity(reason: "listen.tls: \(error)")
         }
     }
     private static func openSpool(
@@ -99,26 +110,80 @@ package final class Sensor: Sendable {
     }
 
     /// Opens the ports and starts all threads.
-    package func start() throws(SensorError) {
-        let listeners = try listen()
+    /// - Parameter inherited: sockets that the service manager holds; they are taken instead of binding.
+    package func start(inherited: InheritedSockets = InheritedSockets()) throws(SensorError) {
+        let board = try Self.open(settings.intakePlan, inherited: inherited, keeping: nil, logger)
         try startStatus()
         try startShipping()
-        let loop = IntakeLoop(
-            number: 0, listeners: listeners, limits: limits, seed: .random(in: 0 ... .max), state: state, handOver: handOver,
-            time: time, logger: logger)
-        let thread = try SystemThread.start { loop.run() }
-        let ports = listeners.map(\.port)
-        running.withLock {
-            $0.intake = thread
-            $0.listenPorts = ports
+        for interface in settings.captureInterfaces {
+            do throws(MeterError) { try MeterLoop.check(interface) } catch {
+                throw .cantListen("interface \(interface)", error.reason)
+            }
         }
-        logger.notice("The sensor is running.", metadata: ["ports": "\(ports)", "spool": "\(settings.spoolDirectory)"])
+        let templates = try TemplateKeeper(folder: settings.spoolDirectory, logger: logger)
+        let saving = try SystemThread.start { templates.run() }
+        var threads: [SystemThread] = []
+        for number in 0..<board.sockets.receiverCount {
+            let loop = IntakeLoop(
+                number: number, board: board, limits: limits, decode: settings.decode, forward: settings.forward,
+                seed: seed, state: state, handOver: handOver, templates: templates, time: time, logger: logger)
+            threads.append(try SystemThread.start { loop.run() })
+        }
+        for (index, interface) in settings.captureInterfaces.enumerated() {
+            let loop = MeterLoop(
+                number: board.sockets.receiverCount + index, interface: interface, limits: limits, seed: seed,
+                state: state, handOver: handOver, time: time, logger: logger)
+            threads.append(try SystemThread.start { loop.run() })
+        }
+        let started = threads
+        running.withLock {
+            $0.intake = started
+            $0.board = board
+            $0.saving = (templates, saving)
+        }
+        logger.notice(
+            "The sensor is running.",
+            metadata: [
+                "ports": "\(board.sockets.ports)", "receivers": "\(threads.count)",
+                "spool": "\(settings.spoolDirectory)",
+            ])
+    }
+    /// Listens on other addresses from now on; those that stay keep their sockets and what waits in them.
+    /// - Returns: whether other settings have changed as well, which need a restart.
+    /// - Throws: `cantListen`; all stays as it was then.
+    package func reload(_ new: SensorSettings) throws(SensorError) -> Bool {
+        guard let board = running.withLock({ $0.board }) else { return true }
+        let sockets = try Self.sockets(
+            new.intakePlan, inherited: InheritedSockets(), keeping: board.sockets, logger)
+        board.replace(sockets)
+        return !new.differsOnlyInAddresses(from: settings)
+    }
+    private static func open(
+        _ plan: IntakePlan, inherited: InheritedSockets, keeping old: IntakeSockets?, _ logger: Logger
+    ) throws(SensorError) -> IntakeBoard {
+        let sockets = try sockets(plan, inherited: inherited, keeping: old, logger)
+        do throws(IntakeError) { return try IntakeBoard(sockets) } catch { throw .cantListen("\(plan)", "\(error)") }
+    }
+    private static func sockets(
+        _ plan: IntakePlan, inherited: InheritedSockets, keeping old: IntakeSockets?, _ logger: Logger
+    ) throws(SensorError) -> IntakeSockets {
+        do throws(IntakeError) {
+            let sockets = try IntakeSockets(plan, inherited: inherited, keeping: old)
+            for warning in sockets.warnings { logger.warning("\(warning)") }
+            return sockets
+        } catch {
+            guard case .cannotBind(let address, let port, let reason) = error else {
+                throw .cantListen("its ports", "\(error)")
+            }
+            throw .cantListen("\(address):\(port)", reason)
+        }
     }
     /// Starts sealing and shipping alone: an import brings its own datagrams.
     func startShipping() throws(SensorError) {
         let shipper = self.shipper
         let loop = SealLoop(
-            rowsMax: settings.rowsMax, keeper: keeper, state: state, handOver: handOver, time: time, logger: logger
+            rowsMax: settings.rowsMax, dedupe: settings.dedupe, seed: seed, keeper: keeper, state: state,
+            handOver: handOver, time: time, logger: logger
         ) { shipper.wake() }
         let thread = try SystemThread.start { loop.run() }
         running.withLock { $0.seal = thread }
@@ -128,25 +193,6 @@ package final class Sensor: Sendable {
             throw .ship(reason: "\(error)")
         }
     }
-    private func listen() throws(SensorError) -> [UDPListener] {
-        var listeners: [UDPListener] = []
-        for address in settings.listenAddresses {
-            do throws(IntakeError) {
-                let listener = try UDPListener(
-                    address: address.address, port: address.port, bufferBytes: settings.receiveBytes)
-                if let warning = listener.bufferWarning {
-                    logger.warning("A receive buffer is small.", metadata: ["advice": "\(warning)"])
-                }
-                listeners.append(listener)
-            } catch {
-                guard case .cannotBind(_, _, let reason) = error else {
-                    throw .cantListen("\(address)/udp", "\(error)")
-                }
-                throw .cantListen("\(address)/udp", reason)
-            }
-        }
-        return listeners
-    }
     private func startStatus() throws(SensorError) {
         guard let address = settings.metricsListen else { return }
         let server = try SystemStatusServer(address) { [metrics, state] bytes in
@@ -154,13 +200,15 @@ package final class Sensor: Sendable {
             if request == .incomplete { return nil }
             return StatusPages.answer(
                 to: request, metricsType: MetricRegistry.contentType, metrics: { metrics.prometheusText() },
-                notReady: { state.isStopping.load(ordering: .relaxed) ? "stopping" : nil })
+                notReady: {
+                    state.isStopping.load(ordering: .relaxed) ? "stopping" : state.intakeFailure.withLock { $0 }
+                })
         }
         try server.start()
         running.withLock { $0.status = server }
     }
-    /// The ports that datagrams are taken on, in the order of `settings.listenAddresses`; none before `start`.
-    package var listenPorts: [UInt16] { running.withLock { $0.listenPorts } }
+    /// The ports that are listened on: UDP's in the order of `settings.listenAddresses`, then TCP's; none before `start`.
+    package var listenPorts: [UInt16] { running.withLock { $0.board }?.sockets.ports ?? [] }
     /// Where the metrics are served; nil when they are not.
     package var statusPort: UInt16? { running.withLock { $0.status?.port } }
 
@@ -168,7 +216,16 @@ package final class Sensor: Sendable {
     /// threads. What is left waits in the spool for the next start.
     package func stop() {
         state.isStopping.store(true, ordering: .relaxed)
-        running.withLock { $0.intake.take() }?.join()
+        let (threads, board) = running.withLock { running in
+            defer { running.intake = [] }
+            return (running.intake, running.board)
+        }
+        board?.wakeAll()
+        for thread in threads { thread.join() }
+        if let saving = running.withLock({ $0.saving.take() }) {
+            saving.keeper.end()
+            saving.thread.join()
+        }
         endOfWindows()
         ship(atMost: settings.drain)
         shipper.stop(drainingAtMost: .seconds(2))
@@ -189,6 +246,8 @@ package final class Sensor: Sendable {
         while keeper.spool.usage.batches > 0, time.monotonic() < deadline { systemSleep(milliseconds: 20) }
     }
 
+    /// Whether every receiver goes on.
+    package var isHealthy: Bool { state.intakeFailure.withLock { $0 == nil } }
     /// The loss ledger of all exporters since the start.
     package var ledger: LedgerBook { state.ledger }
     /// How many batches wait to be answered for, and how many were set aside.

@@ -1,5 +1,7 @@
 internal import FlowModel
+internal import Forward
 internal import HTTP2Client
+internal import Platform
 internal import Ship
 internal import Spool
 internal import Synchronization
@@ -8,7 +10,8 @@ internal import Telemetry
 /// The sensor's metrics by name. Set from ledgers and statuses whenever a page is asked for: nothing on the data path
 /// counts twice.
 struct SensorMetrics: Sendable {
-    private let registry: MetricRegistry
+    /// Keeps this alive in what it calls before each page, so this must not keep it.
+    private unowned let registry: MetricRegistry
 
     init(_ registry: MetricRegistry, version: String) {
         self.registry = registry
@@ -16,13 +19,16 @@ struct SensorMetrics: Sendable {
             .set(1)
     }
 
-    func keepUpToDate(state: SensorState, keeper: SpoolKeeper, shipper: Shipper) {
+    func keepUpToDate(state: SensorState, keeper: SpoolKeeper, shipper: Shipper, time: any TimeSource) {
         registry.beforeEachPage {
             let book = state.ledger
             var total = book.total
             total.records[.deadLetter] = state.deadLetters
-            update(total, exporters: book.exporters.count)
+            update(total, exporters: book.entries.count)
+            update(book.entries, atMilliseconds: time.wallMilliseconds())
             update(state)
+            update(state.deduped.withLock { $0 })
+            update(state.forwarded.withLock { $0 })
             update(keeper.spool.usage)
             update(shipper.status)
         }
@@ -59,11 +65,64 @@ struct SensorMetrics: Sendable {
     private func update(_ state: SensorState) {
         follow(
             "weir_decode_templates_learned_total", "Templates learned or changed.",
-            state.templatesLearned.load(ordering: .relaxed))
+            state.templatesLearned)
         follow("weir_seal_batches_total", "Batches spooled.", state.keptBatches.load(ordering: .relaxed))
         follow("weir_seal_bytes_total", "Bytes of spooled batches.", state.keptBytes.load(ordering: .relaxed))
         set("weir_sensor_fidelity_level", "0 full, 1 service, 2 host.", Int(state.fidelity.rawValue))
     }
+    private func update(_ deduped: DedupeTotals) {
+        follow("weir_dedupe_rows_total", "Rows that another observer's made superfluous.", deduped.rows)
+        follow("weir_dedupe_flow_octets_total", "Octets that would have been counted twice.", deduped.savings.octets)
+        follow("weir_dedupe_disputed_total", "Rows kept: the canonical one had seen much less.", deduped.disputed)
+        follow("weir_dedupe_evictions_total", "Conversations forgotten for want of room.", deduped.memoryEvictions)
+    }
+    private func update(_ forwarded: [Int: [(target: String, counts: ForwardCounts)]]) {
+        var sums: [String: ForwardCounts] = [:]
+        for each in forwarded.values.joined() { sums[each.target, default: ForwardCounts()] += each.counts }
+        for (target, counts) in sums {
+            follow("weir_forward_datagrams_total", "Copies sent, by target.", ["target": target], counts.sent)
+            for (loss, count) in counts.losses {
+                follow(
+                    "weir_forward_lost_total", "Copies not sent, by target and reason.",
+                    ["target": target, "reason": loss.rawValue], count)
+            }
+        }
+    }
+    /// One series an exporter and figure, for the busiest exporters.
+    private func update(_ entries: [LedgerBook.Entry], atMilliseconds now: Int64) {
+        let busiest = entries.sorted { $0.ledger.datagramsReceived > $1.ledger.datagramsReceived }
+        for entry in busiest.prefix(Self.exportersMax) {
+            let labels = [
+                "exporter": "\(entry.key.address)", "domain": "\(entry.key.observationDomain)",
+                "protocol": entry.key.exportProtocol.name,
+            ]
+            let ledger = entry.ledger
+            follow("weir_exporter_datagrams_total", "Datagrams received.", labels, ledger.datagramsReceived)
+            follow("weir_exporter_records_total", "Flow records decoded.", labels, ledger.decoded.flows)
+            follow("weir_exporter_sealed_records_total", "Flow records in batches.", labels, ledger.sealed.flows)
+            let missing = ledger.missing.units > UInt64(Int64.max) ? 0 : ledger.missing.units
+            follow("weir_exporter_missing_units_total", "Lost before the sensor, by sequence.", labels, missing)
+            for (loss, tally) in ledger.records {
+                follow(
+                    "weir_exporter_lost_records_total", "Records lost, by reason.",
+                    labels.merging(["reason": loss.rawValue]) { $1 }, tally.flows)
+            }
+            if let skew = entry.health.skew.milliseconds {
+                registry.gauge("weir_exporter_clock_skew_seconds", help: "Ahead of the sensor's.", labels: labels)
+                    .set(Double(skew) / 1_000)
+            }
+            let issues = Set(entry.health.issues(atMilliseconds: now, missing: ledger.missing))
+            for issue in HealthIssue.allCases where issues.contains(issue) || ledger.datagramsReceived > 0 {
+                registry.gauge(
+                    "weir_exporter_issue", help: "1 while an exporter has it; see HealthIssue.",
+                    labels: labels.merging(["issue": issue.rawValue]) { $1 }
+                ).set(issues.contains(issue) ? 1 : 0)
+            }
+        }
+    }
+    /// More series than this help nobody; heartbeats have the rest.
+    private static let exportersMax = 256
+
     private func update(_ usage: SpoolUsage) {
         set("weir_spool_batches", "Batches waiting to be answered for.", usage.batches)
         set("weir_spool_used_bytes", "Bytes of waiting batches.", usage.bytes)

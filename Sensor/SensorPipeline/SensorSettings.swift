@@ -1,5 +1,9 @@
+package import Decode
+package import Dedupe
 internal import FlowModel
+package import Forward
 package import HTTP2Client
+package import Intake
 package import Settings
 
 /// A numeric address and a port to listen on.
@@ -24,6 +28,22 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | --- | --- | --- | --- |
 /// | `listen.addresses` | list of ADDRESS:PORT | `0.0.0.0:2055`, `:4739`, `:6343` | 1…64; `[::]:2055` for IPv6 |
 /// | `listen.receiveBytes` | size | `32MiB` | 64 KiB…1 GiB; the kernel's buffer of each socket |
+/// | `listen.receivers` | number | 0 | 0…64 threads that receive; 0: one for every two cores, at least one |
+/// | `listen.tcp`, `listen.tls` | list of ADDRESS:PORT | none | IPFIX over TCP, over TLS (RFC 7011 §10.4) |
+/// | `listen.capture` | list of interfaces | none | their packets are metered (AF_PACKET, needs CAP_NET_RAW) |
+/// | `listen.certificate`, `.key`, `.trust` | path | `tls.…` | PEM, for `listen.tls` |
+/// | `listen.clients` | text | `required` | anonymous, optional, required: certificates of exporters over TLS |
+/// | `decode.templateScope` | text | `borrow` | strict, borrow, shared: see `TemplateScope` |
+/// | `decode.templates` | list of maps | none | `exporter`: address, `scope`: as above |
+/// | `decode.protectedExporters` | list of networks | none | never forgotten to make room for others |
+/// | `decode.sampling` | list of maps | none | `exporter`: network, `interval`: packets for each one looked at |
+/// | `decode.samplingDefault` | number | 0 | of exporters that don't tell; 0: unknown |
+/// | `decode.extras` | `all`, `none` or list of elements | `all` | which elements without a column are kept |
+/// | `decode.elements` | path | none | more elements: `enterprise,id,name,type` a line |
+/// | `dedupe.mode` | text | `merge` | off, mark, merge: flows that several observers saw |
+/// | `dedupe.preferred` | list of addresses | none | exporters whose records are canonical, the best first |
+/// | `dedupe.horizon` | duration | `2m` | 1 s…1 h; the longest active timeout among exporters |
+/// | `forward` | list of maps | none | `to`: ADDRESS:PORT, `keepsSource`, `ports`, `protocols`: see `ForwardTarget` |
 /// | `aggregators` | list of HOST:PORT | required | 1…16, tried in this order |
 /// | `trustDomain` | text | required | a SPIFFE trust domain, the aggregators' and the sensor's own |
 /// | `tls.certificate` | path | required | PEM, the sensor's certificate and intermediates |
@@ -42,6 +62,15 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 package struct SensorSettings: Sendable {
     package let listenAddresses: [ListenAddress]
     package let receiveBytes: Int
+    /// Threads that receive; 0: by the cores.
+    package let receivers: Int
+    /// IPFIX over TCP, and over TLS where a server's identity goes with it.
+    package let streams: [IntakePlan.Streams]
+    /// Interfaces whose packets the sensor meters itself.
+    package let captureInterfaces: [String]
+    package let decode: DecodeSettings
+    package let dedupe: ObserverDedupeSettings
+    package let forward: [ForwardTarget]
     package let aggregators: [HTTP2Endpoint]
     package let trustDomain: String
     package let tls: TLSFiles
@@ -63,6 +92,13 @@ package struct SensorSettings: Sendable {
         let aggregate = reader.scoped(to: "aggregate")
         listenAddresses = try Self.addresses(listen)
         receiveBytes = try listen.bytes("receiveBytes", default: 32 << 20, in: (64 << 10)...(1 << 30))
+        receivers = try listen.int("receivers", default: 0, in: 0...64)
+        let files = try Self.files(reader.scoped(to: "tls"))
+        streams = try Self.streams(listen, files)
+        captureInterfaces = try Self.interfaces(listen)
+        decode = try Self.decode(reader.scoped(to: "decode"))
+        dedupe = try Self.dedupe(reader.scoped(to: "dedupe"))
+        forward = try Self.forward(reader)
         window = try aggregate.duration("window", default: .seconds(10), in: .milliseconds(100)...(.seconds(600)))
         entriesMax = try aggregate.int("entriesMax", default: 131_072, in: 16...4_194_304)
         rowsMax = try reader.scoped(to: "batch").int("rowsMax", default: 131_072, in: 1...200_000)
@@ -72,25 +108,30 @@ package struct SensorSettings: Sendable {
         spoolBytesMax = try spool.bytes("bytesMax", default: 8 << 30, in: (1 << 20)...(1 << 40))
         aggregators = try Self.endpoints(reader)
         trustDomain = try Self.trustDomain(reader)
-        tls = try Self.files(reader.scoped(to: "tls"))
+        tls = files
         spoolDirectory = try spool.path(of: "directory")
         try reader.checkAllUsed()
     }
 
     private static func addresses(_ listen: SettingsReader) throws(SettingError) -> [ListenAddress] {
-        let texts = try listen.strings(
-            "addresses", default: ["0.0.0.0:2055", "0.0.0.0:4739", "0.0.0.0:6343"], countMax: 64)
+        let addresses = try Self.addresses(
+            listen, "addresses", default: ["0.0.0.0:2055", "0.0.0.0:4739", "0.0.0.0:6343"])
+        guard !addresses.isEmpty else { throw listen.error("addresses", "needs at least one ADDRESS:PORT") }
+        return addresses
+    }
+    static func addresses(
+        _ listen: SettingsReader, _ key: String, default fallback: [String]
+    ) throws(SettingError) -> [ListenAddress] {
         var addresses: [ListenAddress] = []
-        for text in texts {
+        for text in try listen.strings(key, default: fallback, countMax: 64) {
             guard let address = ListenAddress(text) else {
-                throw listen.error("addresses", "\(text) is not ADDRESS:PORT, such as 0.0.0.0:2055 or [::]:2055")
+                throw listen.error(key, "\(text) is not ADDRESS:PORT, such as 0.0.0.0:2055 or [::]:2055")
             }
             guard address.port == 0 || !addresses.contains(address) else {
-                throw listen.error("addresses", "\(text) is given twice")
+                throw listen.error(key, "\(text) is given twice")
             }
             addresses.append(address)
         }
-        guard !addresses.isEmpty else { throw listen.error("addresses", "needs at least one ADDRESS:PORT") }
         return addresses
     }
     private static func metricsAddress(_ metrics: SettingsReader) throws(SettingError) -> ListenAddress? {

@@ -1,25 +1,36 @@
 internal import FlowModel
+internal import Forward
 internal import Synchronization
 
 /// What the sensor's threads tell each other and whoever asks: copies of ledgers, and a few flags.
 final class SensorState: Sendable {
-    /// One for each intake thread.
-    private let received = Mutex<[LedgerBook]>([])
+    /// What each receiver's thread has told last.
+    private struct Received {
+        var ledger = LedgerBook()
+        var templatesLearned: UInt64 = 0
+    }
+    private let received = Mutex<[Received]>([])
     private let sealed = Mutex(LedgerBook())
     private let deadLettered = Mutex(Tally())
     private let fidelityNumber = Atomic<UInt8>(Fidelity.full.rawValue)
     let isStopping = Atomic(false)
     /// Batches and bytes that went into the spool since the start.
     let keptBatches = Atomic<UInt64>(0), keptBytes = Atomic<UInt64>(0)
-    let templatesLearned = Atomic<UInt64>(0)
+    /// Copies sent to other collectors, by receiver: targets and counts.
+    let forwarded = Mutex<[Int: [(target: String, counts: ForwardCounts)]]>([:])
+    /// Why a receiver's thread has ended before its time.
+    let intakeFailure = Mutex<String?>(nil)
+    /// What dedupe across observers has found.
+    let deduped = Mutex(DedupeTotals())
 
     /// To be called by the intake before it hands a window on, so that nothing is seen sealed before it was decoded.
-    func publish(received ledger: LedgerBook, worker: Int = 0) {
-        received.withLock { books in
-            while books.count <= worker { books.append(LedgerBook()) }
-            books[worker] = ledger
+    func publish(received ledger: LedgerBook, templatesLearned: UInt64, worker: Int = 0) {
+        received.withLock { received in
+            while received.count <= worker { received.append(Received()) }
+            received[worker] = Received(ledger: ledger, templatesLearned: templatesLearned)
         }
     }
+    var templatesLearned: UInt64 { received.withLock { $0.reduce(0) { $0 &+ $1.templatesLearned } } }
     func publish(sealed ledger: LedgerBook) { sealed.withLock { $0 = ledger } }
 
     /// A sealed batch is lost after the ledgers' last line, and the spool no longer knows its exporters: one sum for
@@ -30,7 +41,7 @@ final class SensorState: Sendable {
     /// The sealed part first: what it has, the received part, read later, has too.
     var ledger: LedgerBook {
         var sum = sealed.withLock { $0 }
-        for book in received.withLock({ $0 }) { sum.add(book) }
+        for each in received.withLock({ $0 }) { sum.add(each.ledger) }
         return sum
     }
     var fidelity: Fidelity {

@@ -38,13 +38,18 @@ package struct SensorWorker: ~Copyable {
     /// Windows that closed before their time because they were full.
     package private(set) var windowsFull: UInt64 = 0
     private var closed: [SummedRows] = []
+    private var hasLateRates = false
+    private var nextExpiry = Int64.min
+    private static let expiryMilliseconds: Int64 = 1_000
 
     /// - Parameter seed: for hashes: secret from exporters, so that none can make keys collide; the same for all workers
     ///   of a sensor.
-    package init(limits: Limits, fidelity: Fidelity = .full, seed: UInt64, decodeLimits: DecodeLimits = .init()) {
+    package init(
+        limits: Limits, fidelity: Fidelity = .full, seed: UInt64, decode: DecodeSettings = DecodeSettings()
+    ) {
         self.limits = limits
         self.fidelity = fidelity
-        decoder = DatagramDecoder(limits: decodeLimits)
+        decoder = DatagramDecoder(settings: decode)
         repeats = RepeatedDatagrams(seed: (seed ^ 0x9E37_79B9_7F4A_7C15, seed.byteSwapped))
         window = FlowWindow(rowsMax: limits.rowsMax, fidelity: fidelity, seed: seed)
     }
@@ -52,21 +57,40 @@ package struct SensorWorker: ~Copyable {
     /// Takes one whole UDP payload. Afterwards there may be closed windows.
     package mutating func receive(_ datagram: RawSpan, from origin: DatagramOrigin) {
         tick(atMilliseconds: origin.receiveMilliseconds)
-        let isRepeat = repeats.isRepeat(datagram, from: origin)
-        let result = decoder.decode(datagram, from: origin, into: &window.columns)
+        // TCP delivers once: what is alike there was meant twice.
+        let isRepeat = origin.session == 0 && repeats.isRepeat(datagram, from: origin)
+        let result = decoder.decode(datagram, from: origin, into: &window.columns, isRepeat: isRepeat)
         let tally = window.columns.tally(of: result.rows)
-        ledger.received(from: result.exporter, losses: result.losses, decoded: tally)
-        templatesLearned &+= UInt64(result.templatesLearned)
+        let row = ledger.wantsRow(of: result.exporter) && !result.rows.isEmpty
+            ? window.columns[result.rows.lowerBound] : nil
+        ledger.received(result, decoded: tally, row: row, atMilliseconds: origin.receiveMilliseconds)
+        if result.templatesLearned > 0 { templatesLearned &+= UInt64(result.templatesLearned) }
+        if result.ratesLearned > 0 || result.ratesChanged > 0 { hasLateRates = true }
         if isRepeat, let exporter = result.exporter {
             ledger.lost(.duplicate, tally, of: exporter)
             window.columns.truncate(to: result.rows.lowerBound)
         }
+        absorb()
+    }
+    private mutating func absorb() {
         guard window.pending >= Self.rowsTogether else { return }
         window.absorb()
         if window.isFull {
             windowsFull &+= 1
             close()
         }
+    }
+
+    /// Takes records that were metered here rather than exported: `body` appends those of `exporter`.
+    package mutating func meter(
+        _ exporter: ExporterKey, atMilliseconds now: Int64, _ body: (inout FlowColumns) -> Void
+    ) {
+        tick(atMilliseconds: now)
+        let first = window.columns.count
+        body(&window.columns)
+        guard window.columns.count > first else { return }
+        ledger.metered(window.columns.tally(of: first..<window.columns.count), of: exporter)
+        absorb()
     }
 
     /// A datagram that the socket cut short: its end is missing, so none of it is used.
@@ -77,6 +101,10 @@ package struct SensorWorker: ~Copyable {
     /// Time has come this far: closes the window if it is over. A clock that jumps back by more than a window opens a
     /// new one; by less, records still go into the present one.
     package mutating func tick(atMilliseconds now: Int64) {
+        if now >= nextExpiry || now < nextExpiry &- 2 &* Self.expiryMilliseconds {
+            expireHeld(atMilliseconds: now)
+            nextExpiry = now.addingReportingOverflow(Self.expiryMilliseconds).partialValue
+        }
         let index = now / limits.windowMilliseconds
         guard let current = windowIndex else {
             windowIndex = index
@@ -87,11 +115,38 @@ package struct SensorWorker: ~Copyable {
         windowIndex = index
     }
 
+    /// Gives up data sets that have waited too long for their template; `.max` gives up all.
+    package mutating func expireHeld(atMilliseconds now: Int64) {
+        for loss in decoder.expireHeld(atMilliseconds: now) { ledger.lost(.noTemplate, count: loss.sets, of: loss.exporter) }
+    }
+    /// Changes whenever `templateSnapshot` would differ.
+    package var templatesVersion: UInt64 { decoder.templatesVersion }
+    package func templateSnapshot() -> [UInt8] { decoder.snapshot() }
+    /// Takes saved templates back, before any datagram.
+    /// - Returns: how many; nil when the snapshot is damaged, and nothing of it is used.
+    package mutating func restoreTemplates(_ snapshot: [UInt8], atMilliseconds now: Int64) -> Int? {
+        (try? decoder.restore(snapshot, now: now))?.restored
+    }
+
+    /// A TCP or TLS connection is over: its templates go with it.
+    package mutating func endSession(_ session: UInt32) { decoder.endSession(session) }
+
     /// Closes the present window, whatever its age.
     package mutating func close() {
         guard window.columns.count > 0 || window.fidelity != fidelity else { return }
+        if hasLateRates { correctSampling() }
         let rows = window.close(next: fidelity)
         if rows.columns.count > 0 { closed.append(rows) } else { window.recycle(rows) }
+    }
+
+    /// Records that came before their exporter told its sampling rate get it now, unless they are summed up already with
+    /// others: what left the window earlier stays "unknown".
+    private mutating func correctSampling() {
+        hasLateRates = false
+        for row in window.columns.rows where window.columns.samplingInterval[row] == 0 {
+            window.columns.samplingInterval[row] = decoder.lateSampling(
+                for: window.columns.exporterKey(ofRow: row), ingressInterface: window.columns.ingressInterface[row])
+        }
     }
 
     package var hasClosedWindows: Bool { !closed.isEmpty }
@@ -119,12 +174,14 @@ package struct ExporterShare: Hashable, Sendable {
 }
 
 extension FlowColumns {
-    /// What `rows` carry, exporter by exporter, without those that have none.
+    /// What `rows` carry, exporter by exporter, without those that have none. Rows that another observer's records stand
+    /// for don't count: they are in the ledger as a loss.
     package func shares(of rows: Range<Int>) -> [(key: ExporterKey, share: ExporterShare)] {
         var shares = [ExporterShare](repeating: ExporterShare(), count: exporters.count)
         let index = exporter.span, flows = deltaFlowCount.span, octets = octetDeltaCount.span
-        let packets = packetDeltaCount.span
-        for row in rows {
+        let packets = packetDeltaCount.span, flags = self.flags.span
+        let elsewhere = RecordFlags.observedElsewhere.rawValue
+        for row in rows where flags[row] & elsewhere == 0 {
             let number = Int(index[row])
             shares[number].tally.flows &+= UInt64(flows[row])
             shares[number].tally.octets &+= octets[row]

@@ -18,6 +18,14 @@ package enum SystemSignals {
             return number == SIGHUP ? .reload : .stop
         }
     }
+    /// As `next`, but gives up after `limit`.
+    package static func next(within limit: Duration) -> Signal? {
+        var set = Self.set
+        let (seconds, attoseconds) = limit.components
+        var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+        let number = unsafe sigtimedwait(&set, nil, &time)
+        return number < 0 ? nil : number == SIGHUP ? .reload : .stop
+    }
     /// Whether one waits now, without waiting for it.
     package static func isPending() -> Bool {
         var pending = sigset_t()

@@ -2,18 +2,20 @@ import Capture
 import Decode
 import FlowModel
 import FlowText
-import SensorPipeline
+import InformationElements
+import Settings
 import WireBytes
 
 struct DecodeCommand {
     enum Format: String, CaseIterable { case ndjson, table, csv, summary }
     private let format: Format
     private let files: [String]
+    private let registry: ElementRegistry
     /// Rows formatted at once: bounds memory, whatever the capture's size.
     private static let rowsMax = 4_096
 
     init(_ arguments: [String]) throws(Failure) {
-        let parsed = try Arguments(arguments, options: ["format"], help: Help.decode)
+        let parsed = try Arguments(arguments, options: ["elements", "format"], help: Help.decode)
         if let name = parsed.last("format") {
             guard let known = Format(rawValue: name) else {
                 let allowed = Format.allCases.map(\.rawValue).joined(separator: ", ")
@@ -25,11 +27,17 @@ struct DecodeCommand {
         }
         guard !parsed.operands.isEmpty else { throw .usage("no FILE", Help.decode) }
         files = parsed.operands
+        do throws(SettingError) {
+            registry = try ElementRegistry.standard(with: parsed.last("elements"))
+        } catch {
+            throw .wrong("--elements: \(error)")
+        }
     }
 
     func run(to output: inout StandardOutput) throws(Failure) {
         let meter = ProgressMeter()
-        var decoder = DatagramDecoder(), summary = DecodeSummary(), printer = RecordPrinter(format)
+        var decoder = DatagramDecoder(), summary = DecodeSummary(), printer = RecordPrinter(format, registry)
+        if format == .summary { decoder.census = TemplateCensus() }
         var columns = FlowColumns(capacity: Self.rowsMax + 1_024)
         printer.begin(&output)
         for file in files {
@@ -52,16 +60,21 @@ struct DecodeCommand {
         }
         printer.print(&columns, to: &output)
         meter.end()
-        if format == .summary { output.write(summary.json + "\n") }
+        guard format == .summary, let census = decoder.census else { return }
+        summary.add(decoder.expireHeld(atMilliseconds: .max))
+        output.write(summary.json(census, registry) + "\n")
     }
 }
 
 /// Writes decoded rows in one format.
 private struct RecordPrinter {
     private let format: DecodeCommand.Format
-    private let writer = FlowTextWriter()
+    private let writer: FlowTextWriter
 
-    init(_ format: DecodeCommand.Format) { self.format = format }
+    init(_ format: DecodeCommand.Format, _ registry: ElementRegistry) {
+        self.format = format
+        writer = FlowTextWriter(registry: registry)
+    }
 
     func begin(_ output: inout StandardOutput) {
         switch format {
@@ -82,63 +95,5 @@ private struct RecordPrinter {
             output.flushIfLarge()
         }
         columns.removeAll()
-    }
-}
-
-/// What `--format summary` counts.
-struct DecodeSummary {
-    private(set) var datagrams: UInt64 = 0
-    private var ledger = LedgerBook()
-    private var frames = 0, skipped: [CaptureSkip: Int] = [:]
-    private var templatesLearned = 0, templatesReplaced = 0, withdrawalsIgnored = 0, optionRecords = 0
-    private var samplesSkipped = 0
-
-    mutating func add(_ result: DecodeResult, _ tally: Tally) {
-        datagrams += 1
-        ledger.received(from: result.exporter, losses: result.losses, decoded: tally)
-        templatesLearned += result.templatesLearned
-        templatesReplaced += result.templatesReplaced
-        withdrawalsIgnored += result.withdrawalsIgnored
-        optionRecords += result.optionRecords
-        samplesSkipped += result.samplesSkipped
-    }
-    mutating func add(_ reader: CaptureReader) {
-        frames += reader.frames
-        skipped.merge(reader.skipped) { $0 + $1 }
-    }
-
-    var json: String {
-        let total = ledger.total
-        let losses = Loss.allCases.compactMap { loss in
-            total.counts[loss].map { "\"\(loss.rawValue)\":{\"count\":\($0),\"unit\":\"\(loss.unit.rawValue)\"}" }
-        }
-        let frameSkips = CaptureSkip.allCases.compactMap { skip in skipped[skip].map { "\"\(skip.rawValue)\":\($0)" } }
-        return "{\"frames\":\(frames),\"datagrams\":\(datagrams),\"records\":\(total.decoded.flows)"
-            + ",\"octetDeltaCount\":\(total.decoded.octets),\"packetDeltaCount\":\(total.decoded.packets)"
-            + ",\"protocols\":{\(protocols.joined(separator: ","))},\"exporters\":[\(exporters.joined(separator: ","))]"
-            + ",\"templates\":{\"learned\":\(templatesLearned),\"replaced\":\(templatesReplaced)"
-            + ",\"withdrawalsIgnored\":\(withdrawalsIgnored),\"optionRecords\":\(optionRecords)}"
-            + ",\"samplesSkipped\":\(samplesSkipped),\"losses\":{\(losses.joined(separator: ","))}"
-            + ",\"framesSkipped\":{\(frameSkips.joined(separator: ","))}}"
-    }
-    private var protocols: [String] {
-        ExportProtocol.allCases.compactMap { exportProtocol in
-            let ledgers = ledger.exporters.filter { $0.key.exportProtocol == exportProtocol }.values
-            guard !ledgers.isEmpty else { return nil }
-            let received = ledgers.reduce(0) { $0 + $1.datagramsReceived }
-            let records = ledgers.reduce(0) { $0 + $1.decoded.flows }
-            return "\"\(exportProtocol.name)\":{\"datagrams\":\(received),\"records\":\(records)}"
-        }
-    }
-    private var exporters: [String] {
-        ledger.exporters.sorted {
-            ($0.key.address, $0.key.observationDomain) < ($1.key.address, $1.key.observationDomain)
-        }
-        .map { key, entry in
-            "{\"exporter\":\"\(key.address)\",\"observationDomain\":\(key.observationDomain)"
-                + ",\"exportProtocol\":\"\(key.exportProtocol.name)\",\"datagrams\":\(entry.datagramsReceived)"
-                + ",\"records\":\(entry.decoded.flows),\"octetDeltaCount\":\(entry.decoded.octets)"
-                + ",\"packetDeltaCount\":\(entry.decoded.packets)}"
-        }
     }
 }

@@ -33,7 +33,9 @@ enum Help {
         usage: weir-sensor run --config FILE [--set KEY=VALUE]...
 
         Receives, sums, spools and ships until SIGTERM or SIGINT; then it spools what is open, tries to ship for
-        stop.drain, and exits 0. A second SIGINT ends it at once; nothing that is spooled is lost.
+        stop.drain, and exits 0. A second SIGINT ends it at once; nothing that is spooled is lost. SIGHUP reads the
+        settings again: other listen addresses take effect at once, without losing a datagram. Certificates are followed
+        by themselves. Sockets that systemd holds (weir-sensor.socket) are taken instead of opening ports.
 
           --config FILE     settings (see deploy/examples/sensor.yaml)
           --set KEY=VALUE   overrides a setting, also the environment's (WEIR_SPOOL_BYTES_MAX for spool.bytesMax)
@@ -56,19 +58,22 @@ enum Help {
         """
 
     static let decode = """
-        usage: weir-sensor decode [--format ndjson|table|csv|summary] FILE...
+        usage: weir-sensor decode [--format ndjson|table|csv|summary] [--elements FILE] FILE...
 
         Prints the flow records that exporters sent, from packet captures (pcap, pcapng; - is standard input). Keys are
         names of IPFIX information elements. Needs no settings.
 
-          --format ndjson    one JSON object a line (the default in a pipe)
-          --format table     columns for people (the default on a terminal)
-          --format csv       with a header line
-          --format summary   one JSON object: counts by protocol, exporter, template and loss reason
+          --format ndjson    one JSON object a line, with all that the exporter sent (the default in a pipe)
+          --format table     columns for people, the most important ones (the default on a terminal)
+          --format csv       with a header line; fixed columns, without the elements that have none
+          --format summary   one JSON object: counts by protocol, exporter, template (with its fields) and loss reason
+          --elements FILE    names and types of further elements: YAML, or lines of enterprise,id,name,type in a .csv;
+                             an element without a name prints as e<enterprise>id<number>, in hexadecimal
 
         Examples:
           weir-sensor decode router.pcap
           weir-sensor decode --format ndjson router.pcap | jq 'select(.destinationTransportPort == 22)'
+          weir-sensor decode --format summary asa.pcap | jq -r '.templates[] | "\\(.id) \\(.records)"'
           tcpdump -w - udp port 2055 | weir-sensor decode --format summary -
 
         """

@@ -1,3 +1,4 @@
+import Intake
 import Logging
 import Platform
 import SensorPipeline
@@ -14,20 +15,50 @@ struct RunCommand {
 
     func run() throws(Failure) {
         SystemSignals.hold()
+        // Both take their variables out of the environment, so before any thread.
+        let inherited = InheritedSockets.ofThisProcess(), manager = ServiceManager.ofThisProcess()
         let settings = configured.settings, logger = logger(for: settings)
         do throws(SensorError) {
             let sensor = try Sensor(
                 settings: settings, version: WeirSensor.version, time: SystemTime(), logger: logger)
-            try sensor.start()
-            while SystemSignals.next() == .reload {
-                logger.notice("SIGHUP: certificates are reloaded by themselves; settings need a restart.")
-            }
+            try sensor.start(inherited: inherited)
+            manager.ready(status: "receiving on \(sensor.listenPorts)")
+            serve(sensor, manager, logger)
             SystemSignals.release()
             logger.notice("Stopping.")
+            manager.stopping(status: "spooling and shipping what is open")
             sensor.stop()
         } catch {
             throw failure(error)
         }
+    }
+    /// Until a signal to stop: says that it is alive, and reloads when asked.
+    private func serve(_ sensor: Sensor, _ manager: ServiceManager, _ logger: Logger) {
+        let pause = (manager.watchdog ?? .seconds(120)) / 2
+        while true {  // ends: with a signal to stop
+            switch SystemSignals.next(within: pause) {
+            case .stop: return
+            case .reload: reload(sensor, manager, logger)
+            case nil: if sensor.isHealthy { manager.alive() }
+            }
+        }
+    }
+    private func reload(_ sensor: Sensor, _ manager: ServiceManager, _ logger: Logger) {
+        manager.reloading(monotonic: SystemTime().monotonic())
+        do {
+            let needsRestart = try sensor.reload(try configured.again().settings)
+            logger.notice(
+                "The settings were read again.",
+                metadata: [
+                    "ports": "\(sensor.listenPorts)",
+                    "restartNeeded": "\(needsRestart)",
+                ])
+        } catch let failure as Failure {
+            logger.error("The settings are wrong; nothing has changed.", metadata: ["error": "\(failure.message)"])
+        } catch {
+            logger.error("Reloading failed; nothing has changed.", metadata: ["error": "\(error)"])
+        }
+        manager.ready(status: "receiving on \(sensor.listenPorts)")
     }
 }
 

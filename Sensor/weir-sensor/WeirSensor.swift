@@ -105,15 +105,20 @@ struct Arguments {
 struct Configured {
     let settings: SensorSettings
     let path: String
+    private let overrides: [String]
 
     init(_ arguments: Arguments, help: String) throws(Failure) {
         guard let path = arguments.last("config") else { throw .usage("--config FILE is missing", help) }
-        self.path = path
+        try self.init(path: path, overrides: arguments.values["set"] ?? [])
+    }
+    private init(path: String, overrides: [String]) throws(Failure) {
+        (self.path, self.overrides) = (path, overrides)
         do throws(SettingError) {
-            let reader = try SettingsReader(path: path, overrides: arguments.values["set"] ?? [])
-            settings = try SensorSettings(reader)
+            settings = try SensorSettings(try SettingsReader(path: path, overrides: overrides))
         } catch {
             throw .wrong("\(error)")
         }
     }
+    /// What the file says now.
+    func again() throws(Failure) -> Configured { try Configured(path: path, overrides: overrides) }
 }

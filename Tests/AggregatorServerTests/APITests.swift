@@ -3,6 +3,8 @@ import FlowModel
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Identity
+import Ingest
 import Tenancy
 import Testing
 
@@ -42,10 +44,40 @@ struct APITests {
         #expect(foreign.fields == missing.fields)
     }
 
+    @Test("an exporter's ledger closes: decoded is sealed, lost by name, or open; only its own tenant reads it")
+    func exporters() async throws {
+        let world = try await APIWorld()
+        let text = """
+            {"version":"0.1.0","fidelity":"full","spool":{"batches":0,"bytes":0,"bytesMax":1},"deadLetters":0,"ledger":[
+            {"exporter":"10.0.0.1","observationDomain":7,"exportProtocol":"ipfix","datagramsReceived":9,
+            "datagramsDecoded":8,"decoded":{"flows":80,"octets":800,"packets":90},
+            "sealed":{"flows":70,"octets":700,"packets":70},"sealedRows":40,"counts":{"malformed":1},
+            "records":{"duplicate":{"flows":4,"octets":10,"packets":10},"observed_elsewhere":{"flows":5,"octets":50,
+            "packets":7}},"missing":{"units":3,"late":1,"restarts":0},"health":{"firstHeardMilliseconds":1,
+            "lastHeardMilliseconds":2,"clockSkewMilliseconds":-9000,"samplingInterval":1000.0,"templatesReplaced":0,
+            "issues":["clock_skew"]}}],"ledgerOmitted":2}
+            """
+        let heartbeat = try #require(Heartbeat(json: Array(text.utf8)))
+        let sensor = SensorIdentity(tenant: world.acme, site: "hq", name: "edge1")
+        world.sources.sensors.heard(heartbeat, from: sensor, at: APIWorld.now)
+        let answer = try await world.get("/v1/sensors/hq:edge1/exporters", key: world.acmeKey)
+        #expect(answer.status == 200 && answer.json["omitted"] as? Int == 2)
+        let item = try #require((answer.json["items"] as? [[String: Any]])?.first)
+        #expect(item["open"] as? [String: Int] == ["flows": 1, "octets": 40, "packets": 3])
+        #expect((item["missing"] as? [String: Int])?["units"] == 3)
+        #expect((item["health"] as? [String: Any])?["issues"] as? [String] == ["clock_skew"])
+        let listed = try await world.get("/v1/sensors", key: world.acmeKey)
+        #expect((listed.json["items"] as? [[String: Any]])?.first?["id"] as? String == "hq:edge1")
+        let foreign = try await world.get("/v1/sensors/hq:edge1/exporters", key: world.globexKey)
+        let missing = try await world.get("/v1/sensors/hq:edge2/exporters", key: world.acmeKey)
+        #expect(foreign.status == 404 && missing.status == 404 && foreign.fields == missing.fields)
+        #expect(NSDictionary(dictionary: foreign.json) == NSDictionary(dictionary: missing.json))
+    }
+
     @Test("without a good key there is nothing to read, and no reason why", arguments: [nil, "", "weir_", "nonsense"])
     func needsKey(_ key: String?) async throws {
         let world = try await APIWorld()
-        for uri in ["/v1/flows", "/v1/flows/top", "/v1/incidents", "/v1/incidents/x", "/v1/sensors"] {
+        for uri in ["/v1/flows", "/v1/flows/top", "/v1/incidents", "/v1/incidents/x", "/v1/sensors", "/v1/sensors/hq:edge1/exporters"] {
             let answer = try await world.get(uri, key: key)
             #expect(answer.status == 401, "\(uri)")
             #expect(answer.json["type"] as? String == "urn:weir:problem:unauthorized")

@@ -28,15 +28,57 @@ struct BodyBuilder {
         for sum in sums { body.appendLE(sum) }
         for time in times { body.appendLE(UInt64(bitPattern: time)) }
         for exporter in exporters { body += exporter }
-        for column in columns {
-            body += [column.number, column.encoding, 0, 0]
-            body.appendLE(column.rawBytes)
-            body.appendLE(UInt32(column.frame.count))
-            body.appendLE(column.base)
-        }
+        for column in columns { body += version == 1 ? line(column) : line2(column) }
         body.appendLE(Self.crc32c(body))
         for column in columns { body += column.frame }
         return body + trailer
+    }
+
+    /// A line of the directory in version 1.
+    private func line(_ column: RawColumn) -> [UInt8] {
+        var line = [column.number, column.encoding, 0, 0]
+        line.appendLE(column.rawBytes)
+        line.appendLE(UInt32(column.frame.count))
+        line.appendLE(column.base)
+        return line
+    }
+    /// In version 2.
+    private func line2(_ column: RawColumn) -> [UInt8] {
+        var line = [column.number, column.encoding, column.octets, 0]
+        line.appendLE(column.words ?? rows)
+        line.appendLE(UInt32(column.frame.count))
+        line.appendLE(column.checksum ?? Self.xxh64(column.frame))
+        line.appendLE(column.base)
+        return line
+    }
+    /// The low 32 bits of XXH64 with seed 0 (github.com/Cyan4973/xxHash, doc/xxhash_spec.md).
+    static func xxh64(_ bytes: [UInt8]) -> UInt32 {
+        let primes: [UInt64] = [
+            11_400_714_785_074_694_791, 14_029_467_366_897_019_727, 1_609_587_929_392_839_161,
+            9_650_029_242_287_828_579, 2_870_177_450_012_600_261,
+        ]
+        func rotated(_ word: UInt64, _ bits: UInt64) -> UInt64 { word << bits | word >> (64 - bits) }
+        func round(_ sum: UInt64, _ word: UInt64) -> UInt64 { rotated(sum &+ word &* primes[1], 31) &* primes[0] }
+        var sum = primes[4], rest = bytes[...]
+        func next(_ count: Int) -> UInt64 {
+            defer { rest = rest.dropFirst(count) }
+            return rest.prefix(count).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        }
+        if bytes.count >= 32 {
+            var lanes = [primes[0] &+ primes[1], primes[1], 0, 0 &- primes[0]]
+            while rest.count >= 32 { for lane in 0..<4 { lanes[lane] = round(lanes[lane], next(8)) } }
+            sum = zip(lanes, [1, 7, 12, 18]).reduce(0) { $0 &+ rotated($1.0, $1.1) }
+            for lane in lanes { sum = (sum ^ round(0, lane)) &* primes[0] &+ primes[3] }
+        }
+        sum &+= UInt64(bytes.count)
+        while rest.count >= 8 {
+            sum = rotated(sum ^ round(0, next(8)), 27) &* primes[0] &+ primes[3]
+        }
+        if rest.count >= 4 { sum = rotated(sum ^ next(4) &* primes[0], 23) &* primes[1] &+ primes[2] }
+        while !rest.isEmpty { sum = rotated(sum ^ next(1) &* primes[4], 11) &* primes[0] }
+        sum = (sum ^ sum >> 33) &* primes[1]
+        sum = (sum ^ sum >> 29) &* primes[2]
+        return UInt32(truncatingIfNeeded: sum ^ sum >> 32)
     }
 
     /// RFC 3720 appendix B.4, a bit at a time.

@@ -31,8 +31,35 @@ struct Explained {
             "logstash-codec-netflow/_pcap/Netflow-9-multiple-netflow-exporters.pcap", .field(.start), 1,
             "A start of 0 ms after the exporter's start is that moment; the analyser shows a 0 as the year 1970."),
         Explained(
-            "logstash-codec-netflow/*.dat", .field(.start), 3,
-            "The three records of the two entries above, as the same datagrams are among the files."),
+            "logstash-codec-netflow/_pcap/Netflow-5-invalid-01.pcap", .field(.start), 4,
+            """
+            The records are invented: three begin after they end, one lasts nine days. The decoder clamps such times \
+            and says so in the record; the analyser shows them as they came.
+            """),
+        Explained(
+            "logstash-codec-netflow/_pcap/Netflow-5-invalid-02.pcap", .field(.start), 4,
+            "As in the capture above: three begin after they end, one lasts 24 days."),
+        Explained(
+            "logstash-codec-netflow/*.dat", .field(.start), 11,
+            """
+            The three records of the entries on a start of 0 ms, and the eight of the two captures above, as the same \
+            datagrams are among the files.
+            """),
+        Explained(
+            "logstash-codec-netflow/_pcap/Netflow-9-Cisco-ASA-2.pcap", .field(.octets), 7,
+            """
+            Seven connections were told in an update (event 5) before their end (event 2), whose total is the same \
+            once more. The decoder counts at the end what the updates didn't tell: nothing here.
+            """),
+        Explained(
+            "logstash-codec-netflow/_pcap/Netflow-9-Cisco-ASA-2.pcap", .extra, 8,
+            """
+            The responder's octets (232) make a record of their own, ends exchanged: of seven updates, and of the one \
+            connection whose end nothing was told before. The analyser has one record with both counters.
+            """),
+        Explained(
+            "logstash-codec-netflow/*.dat", .field(.octets), 7,
+            "The seven records of the entry above, as the same datagrams are among the files."),
         Explained(
             "logstash-codec-netflow/_pcap/Netflow-9-H3C.pcap", .extra, 15,
             """
@@ -46,14 +73,8 @@ struct Explained {
             count is of records (RFC 3954 §5.1), often wrong, and the datagram's length is what holds.
             """),
         Explained(
-            "logstash-codec-netflow/*.dat", .extra, 17,
-            "The 15 and 2 records of the two entries above, as the same datagrams are among the files."),
-        Explained(
-            "netflow_parser/_extracted.pcap", .missing, 1,
-            "Frame 2 is NetFlow v7, which the decoder refuses by name (bad_version); the analyser knows it."),
-        Explained(
-            "python-netflow/_extracted.pcap", .missing, 2,
-            "Frame 10 is NetFlow v1, which the decoder refuses by name (bad_version); the analyser knows it."),
+            "logstash-codec-netflow/*.dat", .extra, 25,
+            "The 15 and 2 records of the two entries above, and the 8 of the firewall, as the same datagrams are here."),
         Explained(
             "vflow/_extracted.pcap", .extra, 2,
             """

@@ -77,14 +77,16 @@ struct Decoding {
     static let received: Int64 = Make.exportMilliseconds + 250
 
     init(limits: DecodeLimits = .init()) { decoder = DatagramDecoder(limits: limits) }
+    init(settings: DecodeSettings) { decoder = DatagramDecoder(settings: settings) }
 
     @discardableResult
     mutating func decode(
-        _ bytes: [UInt8], port: UInt16 = 5_000, source: IPAddress = exporter, at time: Int64 = received
+        _ bytes: [UInt8], port: UInt16 = 5_000, source: IPAddress = exporter, at time: Int64 = received,
+        session: UInt32 = 0, isRepeat: Bool = false
     ) -> DecodeResult {
         let origin = DatagramOrigin(
-            source: source, sourcePort: port, localPort: 2_055, receiveMilliseconds: time)
-        return bytes.withBytes { decoder.decode($0, from: origin, into: &columns) }
+            source: source, sourcePort: port, localPort: 2_055, receiveMilliseconds: time, session: session)
+        return bytes.withBytes { decoder.decode($0, from: origin, into: &columns, isRepeat: isRepeat) }
     }
     var records: [FlowRecord] { columns.rows.map { columns[$0] } }
     func record(_ row: Int = 0) -> FlowRecord { row < columns.count ? columns[row] : FlowRecord() }

@@ -85,6 +85,48 @@ import WireBytes
         return bytes
     }
 
+    @Test("C9 C29 in any run of datagrams, sessions and saves each data set is read, waits, or is lost by name")
+    func states() {
+        var limits = DecodeLimits()
+        (limits.exportersMax, limits.heldSetsMax, limits.sequencesMax) = (3, 12, 3)
+        (limits.templatesPerStreamMax, limits.streamsPerExporterMax, limits.plannedFieldsMax) = (2, 2, 20)
+        forAll(runs: 60) { generator, seed in
+            var decoding = Decoding(limits: limits), time = Decoding.received, held = 0, ended: UInt64 = 0
+            for _ in 0..<60 {
+                time += [0, 50, 2_000, 90_000, -3_000][Int.random(in: 0..<5, using: &generator)]
+                var bytes = Self.seeds.randomElement(using: &generator) ?? []
+                if Int.random(in: 0..<3, using: &generator) == 0 { bytes = Self.mutated(bytes, &generator) }
+                let before = decoding.columns.count
+                let result = decoding.decode(
+                    bytes, port: UInt16.random(in: 1...4, using: &generator),
+                    source: IPAddress(v4: UInt32.random(in: 1...5, using: &generator)), at: time,
+                    session: UInt32.random(in: 0...2, using: &generator),
+                    isRepeat: Int.random(in: 0..<8, using: &generator) == 0)
+                #expect(result.rows == before..<decoding.columns.count, "SEED=\(seed)")
+                #expect((result.missing?.missing ?? 0) < 1 << 31, "SEED=\(seed)")
+                held += result.setsHeld - result.setsReplayed
+                switch Int.random(in: 0..<12, using: &generator) {
+                case 0: decoding.decoder.endSession(UInt32.random(in: 0...2, using: &generator))
+                case 1: ended += decoding.decoder.expireHeld(atMilliseconds: time).reduce(0) { $0 + $1.sets }
+                case 2:
+                    ended += decoding.decoder.expireHeld(atMilliseconds: .max).reduce(0) { $0 + $1.sets }
+                    Self.restart(&decoding, limits, time, seed)
+                default: break
+                }
+            }
+            ended += decoding.decoder.expireHeld(atMilliseconds: .max).reduce(0) { $0 + $1.sets }
+            #expect(UInt64(held) == ended && decoding.decoder.heldSets == 0, "SEED=\(seed)")
+        }
+    }
+    /// Another process takes over with the saved templates.
+    private static func restart(_ decoding: inout Decoding, _ limits: DecodeLimits, _ time: Int64, _ seed: UInt64) {
+        let saved = decoding.decoder.snapshot()
+        var next = Decoding(limits: limits)
+        let report = try? next.decoder.restore(saved, now: time)
+        #expect(report != nil && report?.restored == next.decoder.templateCount, "SEED=\(seed)")
+        decoding = next
+    }
+
     @Test("the fuzzer's entry takes anything, alone and as a run of datagrams") func fuzzEntry() {
         forAll(runs: 300) { generator, seed in
             let noise = (0..<200).map { _ in UInt8.random(in: 0...255, using: &generator) }

@@ -2,59 +2,14 @@ import Decode
 import FlowModel
 import Testing
 
-/// sFlow datagrams made by hand.
-enum SFlow {
-    static func datagram(_ samples: [[UInt8]], count: UInt32? = nil, agentV6: String? = nil) -> [UInt8] {
-        let head = Bytes().u32(5)
-        let agent = agentV6.map { head.u32(2).v6($0) } ?? head.u32(1, 0x0A09_0807)
-        return agent.u32(3, 77, 5_000, count ?? UInt32(samples.count)).raw(samples.flatMap { $0 }).bytes
-    }
-    static func sample(_ format: UInt32, _ body: [UInt8]) -> [UInt8] {
-        Bytes().u32(format, UInt32(body.count)).raw(body).bytes
-    }
-    static func flow(_ records: [[UInt8]], rate: UInt32 = 400, input: UInt32 = 3, output: UInt32 = 4) -> [UInt8] {
-        sample(
-            1,
-            Bytes().u32(1, 9, rate, 0, 0, input, output, UInt32(records.count)).raw(records.flatMap { $0 }).bytes)
-    }
-    static func expanded(_ records: [[UInt8]]) -> [UInt8] {
-        sample(
-            3,
-            Bytes().u32(1, 0, 9, 800, 0, 0, 0, 70_000, 2, 5, UInt32(records.count)).raw(records.flatMap { $0 }).bytes)
-    }
-    static func header(_ packet: [UInt8], frameLength: UInt32 = 1_518, protocolNumber: UInt32 = 1) -> [UInt8] {
-        let padding = [UInt8](repeating: 0, count: (4 - packet.count % 4) % 4)
-        return sample(
-            1, Bytes().u32(protocolNumber, frameLength, 4, UInt32(packet.count)).raw(packet + padding).bytes)
-    }
-    static func ethernet(_ type: UInt16, tags: [UInt16] = [], _ payload: [UInt8]) -> [UInt8] {
-        var bytes = Bytes([UInt8](repeating: 0xAA, count: 12))
-        for (index, tag) in tags.enumerated() { bytes = bytes.u16([0x88A8, 0x8100, 0x9100][index % 3], tag) }
-        return bytes.u16(type).raw(payload).bytes
-    }
-    static func ipv4(_ number: UInt8, fragment: UInt16 = 0, _ payload: [UInt8]) -> [UInt8] {
-        Bytes().u8(0x45, 0xB8).u16(UInt16(20 + payload.count), 1, fragment).u8(64, number).u16(0)
-            .u32(0x0A00_0001, 0x0A00_0002).raw(payload).bytes
-    }
-    static func ipv6(_ next: UInt8, _ payload: [UInt8]) -> [UInt8] {
-        Bytes().u32(0x6B80_0000).u16(UInt16(payload.count)).u8(next, 64).v6("2001:db8::1").v6("2001:db8::2")
-            .raw(payload).bytes
-    }
-    static let tcp = Bytes().u16(40_000, 443).u32(1, 2).u8(0x50, 0x12).u16(1_000).u32(0).bytes
-
-    static func record(_ packet: [UInt8], protocolNumber: UInt32 = 1) -> FlowRecord {
-        var decoding = Decoding()
-        decoding.decode(datagram([flow([header(packet, protocolNumber: protocolNumber)])]))
-        return decoding.record()
-    }
-}
-
 @Suite("sFlow v5") struct SFlowTests {
     @Test("C25 a sampled packet is one record with its frame's length and its sampling rate beside it") func packet() {
         var decoding = Decoding()
-        let frame = SFlow.ethernet(0x0800, tags: [0x6064, 200], SFlow.ipv4(6, SFlow.tcp))
+        let frame = SFlow.ethernet(0x0800, tags: [0x6064], SFlow.ipv4(6, SFlow.tcp))
         let result = decoding.decode(SFlow.datagram([SFlow.flow([SFlow.header(frame)])]))
-        #expect(result.losses.isEmpty && result.sequence == SequenceMark(number: 77, units: 1, isExact: true))
+        #expect(
+            result.losses.isEmpty && result.sequence == SequenceMark(number: 77, units: 1, isExact: true, uptime: 5_000)
+        )
         #expect(
             result.exporter
                 == ExporterKey(address: address("10.9.8.7"), observationDomain: 3, exportProtocol: .sflow5))
@@ -108,7 +63,7 @@ enum SFlow {
         #expect(decoding.record(1).destinationIPAddress == address("2001:db8::2"))
     }
 
-    @Test("counter samples and unknown ones are skipped and counted") func counters() {
+    @Test("samples of unknown formats, and counters of none that is known, are skipped and counted") func unknown() {
         var decoding = Decoding()
         let result = decoding.decode(
             SFlow.datagram([

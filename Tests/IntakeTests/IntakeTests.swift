@@ -107,39 +107,3 @@ struct IntakeTests {
         }
     }
 }
-
-@Suite("The poller serves all its listeners")
-struct PollerTests {
-    @Test("every listener's datagrams come out, with its own port, and an idle round returns in time")
-    func all() throws {
-        let listeners = try (0..<3).map { _ in try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 1 << 20) }
-        for (index, listener) in listeners.enumerated() {
-            let sender = try UDPSender(to: listener.port)
-            for _ in 0...index { try sender.send([UInt8(index)]) }
-        }
-        var poller = Poller(listeners: listeners, receiver: try DatagramReceiver()) { 1_234 }
-        var seen: [UInt16: [UInt8]] = [:], times: Set<Int64> = []
-        let count = try poller.poll(timeout: .seconds(5)) { bytes, origin, _ in
-            seen[origin.localPort, default: []] += bytes.copied()
-            times.insert(origin.receiveMilliseconds)
-        }
-        #expect(count == 6)
-        #expect(seen == [listeners[0].port: [0], listeners[1].port: [1, 1], listeners[2].port: [2, 2, 2]])
-        #expect(times == [1_234])
-        let start = ContinuousClock.now
-        let idle = try poller.poll(timeout: .milliseconds(20)) { _, _, _ in }
-        #expect(idle == 0)
-        #expect(ContinuousClock.now - start >= .milliseconds(20))
-        #expect(ContinuousClock.now - start < .seconds(2))
-    }
-
-    @Test("the nap is nothing after a full batch and between 0.5 and 2 ms otherwise, shorter for fuller ones")
-    func nap() {
-        #expect(napAfter(taken: 64, batchMax: 64) == .zero)
-        #expect(napAfter(taken: 0, batchMax: 64) == .milliseconds(2))
-        let naps = (1..<64).map { napAfter(taken: $0, batchMax: 64) }
-        #expect(naps.allSatisfy { (.microseconds(500)...(.milliseconds(2))).contains($0) })
-        #expect(zip(naps, naps.dropFirst()).allSatisfy { $0 >= $1 })
-        #expect(naps.first != naps.last)
-    }
-}

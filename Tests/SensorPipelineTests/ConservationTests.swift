@@ -1,4 +1,5 @@
 import BatchFormat
+import Dedupe
 import Delivery
 import FlowModel
 import Platform
@@ -29,14 +30,14 @@ private final class Shelf: BatchKeeper {
     }
     var fillFraction: Double { state.with { Double.random(in: 0...1, using: &$0.generator) } }
     var refused: Tally { state.with { $0.refused } }
-    /// What the kept bodies hold, by decoding them.
+    /// What the kept bodies hold that counts, by decoding them.
     func decoded() throws -> (tally: Tally, rows: Int, largest: Int) {
         var decoder = BatchDecoder(), tally = Tally(), rows = 0, largest = 0
         for body in state.with({ $0.bodies }) {
             var columns = FlowColumns()
             try decoder.decode(body.span.bytes, into: &columns)
             tally += columns.tally
-            rows += columns.count
+            rows += columns.rows.count { !columns[$0].flags.contains(.observedElsewhere) }
             largest = max(largest, columns.count)
         }
         return (tally, rows, largest)
@@ -57,7 +58,10 @@ private struct Site: ~Copyable {
         let entries = Int.random(in: 16...200, using: &generator)
         let window = Int64.random(in: 100...2_000, using: &generator)
         worker = SensorWorker(limits: .init(windowMilliseconds: window, rowsMax: entries), seed: seed)
-        stage = SealStage(rowsMax: Int.random(in: 1...150, using: &generator))
+        stage = SealStage(
+            rowsMax: Int.random(in: 1...150, using: &generator),
+            dedupe: ObserverDedupeSettings(mode: [.off, .mark, .merge][Int.random(in: 0...2, using: &generator)]),
+            seed: seed)
         shelf = Shelf(seed: seed, troublePercent: Int.random(in: 0...60, using: &generator))
         exports = Exports(seed: seed)
         exports.keys = UInt32.random(in: 1...2_000, using: &generator)
@@ -94,12 +98,12 @@ private struct Site: ~Copyable {
         handOn()
     }
     private mutating func handOn() {
-        for window in worker.takeClosed() {
+        for var window in worker.takeClosed() {
             if Int.random(in: 0..<100, using: &generator) < 5 {
                 dropped += window.columns.tally
                 worker.dropped(window, as: .queueFull)
             } else {
-                _ = stage.take(window, to: shelf)
+                _ = stage.take(&window, to: shelf)
                 worker.fidelity = stage.fidelity(under: Pressure(spool: shelf.fillFraction))
             }
         }

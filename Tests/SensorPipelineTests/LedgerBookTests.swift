@@ -21,7 +21,8 @@ struct LedgerBookTests {
         let heartbeat = Heartbeat(
             version: "0.1.0", startedMilliseconds: 9, fidelity: "full", spoolBatches: 1, spoolBytes: 2,
             spoolBytesMax: 3,
-            deadLetters: 4, ledger: book)
+            deadLetters: 4, ledger: book, nowMilliseconds: 9)
+        let missing = #""missing":{"units":0,"late":0,"restarts":0}"#
         let zero = #"{"flows":0,"octets":0,"packets":0}"#
         #expect(
             heartbeat.json
@@ -31,10 +32,12 @@ struct LedgerBookTests {
                 + #""datagramsDecoded":1,"decoded":{"flows":3,"octets":300,"packets":30},"#
                 + #""sealed":{"flows":2,"octets":200,"packets":20},"sealedRows":1,"#
                 + #""counts":{"malformed":1,"no_template":2},"#
-                + #""records":{"duplicate":{"flows":1,"octets":100,"packets":10}}},"#
+                + #""records":{"duplicate":{"flows":1,"octets":100,"packets":10}},\#(missing),"#
+                + #""health":{"firstHeardMilliseconds":0,"lastHeardMilliseconds":0,"samplingInterval":0.0,"#
+                + #""templatesReplaced":0,"issues":[]}},"#
                 + #"{"exporter":"::","observationDomain":0,"exportProtocol":"unknown","datagramsReceived":1,"#
                 + #""datagramsDecoded":0,"decoded":\#(zero),"sealed":\#(zero),"sealedRows":0,"#
-                + #""counts":{"kernel_drop":5,"bad_version":1},"records":{}}],"ledgerOmitted":0}"#)
+                + #""counts":{"kernel_drop":5,"bad_version":1},"records":{},\#(missing)}],"ledgerOmitted":0}"#)
     }
 
     @Test("a heartbeat has so many exporters at most, the busiest, and says how many it left out") func bounded() throws
@@ -47,7 +50,7 @@ struct LedgerBookTests {
         book.received(from: key(1_999_999), losses: [:], decoded: tally)
         let heartbeat = Heartbeat(
             version: "0", startedMilliseconds: 0, fidelity: "full", spoolBatches: 0, spoolBytes: 0, spoolBytesMax: 0,
-            deadLetters: 0, ledger: book)
+            deadLetters: 0, ledger: book, nowMilliseconds: 0)
         let object = try #require(
             try JSONSerialization.jsonObject(with: Data(heartbeat.jsonBytes)) as? [String: Any])
         let ledger = try #require(object["ledger"] as? [[String: Any]])
@@ -66,7 +69,7 @@ struct LedgerBookTests {
         }
         let heartbeat = Heartbeat(
             version: "0", startedMilliseconds: 0, fidelity: "full", spoolBatches: 0, spoolBytes: 0, spoolBytesMax: 0,
-            deadLetters: 0, ledger: book)
+            deadLetters: 0, ledger: book, nowMilliseconds: 0)
         #expect((500_000..<1 << 20).contains(heartbeat.jsonBytes.count))
         let object = try #require(
             try JSONSerialization.jsonObject(with: Data(heartbeat.jsonBytes)) as? [String: Any])

@@ -12,7 +12,7 @@ import WireBytes
 /// A folder with a certificate of its own making and settings for a sensor whose aggregator is away.
 private struct Site {
     let folder: TemporaryFolder
-    let settings: SensorSettings
+    private(set) var settings: SensorSettings
 
     init(_ overrides: String...) throws {
         folder = try TemporaryFolder("weir-sensor")
@@ -33,6 +33,12 @@ private struct Site {
             + "tls:\n  certificate: own.pem\n  key: own.key\n  trust: own.pem\nspool:\n  directory: spool\n"
             + "stop:\n  drain: 0s\nmetrics:\n  listen: 127.0.0.1:0\naggregate:\n  window: 100ms\n"
         settings = try SensorSettings(
+            SettingsReader(text: [UInt8](text.utf8), file: folder.path + "/sensor.yaml", overrides: overrides))
+        self.text = text
+    }
+    private let text: String
+    func settings(_ overrides: String...) throws -> SensorSettings {
+        try SensorSettings(
             SettingsReader(text: [UInt8](text.utf8), file: folder.path + "/sensor.yaml", overrides: overrides))
     }
     func sensor() throws -> Sensor {
@@ -142,6 +148,102 @@ struct SensorTests {
         let reasons: Set<Loss> = [.spoolFull, .queueFull]
         #expect(total.records.keys.allSatisfy(reasons.contains) && (total.records[.spoolFull]?.flows ?? 0) > 0)
         #expect(total.open.flows == 0 && total.sealed.flows > 0 && sensor.backlog.batches > 0)
+    }
+
+    @Test("a reload listens on other addresses as well and loses nothing of those that stay") func reloads() throws {
+        let site = try Site("aggregate.window=10m", "listen.receivers=2")
+        let sensor = try site.sensor()
+        try sensor.start()
+        let port = try #require(sensor.listenPorts.first)
+        var exports = Exports(seed: 4)
+        let exporter = try sender(to: port)
+        defer { close(exporter) }
+        for round in 0..<200 {
+            let datagram = exports.datagram(records: 30)
+            #expect(send(exporter, datagram, datagram.count, 0) == datagram.count)
+            if round == 100 {
+                let more = "listen.addresses=127.0.0.1:0,127.0.0.2:0"
+                let needsRestart = try sensor.reload(try site.settings(more, "listen.receivers=2"))
+                #expect(needsRestart, "the window is another one, too")
+                #expect(sensor.listenPorts.count == 2 && sensor.listenPorts.first == port)
+            }
+        }
+        #expect(throws: SensorError.self) { try sensor.reload(try site.settings("listen.addresses=192.0.2.1:1")) }
+        sensor.stop()
+        #expect(sensor.ledger.total.sealed == exports.sent)
+    }
+
+    /// NetFlow v9: a template of source address, octets and packets, or a record of it.
+    private static func netflow9(isTemplate: Bool, sequence: UInt32) -> [UInt8] {
+        let set: [UInt16] = isTemplate ? [0, 20, 256, 3, 8, 4, 1, 4, 2, 4] : [256, 16, 2_560, 1, 0, 500, 0, 5]
+        var bytes: [UInt8] = []
+        for word: UInt16 in [9, 1] { bytes.appendBE(word) }
+        for word: UInt32 in [1_000_000, 1_700_000_000, sequence, 7] { bytes.appendBE(word) }
+        for word in set { bytes.appendBE(word) }
+        return bytes
+    }
+
+    @Test("C30 templates outlive the process: after a restart data needs no new template") func templates() throws {
+        let site = try Site("aggregate.window=10m")
+        for run in 0..<2 {
+            let sensor = try site.sensor()
+            try sensor.start()
+            let exporter = try sender(to: try #require(sensor.listenPorts.first), from: 39_055)
+            defer { close(exporter) }
+            let template = Self.netflow9(isTemplate: true, sequence: 1)
+            if run == 0 { #expect(send(exporter, template, template.count, 0) == template.count) }
+            let data = Self.netflow9(isTemplate: false, sequence: UInt32(2 + run))
+            #expect(send(exporter, data, data.count, 0) == data.count)
+            sensor.stop()
+            #expect(sensor.ledger.total.sealed == Tally(flows: 1, octets: 500, packets: 5), "run \(run)")
+        }
+        let file = site.folder.file("spool/templates-0.weir")
+        var bytes = [UInt8](try Data(contentsOf: file))
+        bytes[bytes.count / 2] ^= 1
+        try Data(bytes).write(to: file)
+        let sensor = try site.sensor()
+        try sensor.start()
+        sensor.stop()
+        #expect(sensor.ledger.total == ExporterLedger(), "a damaged file is no reason not to start")
+    }
+
+    @Test("IPFIX over TCP: messages end where their length says, whatever the pieces they come in") func streams() throws {
+        let site = try Site("aggregate.window=10m", "listen.tcp=127.0.0.1:0")
+        let sensor = try site.sensor()
+        try sensor.start()
+        let port = try #require(sensor.listenPorts.last)
+        let exporter = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        #expect(connectLoopback(exporter, port))
+        var message: [UInt8] = []
+        for word: UInt16 in [10, 16 + 20 + 16] { message.appendBE(word) }
+        for word: UInt32 in [1_700_000_000, 0, 7] { message.appendBE(word) }
+        for word: UInt16 in [2, 20, 256, 3, 8, 4, 1, 4, 2, 4] { message.appendBE(word) }
+        for word: UInt16 in [256, 16, 2_560, 1, 0, 500, 0, 5] { message.appendBE(word) }
+        let twice = message + message
+        for piece in [twice[..<7], twice[7..<60], twice[60...]] {
+            #expect(send(exporter, Array(piece), piece.count, 0) == piece.count)
+            usleep(30_000)
+        }
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while sensor.ledger.total.decoded.flows < 2, Date() < deadline { usleep(50_000) }
+        close(exporter)
+        sensor.stop()
+        #expect(sensor.ledger.total.sealed == Tally(flows: 2, octets: 1_000, packets: 10))
+    }
+
+    private func sender(to port: UInt16, from ownPort: UInt16 = 0) throws -> Int32 {
+        let exporter = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        var own = sockaddr_in()
+        own.sin_family = sa_family_t(AF_INET)
+        own.sin_port = ownPort.bigEndian
+        own.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let bound = withUnsafePointer(to: &own) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(exporter, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        #expect(bound == 0 && connectLoopback(exporter, port))
+        return exporter
     }
 
     @Test("no port is opened with certificates that can't be used") func certificates() throws {

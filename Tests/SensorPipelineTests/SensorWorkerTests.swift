@@ -103,7 +103,7 @@ struct SensorWorkerTests {
 
     @Test("what names no exporter is counted without one") func garbage() {
         var worker = worker()
-        for datagram: [UInt8] in [[], [0], [0xFF, 0xFF, 0, 0], [0, 7] + [UInt8](repeating: 0, count: 60)] {
+        for datagram: [UInt8] in [[], [0], [0xFF, 0xFF, 0, 0], [0, 6] + [UInt8](repeating: 0, count: 60)] {
             worker.take(datagram, at: 1_000)
         }
         worker.receiveTruncated()

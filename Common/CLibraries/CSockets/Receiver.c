@@ -7,26 +7,16 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { CONTROL_BYTES = 96, LINE_BYTES = 64, WAY_BYTES = 64 << 10, COLOUR_BYTES = 24 * LINE_BYTES };
+enum { CONTROL_BYTES = 96 };
 
 struct weir_receiver {
     uint32_t batch, slot_bytes, used;
-    size_t stride;
     uint8_t *slots, *control;
     struct mmsghdr *messages;
     struct iovec *vectors;
     struct sockaddr_storage *senders;
     weir_datagram *datagrams;
 };
-
-// Most datagrams use the first 1,500 bytes of their slot. Were the slots 64 KiB apart, all of those would compete for
-// the same few lines of each cache; so each slot starts 24 lines further on in the cache than the one before. What of
-// a slot was never used is never touched, so it takes address space but no memory.
-static size_t stride_for(uint32_t slot_bytes) {
-    size_t lines = ((size_t)slot_bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
-    if (lines < WAY_BYTES / 4) return lines;
-    return (lines + WAY_BYTES - 1) / WAY_BYTES * WAY_BYTES + COLOUR_BYTES;
-}
 
 static void reset(weir_receiver *r, uint32_t i) {
     r->messages[i].msg_hdr.msg_namelen = sizeof r->senders[i];
@@ -39,8 +29,7 @@ weir_receiver *weir_receiver_new(uint32_t batch, uint32_t slot_bytes) {
     if (r == NULL) return NULL;
     r->batch = batch;
     r->slot_bytes = slot_bytes;
-    r->stride = stride_for(slot_bytes);
-    r->slots = calloc(batch, r->stride);
+    r->slots = calloc(batch, slot_bytes); // what is never filled is never touched: address space, no memory
     r->control = calloc(batch, CONTROL_BYTES);
     r->messages = calloc(batch, sizeof *r->messages);
     r->vectors = calloc(batch, sizeof *r->vectors);
@@ -51,7 +40,7 @@ weir_receiver *weir_receiver_new(uint32_t batch, uint32_t slot_bytes) {
         return NULL;
     }
     for (uint32_t i = 0; i < batch; i++) {
-        r->vectors[i] = (struct iovec){r->slots + i * r->stride, slot_bytes};
+        r->vectors[i] = (struct iovec){r->slots + (size_t)i * slot_bytes, slot_bytes};
         r->messages[i].msg_hdr = (struct msghdr){
             .msg_name = &r->senders[i], .msg_iov = &r->vectors[i], .msg_iovlen = 1,
             .msg_control = r->control + (size_t)i * CONTROL_BYTES};
@@ -71,7 +60,9 @@ void weir_receiver_free(weir_receiver *r) {
 }
 
 const weir_datagram *weir_receiver_datagrams(const weir_receiver *r) { return r->datagrams; }
-const uint8_t *weir_receiver_slot(const weir_receiver *r, uint32_t index) { return r->slots + index * r->stride; }
+const uint8_t *weir_receiver_slot(const weir_receiver *r, uint32_t index) {
+    return r->slots + (size_t)index * r->slot_bytes;
+}
 
 static void note_control(weir_datagram *d, struct msghdr *header) {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {

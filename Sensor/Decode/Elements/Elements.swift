@@ -1,10 +1,14 @@
+import FlowModel
+
 /// The information elements that fill columns (IANA "IPFIX Information Elements"; NetFlow v9 uses the same numbers).
 ///
 /// The order is the rule: of several elements for one column the first that a template has is used, and a column that
 /// depends on another (an IPv6 address over an unused IPv4 one, ICMP type over ports) comes after it.
-/// Not here: elements that no column holds.
+/// Not here: elements that no column holds. They go with the record as they came (`ExtraPlan`).
 package struct Element: Sendable {
     package let id: UInt16
+    /// 0 for IANA's own elements.
+    package let enterprise: UInt32
     package let name: String
     /// Field lengths that are read. RFC 7011 §6.2 lets integers be shorter than their type; some exporters send longer
     /// ones, which are read while the value fits the column.
@@ -12,8 +16,12 @@ package struct Element: Sendable {
     let target: Target
     let form: Form
 
-    init(_ id: UInt16, _ name: String, _ widths: ClosedRange<Int>, _ target: Target, _ form: Form = .unsigned) {
+    init(
+        _ id: UInt16, _ name: String, _ widths: ClosedRange<Int>, _ target: Target, _ form: Form = .unsigned,
+        enterprise: UInt32 = 0
+    ) {
         (self.id, self.name, self.widths, self.target, self.form) = (id, name, widths, target, form)
+        self.enterprise = enterprise
     }
 }
 
@@ -32,6 +40,8 @@ enum Target: UInt8, Sendable {
 /// How the octets of a value are read.
 enum Form: UInt8, Sendable {
     case unsigned, address
+    /// Joined to what the column has already.
+    case moreBits
     // Times. `ntp…` is RFC 5905's 64-bit format; `uptime` counts from the exporter's start.
     case milliseconds, seconds, ntpMicroseconds, ntpNanoseconds, deltaMicroseconds, uptime
     // Sampling as a ratio of two elements.
@@ -41,12 +51,38 @@ enum Form: UInt8, Sendable {
 extension Element {
     /// Elements read by rules of their own, not through the table.
     static let samplingInterval: UInt16 = 34, flowSamplerID: UInt16 = 48, samplerRandomInterval: UInt16 = 50
-    static let ipVersion: UInt16 = 60, systemInitTime: UInt16 = 160, selectorID: UInt16 = 302
+    static let ipVersion: UInt16 = 60, systemInitTime: UInt16 = 160
+    static let lineCardID: UInt16 = 141, flowID: UInt16 = 148, paddingOctets: UInt16 = 210
+    static let firewallEvent: UInt16 = 233, biflowDirection: UInt16 = 239
+    /// Cisco ASA before 8.2 (NetFlow v9 has no enterprises).
+    static let firewallEventASA: UInt16 = 40_005
+    static let selectionSequenceID: UInt16 = 301, selectorID: UInt16 = 302
     static let packetInterval: UInt16 = 305, packetSpace: UInt16 = 306
-    static let samplingSize: UInt16 = 309, samplingPopulation: UInt16 = 310
-    static let ingressInterfaceID: UInt16 = 10
+    static let timeInterval: UInt16 = 307, timeSpace: UInt16 = 308
+    static let samplingSize: UInt16 = 309, samplingPopulation: UInt16 = 310, samplingProbability: UInt16 = 311
+    static let ingressInterfaceID: UInt16 = 10, ingressPhysicalInterfaceID: UInt16 = 252
     /// The reverse direction of a biflow: the same element under this enterprise (RFC 5103 §6.1).
     static let reverseEnterprise: UInt32 = 29_305
+    /// CERT's YAF, whose own elements have their reverse under the same number with this bit.
+    static let yafEnterprise: UInt32 = 6_871, yafReverseBit: UInt16 = 0x4000
+
+    /// The same element of a biflow's other direction; nil for those of enterprises without a rule for it.
+    static func reverse(of key: ElementKey) -> ElementKey? {
+        switch key.enterprise {
+        case 0: ElementKey(enterprise: reverseEnterprise, id: key.id)
+        case yafEnterprise: ElementKey(enterprise: yafEnterprise, id: key.id | yafReverseBit)
+        default: nil
+        }
+    }
+    /// What `key` is called on the reverse side's own record; nil when it is not a reverse element.
+    static func forward(of key: ElementKey) -> ElementKey? {
+        switch key.enterprise {
+        case reverseEnterprise: ElementKey(id: key.id)
+        case yafEnterprise where key.id & yafReverseBit != 0:
+            ElementKey(enterprise: yafEnterprise, id: key.id & ~yafReverseBit)
+        default: nil
+        }
+    }
 
     package static let all: [Element] = addresses + counters + keys + times + icmp
 
@@ -64,16 +100,29 @@ extension Element {
         Element(62, "ipNextHopIPv6Address", 16...16, .nextHopV6, .address),
         Element(63, "bgpNextHopIPv6Address", 16...16, .nextHopV6, .address),
     ]
-    /// Delta before total before post before initiator: the forward side of what the template has.
+    /// Delta before total before post before initiator, and with link headers when there is nothing better. What isn't
+    /// used stays with the record as it is.
     private static let counters = [
         Element(1, "octetDeltaCount", 1...8, .octets),
         Element(85, "octetTotalCount", 1...8, .octets),
         Element(23, "postOctetDeltaCount", 1...8, .octets),
         Element(231, "initiatorOctets", 1...8, .octets),
+        Element(352, "layer2OctetDeltaCount", 1...8, .octets),
+        Element(353, "layer2OctetTotalCount", 1...8, .octets),
         Element(2, "packetDeltaCount", 1...8, .packets),
         Element(86, "packetTotalCount", 1...8, .packets),
         Element(24, "postPacketDeltaCount", 1...8, .packets),
         Element(298, "initiatorPackets", 1...8, .packets),
+    ]
+    /// The other direction, where the initiator's counters fill the columns.
+    static let responder = [
+        Element(232, "responderOctets", 1...8, .octets),
+        Element(299, "responderPackets", 1...8, .packets),
+    ]
+    /// YAF's: the flags of the first packet, and of all others together.
+    static let yafFlags = [
+        Element(14, "initialTCPFlags", 1...1, .tcpControlBits, enterprise: yafEnterprise),
+        Element(15, "unionTCPFlags", 1...1, .tcpControlBits, .moreBits, enterprise: yafEnterprise),
     ]
     private static let keys = [
         Element(4, "protocolIdentifier", 1...8, .protocolIdentifier),

@@ -1,130 +1,188 @@
 import FlowModel
+import PacketHeader
 import WireBytes
 
-/// One sFlow flow sample, compact or expanded, and the records in it that describe the packet.
-extension FlowRecord {
+/// What stands at the head of a flow sample, in any of its forms.
+struct FlowSampleHead {
+    var sequence: UInt32
+    /// 0 an interface, 1 a VLAN, 2 a physical entity; and its number.
+    var sourceType: UInt32, sourceIndex: UInt32
+    var rate: UInt32 = 1, pool: UInt32 = 0, drops: UInt32
+    var input: SampleInterface, output: SampleInterface
+    /// Why the packet was discarded, when the sample is about a discarded one.
+    var discardReason: UInt32?
+    var recordCount: UInt32
+    /// Where the records begin.
+    var bodyAt: Int
+
     ///     compact  | sequence :4 | source :4 | rate :4 | pool :4 | drops :4 | input :4 | output :4 | count :4 | …
     ///     expanded | sequence :4 | source :8 | rate :4 | pool :4 | drops :4 | input :8 | output :8 | count :4 | …
-    /// Returns false when the sample is cut off or has no record that describes a packet.
-    mutating func read(flowSample sample: RawSpan, isExpanded: Bool) -> Bool {
-        let headerBytes = isExpanded ? 44 : 32
-        guard sample.byteCount >= headerBytes else { return false }
-        samplingInterval = Float(sample.be32(at: isExpanded ? 12 : 8))
+    @inline(__always)
+    init?(_ sample: RawSpan, isExpanded: Bool) {
+        sequence = 0
+        guard sample.byteCount >= (isExpanded ? 44 : 32) else { return nil }
+        sequence = sample.be32(at: 0)
         if isExpanded {
-            ingressInterface = Self.interface(format: sample.be32(at: 24), sample.be32(at: 28))
-            egressInterface = Self.interface(format: sample.be32(at: 32), sample.be32(at: 36))
+            (sourceType, sourceIndex) = (sample.be32(at: 4), sample.be32(at: 8))
+            (rate, pool, drops) = (sample.be32(at: 12), sample.be32(at: 16), sample.be32(at: 20))
+            input = SampleInterface(format: sample.be32(at: 24), sample.be32(at: 28))
+            output = SampleInterface(format: sample.be32(at: 32), sample.be32(at: 36))
+            (recordCount, bodyAt) = (sample.be32(at: 40), 44)
         } else {
-            let (input, output) = (sample.be32(at: 20), sample.be32(at: 24))
-            ingressInterface = Self.interface(format: input >> 30, input & 0x3FFF_FFFF)
-            egressInterface = Self.interface(format: output >> 30, output & 0x3FFF_FFFF)
+            let source = sample.be32(at: 4)
+            (sourceType, sourceIndex) = (source >> 24, source & 0xFF_FFFF)
+            (rate, pool, drops) = (sample.be32(at: 8), sample.be32(at: 12), sample.be32(at: 16))
+            input = SampleInterface(packed: sample.be32(at: 20))
+            output = SampleInterface(packed: sample.be32(at: 24))
+            (recordCount, bodyAt) = (sample.be32(at: 28), 32)
         }
-        var offset = headerBytes
-        var found = PacketSource.none
-        for _ in 0..<sample.be32(at: headerBytes - 4) {  // ends: each turn adds at least 8
-            guard sample.byteCount - offset >= 8 else { break }
-            let format = sample.be32(at: offset), length = Int(sample.be32(at: offset + 4))
-            guard length <= sample.byteCount - offset - 8 else { break }
-            read(flowRecord: format, sample.extracting((offset + 8)..<(offset + 8 + length)), &found)
-            offset += 8 + length
-        }
-        packetDeltaCount = 1
+        if output.format == .discarded { discardReason = output.value }
+    }
+
+    /// A discarded packet, of which all are reported as far as the agent's limit allows:
+    ///     | sequence :4 | source :8 | drops :4 | input :4 | output :4 | reason :4 | count :4 | …
+    init?(discarded sample: RawSpan) {
+        guard sample.byteCount >= 32 else { return nil }
+        sequence = sample.be32(at: 0)
+        (sourceType, sourceIndex) = (sample.be32(at: 4), sample.be32(at: 8))
+        drops = sample.be32(at: 12)
+        input = SampleInterface(format: 0, sample.be32(at: 16))
+        output = SampleInterface(format: 0, sample.be32(at: 20))
+        discardReason = sample.be32(at: 24)
+        (recordCount, bodyAt) = (sample.be32(at: 28), 32)
+    }
+
+    /// Begins a row with its share.
+    @inline(__always)
+    func begin(_ row: inout SampleRow) {
+        row.reset()
+        row.interval = Float(rate)
+        (row.ingressInterface, row.egressInterface) = (input.index, output.index)
+        row.setDirection(sourceType: sourceType, sourceIndex)
+        if discardReason != nil { row.hasDetails = true }
+    }
+}
+
+/// An interface as a sample names it.
+struct SampleInterface {
+    enum Format: UInt32 { case single, discarded, multiple, unknown }
+    var format: Format
+    /// An ifIndex, a reason for the discard, or how many interfaces.
+    var value: UInt32
+
+    @inline(__always)
+    init(format: UInt32, _ value: UInt32) {
+        self.format = Format(rawValue: min(format, 3)) ?? .unknown
+        self.value = value
+    }
+    @inline(__always)
+    init(packed: UInt32) { self.init(format: packed >> 30, packed & 0x3FFF_FFFF) }
+
+    /// The ifIndex; 0 when there is none, or when it is the device itself (0x3FFFFFFF).
+    @inline(__always)
+    var index: UInt32 { format == .single && value != 0x3FFF_FFFF ? value : 0 }
+}
+
+extension SampleRow {
+    /// Begins anew with a flow sample. Returns false when none of its records describes a packet.
+    @inline(__always)
+    mutating func read(_ head: FlowSampleHead, _ sample: RawSpan, _ reader: inout PacketReader) -> Bool {
+        head.begin(&self)
+        read(flowRecords: head.recordCount, of: sample, from: head.bodyAt, &reader)
         return found != .none
     }
 
-    /// What has described the packet so far, the least telling first: a better source overrules a lesser one.
-    enum PacketSource: Int { case none, ethernet, addresses, header }
-
-    /// Format 0 is an ifIndex, of which 0x3FFFFFFF stands for the device itself; 1 is a discarded packet, 2 several
-    /// interfaces: no ifIndex there.
-    private static func interface(format: UInt32, _ value: UInt32) -> UInt32 {
-        format == 0 && value != 0x3FFF_FFFF ? value : 0
+    /// Reads the flow records of a sample; lengths are bounded by the sample, the count is the sender's word.
+    @inline(__always)
+    mutating func read(
+        flowRecords count: UInt32, of sample: RawSpan, from start: Int, _ reader: inout PacketReader
+    ) {
+        var offset = start
+        for _ in 0..<count {  // ends: each turn adds at least 8
+            guard sample.byteCount &- offset >= 8 else { return }
+            let format = sample.be32(at: offset), length = Int(sample.be32(at: offset &+ 4))
+            offset &+= 8
+            guard length <= sample.byteCount &- offset else { return }
+            read(flowRecord: format, sample.extracting(offset..<(offset &+ length)), &reader)
+            offset &+= length
+        }
     }
 
-    private mutating func read(flowRecord format: UInt32, _ body: RawSpan, _ found: inout PacketSource) {
+    @inline(__always)
+    private mutating func read(flowRecord format: UInt32, _ body: RawSpan, _ reader: inout PacketReader) {
         switch format {
-        case 1: readSampledHeader(body, &found)
-        case 2: readEthernet(body, &found)
-        case 3: readAddresses(body, isV6: false, &found)
-        case 4: readAddresses(body, isV6: true, &found)
+        case 1: readSampledHeader(body, &reader)
+        case 2: readEthernet(body)
+        case 3: readAddresses(body, isV6: false)
+        case 4: readAddresses(body, isV6: true)
         case 1001: readSwitch(body)
         case 1002: readRouter(body)
         case 1003: readGateway(body)
+        case 1004...1007, 1009, 1012, 1020, 1029, 1030: hasDetails = true
         default: break
         }
     }
 
     ///     | protocol :4 | frameLength :4 | stripped :4 | headerLength :4 | header |
-    private mutating func readSampledHeader(_ body: RawSpan, _ found: inout PacketSource) {
-        guard body.byteCount >= 16, found != .header else { return }
-        octetDeltaCount = UInt64(body.be32(at: 4))
+    /// The frame's length counts what was stripped from it before (a check sequence, outer tags).
+    @inline(__always)
+    private mutating func readSampledHeader(_ body: RawSpan, _ reader: inout PacketReader) {
+        guard body.byteCount >= 16, found < .header else { return }
         found = .header
-        let length = min(Int(body.be32(at: 12)), body.byteCount - 16)
-        let header = body.extracting(16..<(16 + length))
-        switch body.be32(at: 0) {
-        case 1: readEthernetFrame(header)
-        case 11: readIPv4(header, at: 0)
-        case 12: readIPv6(header, at: 0)
-        case 13: readMPLS(header, at: 0)
-        default: break  // The packet counts, though what it was isn't known.
-        }
+        octets = UInt64(body.be32(at: 4))
+        // Without a known link layer it counts, though what it was isn't known.
+        guard let link = SFlow5.link(of: body.be32(at: 0)) else { return }
+        reader.read(SFlow5.header(body), link: link)
+        take(from: &reader)
     }
 
     ///     | length :4 | source MAC :8 | destination MAC :8 | type :4 |
-    private mutating func readEthernet(_ body: RawSpan, _ found: inout PacketSource) {
-        guard body.byteCount >= 24, found == .none else { return }
-        octetDeltaCount = UInt64(body.be32(at: 0))
+    mutating func readEthernet(_ body: RawSpan) {
+        guard body.byteCount >= 24, found < .ethernet else { return }
+        octets = UInt64(body.be32(at: 0))
         found = .ethernet
     }
 
     ///     | length :4 | protocol :4 | source | destination | source port :4 | destination port :4 | TCP flags :4
     ///     | class :4 |
-    private mutating func readAddresses(_ body: RawSpan, isV6: Bool, _ found: inout PacketSource) {
+    mutating func readAddresses(_ body: RawSpan, isV6: Bool) {
         let width = isV6 ? 16 : 4, portsAt = 8 + 2 * width
-        guard body.byteCount >= portsAt + 16, found.rawValue < PacketSource.addresses.rawValue else { return }
-        octetDeltaCount = UInt64(body.be32(at: 0))
+        guard body.byteCount >= portsAt + 16, found < .addresses else { return }
+        octets = UInt64(body.be32(at: 0))
         protocolIdentifier = UInt8(truncatingIfNeeded: body.be32(at: 4))
-        sourceIPAddress = Self.address(body, at: 8, isV6: isV6)
-        destinationIPAddress = Self.address(body, at: 8 + width, isV6: isV6)
-        sourceTransportPort = UInt16(truncatingIfNeeded: body.be32(at: portsAt))
-        destinationTransportPort = UInt16(truncatingIfNeeded: body.be32(at: portsAt + 4))
+        source = SFlow5.address(body, at: 8, isV6: isV6)
+        destination = SFlow5.address(body, at: 8 + width, isV6: isV6)
+        sourcePort = UInt16(truncatingIfNeeded: body.be32(at: portsAt))
+        destinationPort = UInt16(truncatingIfNeeded: body.be32(at: portsAt + 4))
         tcpControlBits = UInt16(truncatingIfNeeded: body.be32(at: portsAt + 8)) & 0x0FFF
-        ipClassOfService = UInt8(truncatingIfNeeded: body.be32(at: portsAt + 12))
+        trafficClass = UInt8(truncatingIfNeeded: body.be32(at: portsAt + 12))
         found = .addresses
-    }
-    static func address(_ data: RawSpan, at offset: Int, isV6: Bool) -> IPAddress {
-        isV6
-            ? IPAddress(high: data.be64(at: offset), low: data.be64(at: offset + 8))
-            : IPAddress(v4: data.be32(at: offset))
     }
 
     ///     | source VLAN :4 | source priority :4 | destination VLAN :4 | destination priority :4 |
-    private mutating func readSwitch(_ body: RawSpan) {
-        guard body.byteCount >= 16, vlanId == 0 else { return }
-        let vlan = body.be32(at: 0)
-        if vlan < 4_096 { vlanId = UInt16(vlan) }
+    @inline(__always)
+    mutating func readSwitch(_ body: RawSpan) {
+        guard body.byteCount >= 16 else { return }
+        let from = body.be32(at: 0), to = body.be32(at: 8)
+        if vlan == 0, from < 4_096 { vlan = UInt16(from) }
+        if to != from, to != 0, to < 4_096 { hasDetails = true }
     }
 
     ///     | next hop | source mask bits :4 | destination mask bits :4 |
-    private mutating func readRouter(_ body: RawSpan) {
+    mutating func readRouter(_ body: RawSpan) {
         guard let (address, end) = SFlow5.address(body, at: 0), body.byteCount - end >= 8 else { return }
-        ipNextHopAddress = address
-        sourceIPPrefixLength = UInt8(truncatingIfNeeded: min(body.be32(at: end), 128))
-        destinationIPPrefixLength = UInt8(truncatingIfNeeded: min(body.be32(at: end + 4), 128))
+        nextHop = address
+        sourcePrefix = UInt8(truncatingIfNeeded: min(body.be32(at: end), 128))
+        destinationPrefix = UInt8(truncatingIfNeeded: min(body.be32(at: end + 4), 128))
     }
 
-    ///     | next hop | own AS :4 | source AS :4 | source peer AS :4 | segments :4 | { type :4 | count :4 | AS :4 … }
-    /// The destination's AS is the last of the path; with an empty path it is not known here.
-    private mutating func readGateway(_ body: RawSpan) {
-        guard let (address, end) = SFlow5.address(body, at: 0), body.byteCount - end >= 16 else { return }
-        if ipNextHopAddress.isAbsent { ipNextHopAddress = address }
-        bgpSourceAsNumber = body.be32(at: end + 4)
-        var offset = end + 16
-        for _ in 0..<body.be32(at: end + 12) {  // ends: each turn adds at least 8
-            guard body.byteCount - offset >= 8 else { return }
-            let numbers = Int(body.be32(at: offset + 4))
-            guard numbers <= (body.byteCount - offset - 8) / 4 else { return }
-            offset += 8 + 4 * numbers
-            if numbers > 0 { bgpDestinationAsNumber = body.be32(at: offset - 4) }
-        }
+    mutating func readGateway(_ body: RawSpan) {
+        guard let gateway = SampledGateway(body) else { return }
+        if nextHop.isAbsent { nextHop = gateway.nextHop }
+        take(gateway)
+    }
+    mutating func take(_ gateway: SampledGateway) {
+        (sourceAS, destinationAS) = (gateway.sourceAS, gateway.destinationAS)
+        if gateway.hasNeighbours { hasDetails = true }
     }
 }

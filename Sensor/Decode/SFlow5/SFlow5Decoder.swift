@@ -1,28 +1,99 @@
 import FlowModel
+import PacketHeader
 import WireBytes
 
-/// sFlow v5 datagrams (sflow.org, "sFlow Version 5", 2004): XDR, all in units of four octets.
-///
-///     datagram | version=5 :4 | addressType :4 | agent :4 or :16 | subAgent :4 | sequence :4 | uptime ms :4
-///              | count :4 | samples |
-///     sample   | format :4 | length :4 | content |, format = enterprise << 12 | number
-///
-/// A flow sample is one packet: one record of one packet and as many octets as the frame had on the link; the
-/// sampling rate stands beside it and is not multiplied in. Times are those of arrival, as the datagram has no clock.
-/// Not here: counter samples, which are skipped and counted.
-enum SFlow5 {
-    static let flowSample: UInt32 = 1, counterSample: UInt32 = 2, expandedFlowSample: UInt32 = 3
+/// What the decoder of sFlow remembers from one datagram to the next.
+struct SFlowState: Sendable {
+    let settings: SFlowSettings
+    /// Which elements beside the columns are kept.
+    let kept: SampleElementSet
+    /// Something in every sample is kept beside the columns.
+    let keepsAlways: Bool
+    var sources = SampleSources()
+    var agents = SFlowAgents()
+    var shapes = SampleShapes()
+    var reader = PacketReader()
+    /// The samples of the datagram at hand are the first `count` of these.
+    var rows: [SampleRow] = []
+    var count = 0
+    /// The numbers that exporters had in the columns last, found by their agent's key.
+    var numbers = [UInt32](repeating: 0, count: 64)
 
-    /// The address behind a type word at `offset`, and where it ends. Type 0 is "unknown" and has no octets.
-    static func address(_ data: RawSpan, at offset: Int) -> (address: IPAddress, end: Int)? {
-        guard data.byteCount - offset >= 4 else { return nil }
-        switch data.be32(at: offset) {
-        case 0: return (.absent, offset + 4)
-        case 1 where data.byteCount - offset >= 8: return (IPAddress(v4: data.be32(at: offset + 4)), offset + 8)
-        case 2 where data.byteCount - offset >= 20:
-            return (IPAddress(high: data.be64(at: offset + 4), low: data.be64(at: offset + 12)), offset + 20)
-        default: return nil
+    init(_ settings: DecodeSettings) {
+        self.settings = settings.sflow
+        let chosen = SampleElementSet(SampleElement.allCases.filter { settings.extras.includes($0.field.element) })
+        let isNamed = settings.extras != .all
+        kept = settings.sflow.keepsLinkDetails || isNamed ? chosen : chosen.subtracting(.linkDetails)
+        keepsAlways = !kept.isDisjoint(with: .linkDetails)
+    }
+
+    /// One datagram's share.
+    struct Datagram {
+        /// It came before: what it says of itself is known.
+        let isRepeat: Bool
+        let key: ExporterKey
+        let agent: UInt64
+        let seconds: UInt32
+        let receiveMilliseconds: Int64
+    }
+
+    /// The identity of a datagram with `agent` in it, and what its address says about others.
+    @inline(__always)
+    mutating func begin(
+        _ agent: IPAddress, domain: UInt32, _ exportProtocol: ExportProtocol, _ origin: DatagramOrigin, isRepeat: Bool,
+        _ result: inout DecodeResult
+    ) -> Datagram {
+        // Agents that don't know their own address say 0.
+        let isKnown = !agent.isAbsent && agent != IPAddress(v4: 0)
+        let address = isKnown && settings.identity == .agent ? agent : origin.source
+        let key = ExporterKey(address: address, observationDomain: domain, exportProtocol: exportProtocol)
+        if let count = agents.note(agent, from: origin.source) { result.agentsAtAddress = count }
+        result.exporter = key
+        count = 0
+        return Datagram(
+            isRepeat: isRepeat, key: key, agent: sources.key(of: key),
+            seconds: UInt32(truncatingIfNeeded: origin.receiveMilliseconds / 1_000),
+            receiveMilliseconds: origin.receiveMilliseconds)
+    }
+
+    /// Adds the datagram's samples to the columns.
+    mutating func finish(_ datagram: Datagram, into columns: inout FlowColumns, _ result: inout DecodeResult) {
+        guard count > 0 else { return }
+        let slot = Int(truncatingIfNeeded: datagram.agent & 63)
+        guard let exporter = columns.number(of: datagram.key, guess: &numbers[slot]) else {
+            return result.lose(.exporterLimit)
         }
+        columns.append(
+            count, of: rows, SampleContext(exporter: exporter, receiveMilliseconds: datagram.receiveMilliseconds))
+    }
+
+    /// Adds what no column holds to the columns' extras and says where.
+    mutating func add(
+        _ details: SampleDetails, of sample: RawSpan, into columns: inout FlowColumns, _ result: inout DecodeResult
+    ) -> UInt32 {
+        let present = details.present.intersection(kept)
+        guard !present.isEmpty else { return 0 }
+        let (elements, fields) = shapes.shape(of: present)
+        guard let shape = columns.extras.shape(fields) else {
+            result.extrasOmitted += 1
+            return 0
+        }
+        let place = columns.extras.add(shape) { octets in
+            for element in elements { details.append(element, of: sample, to: &octets) }
+        }
+        if place == 0 { result.extrasOmitted += 1 }
+        return place
+    }
+}
+
+extension FlowColumns {
+    /// `intern`, without a search when the exporter is the same as before.
+    @inline(__always)
+    fileprivate mutating func number(of key: ExporterKey, guess: inout UInt32) -> UInt32? {
+        if Int(guess) < exporters.count, exporters[Int(guess)] == key { return guess }
+        guard let number = intern(key) else { return nil }
+        guess = number
+        return number
     }
 }
 
@@ -32,39 +103,101 @@ extension DatagramDecoder {
     ) {
         guard let (agent, headerAt) = SFlow5.address(datagram, at: 4) else { return result.lose(.malformed) }
         guard datagram.byteCount - headerAt >= 16 else { return result.lose(.datagramTruncated) }
-        let key = ExporterKey(
-            address: agent.isAbsent ? origin.source : agent, observationDomain: datagram.be32(at: headerAt),
-            exportProtocol: .sflow5)
-        result.exporter = key
-        result.sequence = SequenceMark(number: datagram.be32(at: headerAt + 4), units: 1, isExact: true)
-        var template = FlowRecord()
-        template.flowStartMilliseconds = origin.receiveMilliseconds
-        template.flowEndMilliseconds = origin.receiveMilliseconds
-        template.exportMilliseconds = origin.receiveMilliseconds
-        template.receiveMilliseconds = origin.receiveMilliseconds
+        let begun = sflow.begin(
+            agent, domain: datagram.be32(at: headerAt), .sflow5, origin, isRepeat: isRepeat, &result)
+        result.sequence = SequenceMark(
+            number: datagram.be32(at: headerAt + 4), units: 1, isExact: true, uptime: datagram.be32(at: headerAt + 8))
         var offset = headerAt + 16
         // The count is the sender's word; the datagram's end is what holds.
         for _ in 0..<datagram.be32(at: headerAt + 12) {  // ends: each turn adds at least 8
-            guard datagram.byteCount - offset >= 8 else { return result.lose(.badSet) }
-            let format = datagram.be32(at: offset), length = Int(datagram.be32(at: offset + 4))
-            guard length <= datagram.byteCount - offset - 8 else { return result.lose(.badSet) }
-            let sample = datagram.extracting((offset + 8)..<(offset + 8 + length))
-            offset += 8 + length
-            guard format == SFlow5.flowSample || format == SFlow5.expandedFlowSample else {
+            guard datagram.byteCount &- offset >= 8 else {
+                result.lose(.badSet)
+                break
+            }
+            let format = datagram.be32(at: offset), length = Int(datagram.be32(at: offset &+ 4))
+            offset &+= 8
+            guard length <= datagram.byteCount &- offset else {
+                result.lose(.badSet)
+                break
+            }
+            sflow.read(format, datagram.extracting(offset..<(offset &+ length)), begun, &columns, &result)
+            offset &+= length
+        }
+        sflow.finish(begun, into: &columns, &result)
+    }
+}
+
+extension SFlowState {
+    @inline(__always)
+    fileprivate mutating func read(
+        _ format: UInt32, _ sample: RawSpan, _ datagram: Datagram, _ columns: inout FlowColumns,
+        _ result: inout DecodeResult
+    ) {
+        switch format {
+        case SFlow5.flowSample: readFlow(sample, isExpanded: false, datagram, &columns, &result)
+        case SFlow5.expandedFlowSample: readFlow(sample, isExpanded: true, datagram, &columns, &result)
+        case SFlow5.counterSample, SFlow5.expandedCounterSample:
+            let isExpanded = format == SFlow5.expandedCounterSample
+            guard let counters = CounterSample(sample, isExpanded: isExpanded), !counters.isEmpty else {
                 result.samplesSkipped += 1
-                continue
-            }
-            var record = template
-            guard record.read(flowSample: sample, isExpanded: format == SFlow5.expandedFlowSample) else {
-                result.lose(.sampleUndecodable)
-                continue
-            }
-            guard let exporter = columns.intern(key) else {
-                result.losses[.exporterLimit] = 1
                 return
             }
-            record.exporter = exporter
-            columns.append(record)
+            result.counterSamples.append(counters)
+        case SFlow5.discardedPacket:
+            guard let head = FlowSampleHead(discarded: sample) else { return result.lose(.sampleUndecodable) }
+            result.discardedPackets += 1
+            readFlow(sample, head, kind: 1, datagram, &columns, &result)
+        default: result.samplesSkipped += 1
         }
+    }
+
+    @inline(__always)
+    private mutating func readFlow(
+        _ sample: RawSpan, isExpanded: Bool, _ datagram: Datagram, _ columns: inout FlowColumns,
+        _ result: inout DecodeResult
+    ) {
+        guard let head = FlowSampleHead(sample, isExpanded: isExpanded) else { return result.lose(.sampleUndecodable) }
+        readFlow(sample, head, kind: 0, datagram, &columns, &result)
+    }
+
+    @inline(__always)
+    private mutating func readFlow(
+        _ sample: RawSpan, _ head: FlowSampleHead, kind: UInt64, _ datagram: Datagram, _ columns: inout FlowColumns,
+        _ result: inout DecodeResult
+    ) {
+        if !datagram.isRepeat {
+            sources.note(head, agent: datagram.agent, kind: kind, seconds: datagram.seconds, &result)
+        }
+        let index = count
+        if index == rows.count { addRows() }
+        guard rows[index].read(head, sample, &reader) else { return result.lose(.sampleUndecodable) }
+        count = index &+ 1
+        if rows[index].hasDetails || keepsAlways { readDetails(sample, head, index, &columns, &result) }
+    }
+    /// Room for more samples; a datagram can't have more than some thousands.
+    @inline(never)
+    mutating func addRows() { rows.append(contentsOf: repeatElement(SampleRow(), count: 64)) }
+
+    @inline(never)
+    private mutating func readDetails(
+        _ sample: RawSpan, _ head: FlowSampleHead, _ index: Int, _ columns: inout FlowColumns,
+        _ result: inout DecodeResult
+    ) {
+        var details = SampleDetails(), offset = head.bodyAt
+        if let reason = head.discardReason {
+            details.take(discardReason: reason)
+            if SFlow5.isDenial(SFlow5.forwardingStatus(discardReason: reason)) {
+                rows[index].flags |= RecordFlags.denied.rawValue
+            }
+        }
+        for _ in 0..<head.recordCount {  // ends: each turn adds at least 8
+            guard sample.byteCount - offset >= 8 else { break }
+            let format = sample.be32(at: offset), length = Int(sample.be32(at: offset + 4))
+            offset += 8
+            guard length <= sample.byteCount - offset else { break }
+            details.read(flowRecord: format, offset..<(offset + length), of: sample, &rows[index])
+            offset += length
+        }
+        rows[index].extra = add(details, of: sample, into: &columns, &result)
     }
 }

@@ -50,19 +50,6 @@ extension FlowColumns {
     }
 }
 
-@inline(__always)
-private func storeV4(_ low: inout [UInt64], _ rows: Range<Int>, _ data: RawSpan, _ at: Int, _ stride: Int) {
-    store(&low, rows, data, at, stride) { IPAddress.mappedPrefix | UInt64($0.be32(at: $1)) }
-}
-
-@inline(__always)
-private func storeV6(
-    _ high: inout [UInt64], _ low: inout [UInt64], _ rows: Range<Int>, _ data: RawSpan, _ at: Int, _ stride: Int
-) {
-    store(&high, rows, data, at, stride) { $0.be64(at: $1) }
-    store(&low, rows, data, at &+ 8, stride) { $0.be64(at: $1) }
-}
-
 /// Writes the IPv6 address over the IPv4 one where the record is an IPv6 one: by its ipVersion at `version` (-1: not in
 /// the template), or else by the address not being zero.
 private func overlayV6(

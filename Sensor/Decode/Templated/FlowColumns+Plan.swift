@@ -4,27 +4,32 @@ import WireBytes
 /// A plan applied to the records of a set, a column at a time.
 extension FlowColumns {
     /// Appends the records of fixed length that `data` holds; a rest shorter than a record is padding.
-    mutating func fill(_ data: RawSpan, by plan: FlowPlan, in context: RecordContext) -> Range<Int> {
+    mutating func fill(
+        _ data: RawSpan, by plan: FlowPlan, in context: RecordContext, _ result: inout DecodeResult
+    ) -> Range<Int> {
         let stride = plan.recordLength
         let rows = extend(by: data.byteCount / stride)
-        let ops = plan.ops.span
-        for index in ops.indices {
-            apply(ops[index], rows, data, at: 0, stride: stride, context)
+        fillCommon(plan, rows, data, context)
+        if plan.hasRareOps {
+            for op in plan.rareOps { apply(op, rows, data, at: 0, stride: stride, context) }
         }
         setCommon(rows, context)
         if let uptimes = plan.uptimes { estimateTimes(uptimes, rows, data, stride, context) }
-        repairTimes(rows)
+        result.timesClamped += repairTimes(rows, context)
+        if let extras = plan.extras {
+            result.extrasOmitted += addExtras(extras, rows, data, at: 0, stride: stride)
+        }
         return rows
     }
 
     /// Applies `op` to `rows`, whose first record begins at `start` of `data`.
-    @inline(__always)
     mutating func apply(
         _ op: FieldOp, _ rows: Range<Int>, _ data: RawSpan, at start: Int, stride: Int, _ context: RecordContext
     ) {
         let field = (start &+ op.place.offset, op.place.width)
         switch op.form {
         case .unsigned: applyUnsigned(op, rows, data, field, stride)
+        case .moreBits: joinBits(op, rows, data, field, stride)
         case .address: applyAddress(op, rows, data, field, start, stride)
         case .intervalAndSpace, .sizeAndPopulation: applyRatio(op, rows, data, start, stride)
         default: applyTime(op, rows, data, start, stride, context)
@@ -51,9 +56,9 @@ extension FlowColumns {
         case .sourcePrefixV4, .destinationPrefixV4, .sourcePrefixV6, .destinationPrefixV6:
             applyPrefixLength(op, rows, data, at, stride)
         case .direction:
-            store(&flowDirection, rows, data, at, stride) { $0.u8(at: $1) &+ FlowColumns.directionBase }
+            storeDirection(&flowDirection, rows, data, at, stride)
         case .sampling:
-            store(&samplingInterval, rows, data, at, stride) { Float($0.beInteger(at: $1, width: width)) }
+            storeEach(&samplingInterval, rows, data, at, stride) { Float($0.beInteger(at: $1, width: width)) }
         case .icmpPairV4, .icmpPairV6, .icmpTypeV4, .icmpCodeV4, .icmpTypeV6, .icmpCodeV6:
             applyICMP(op.target, rows, data, at, width, stride)
         default: break  // Addresses and times have forms of their own.
@@ -80,22 +85,32 @@ extension FlowColumns {
         }
     }
 
+    /// TCP flags that a template has in two parts.
+    private mutating func joinBits(
+        _ op: FieldOp, _ rows: Range<Int>, _ data: RawSpan, _ field: (Int, Int), _ stride: Int
+    ) {
+        var bits = tcpControlBits.mutableSpan, offset = field.0
+        for row in rows {
+            bits[row] |= UInt16(truncatingIfNeeded: data.beInteger(at: offset, width: field.1))
+            offset &+= stride
+        }
+    }
+
     private mutating func applyRatio(_ op: FieldOp, _ rows: Range<Int>, _ data: RawSpan, _ start: Int, _ stride: Int) {
         let (widthA, widthB) = (op.place.width, op.second.width)
         let distance = op.second.offset &- op.place.offset
         let form = op.form
-        store(&samplingInterval, rows, data, start &+ op.place.offset, stride) { data, at in
-            SamplingRates.ratio(
+        storeEach(&samplingInterval, rows, data, start &+ op.place.offset, stride) { data, at in
+            SamplingRatio.rate(
                 form, data.beInteger(at: at, width: widthA), data.beInteger(at: at &+ distance, width: widthB))
         }
     }
 
     /// What is the same in all records of a set.
     mutating func setCommon(_ rows: Range<Int>, _ context: RecordContext) {
-        storeConstant(&exporter, rows, context.exporter)
-        storeConstant(&deltaFlowCount, rows, 1)
-        storeConstant(&exportMilliseconds, rows, context.exportMilliseconds)
-        storeConstant(&receiveMilliseconds, rows, context.receiveMilliseconds)
+        storeConstants(&exporter, context.exporter, &deltaFlowCount, 1, rows)
+        storeConstants(
+            &exportMilliseconds, context.exportMilliseconds, &receiveMilliseconds, context.receiveMilliseconds, rows)
         if context.isBorrowed { storeConstant(&flags, rows, RecordFlags.templateBorrowed.rawValue) }
     }
 

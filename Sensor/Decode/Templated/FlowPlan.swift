@@ -1,3 +1,5 @@
+import FlowModel
+
 /// What a template says about one field.
 struct FieldSpec: Equatable, Sendable {
     /// The element's number without the enterprise bit.
@@ -12,6 +14,7 @@ struct FieldSpec: Equatable, Sendable {
     //= RFC 7011 §7
     static let variableLength: UInt16 = 65_535
     var isVariable: Bool { length == Self.variableLength }
+    var key: ElementKey { ElementKey(enterprise: enterprise, id: id) }
 }
 
 /// Where a field lies in a record: by itself in records of fixed length, by `field` in the others.
@@ -23,6 +26,7 @@ struct FieldPlace: Equatable, Sendable {
     /// Index into the template's fields.
     var field: Int
     static let none = FieldPlace(offset: 0, width: 0, field: -1)
+    var exists: Bool { field >= 0 }
 }
 
 /// One column's share of a template: read `place` of each record as `form` into `target`.
@@ -39,116 +43,92 @@ struct FieldOp: Sendable {
 }
 
 /// A data template, ready to be applied: one op for each column that it fills, in an order in which each op finds what
-/// it depends on.
-struct FlowPlan: Sendable {
+/// it depends on; and all other fields, to be taken along as they are.
+///
+/// Never changed after `init`, so a set in work keeps the layout it began with.
+final class FlowPlan: Sendable {
     /// Octets of one record; with variable-length fields the least that one can have. At least 1 in a stored template.
-    private(set) var recordLength = 0
-    private(set) var ops: [FieldOp] = []
-    /// The reverse side's ops (RFC 5103), for the second record of a biflow. Empty for uniflows.
-    private(set) var reverseOps: [FieldOp] = []
-    /// Which sampler or selector saw the packets: its rate comes with options.
-    private(set) var selector = FieldPlace.none
+    let recordLength: Int
+    let ops: [FieldOp]
+    /// The same ops for records of fixed length: the common ones by column, and the others.
+    let common: CommonPlaces
+    let rareOps: [FieldOp]
+    let hasRareOps: Bool
+    /// The other side of a record that counts both directions; nil for uniflows.
+    let reverse: ReversePlan?
+    /// Which sampler saw the packets: its rate comes with options.
+    let sampler: SamplerPlaces
     /// Start and end since the exporter's start, when the record doesn't say when that was.
-    private(set) var uptimes: FieldOp?
+    let uptimes: FieldOp?
     /// The length of each field when some are variable; empty otherwise.
-    private(set) var variableLengths: [UInt16] = []
+    let variableLengths: [UInt16]
+    /// The fields that no op reads; nil when there are none.
+    let extras: ExtraPlan?
+    /// What a firewall did with the connection; nil when the template has no such field.
+    let events: EventPlan?
 
-    init(fields: [FieldSpec]) {
-        var places: [FieldPlace] = []
-        for (index, field) in fields.enumerated() {
-            places.append(FieldPlace(offset: recordLength, width: Int(field.length), field: index))
-            recordLength += field.isVariable ? 1 : Int(field.length)
-        }
-        if fields.contains(where: \.isVariable) { variableLengths = fields.map(\.length) }
-        let forward = FirstFields(fields, places, enterprise: 0)
-        ops = forward.ops(for: Element.all)
+    init(fields specs: [FieldSpec], extras selection: ExtraSelection = .all) {
+        var fields = TemplateFields(specs)
+        recordLength = fields.recordLength
+        variableLengths = specs.contains(where: \.isVariable) ? specs.map(\.length) : []
+        var ops = fields.take(Element.all)
+        if !ops.contains(where: { $0.target == .tcpControlBits }) { ops += fields.takeYAFFlags() }
         if !ops.contains(where: { $0.target == .start || $0.target == .end }) {
-            ops += forward.ops(for: Element.observationTimes)
+            ops += fields.take(Element.observationTimes)
         }
-        if let sampling = forward.samplingOp { ops.append(sampling) }
+        if let sampling = fields.takeSampling() { ops.append(sampling) }
+        self.ops = ops
+        (common, rareOps) = CommonPlaces.split(ops)
+        hasRareOps = !rareOps.isEmpty
         let relative = ops.filter { $0.form == .uptime && $0.second == .none }
-        if relative.count == 2 {  // the start comes first in the table
-            uptimes = relative[0]
-            uptimes?.form = .unsigned
-            uptimes?.second = relative[1].place
-        }
-        selector =
-            forward.place(of: Element.selectorID, 1...8) ?? forward.place(of: Element.flowSamplerID, 1...8)
-            ?? .none
-        reverseOps = Self.reverseOps(fields, places)
+        uptimes = relative.count == 2 ? Self.pair(relative[0], relative[1]) : nil  // the start comes first in the table
+        sampler = SamplerPlaces(fields)
+        events = EventPlan(fields, ops)
+        reverse = ReversePlan(&fields, selection)
+        extras = ExtraPlan(fields.left(isBiflow: reverse != nil), of: fields, selection)
     }
 
-    //= RFC 5103 §6.1
-    /// Only a side with counters of its own makes a second record.
-    private static func reverseOps(_ fields: [FieldSpec], _ places: [FieldPlace]) -> [FieldOp] {
-        let carried: Set<Target> = [.octets, .packets, .tcpControlBits, .ipClassOfService, .vlan, .start, .end]
-        let all = FirstFields(fields, places, enterprise: Element.reverseEnterprise).ops(for: Element.all)
-        let ops = all.filter { carried.contains($0.target) }
-        return ops.contains { $0.target == .octets || $0.target == .packets } ? ops : []
+    private static func pair(_ start: FieldOp, _ end: FieldOp) -> FieldOp {
+        var pair = start
+        pair.form = .unsigned
+        pair.second = end.place
+        return pair
     }
 }
 
-//= RFC 7011 §8
-/// The first field of each element: of repeated ones the first feeds the column, the others are passed over.
-private struct FirstFields {
-    private var byID: [UInt16: FieldPlace] = [:]
+/// Where a record names the device that chose its packets; each `none` when it doesn't.
+struct SamplerPlaces: Sendable {
+    /// A selector's or sampler's number.
+    let selector: FieldPlace
+    /// The number of a sequence of selectors, one behind the other.
+    let sequence: FieldPlace
+    let lineCard: FieldPlace
+    var isNone: Bool { !selector.exists && !sequence.exists && !lineCard.exists }
 
-    init(_ fields: [FieldSpec], _ places: [FieldPlace], enterprise: UInt32) {
-        for (field, place) in zip(fields, places) where field.enterprise == enterprise && byID[field.id] == nil {
-            byID[field.id] = place
-        }
+    init(_ fields: TemplateFields) {
+        func place(_ id: UInt16) -> FieldPlace? { fields.place(of: ElementKey(id: id), 1...8) }
+        selector = place(Element.selectorID) ?? place(Element.flowSamplerID) ?? .none
+        sequence = place(Element.selectionSequenceID) ?? .none
+        lineCard = place(Element.lineCardID) ?? .none
     }
+}
 
-    /// The field of element `id` when its length can hold the element.
-    func place(of id: UInt16, _ widths: ClosedRange<Int>) -> FieldPlace? {
-        guard let place = byID[id], widths.contains(place.width) || place.width == Int(FieldSpec.variableLength)
+/// What a firewall says of a connection (Cisco NSEL; IANA firewallEvent).
+struct EventPlan: Sendable {
+    let event: FieldPlace
+    let flowID: FieldPlace
+    /// The counters are the connection's own from its start, not what was added since the last record.
+    let countsTotals: Bool
+
+    init?(_ fields: TemplateFields, _ ops: [FieldOp]) {
+        func place(_ id: UInt16, _ widths: ClosedRange<Int>) -> FieldPlace? {
+            fields.place(of: ElementKey(id: id), widths)
+        }
+        guard let event = place(Element.firewallEvent, 1...4) ?? place(Element.firewallEventASA, 1...4)
         else { return nil }
-        return place
-    }
-
-    func ops(for elements: [Element]) -> [FieldOp] {
-        var ops: [FieldOp] = [], taken: Set<Target> = []
-        for element in elements where !taken.contains(element.target) {
-            guard let place = place(of: element.id, element.widths) else { continue }
-            taken.insert(element.target)
-            var op = FieldOp(target: element.target, form: element.form, widths: element.widths, place: place)
-            if let other = element.target.fourthVersionCounterpart, taken.contains(other) {
-                op.isOverlay = true
-                op.second = self.place(of: Element.ipVersion, 1...1) ?? .none
-            }
-            if element.form == .uptime { op.second = self.place(of: Element.systemInitTime, 8...8) ?? .none }
-            ops.append(op)
-        }
-        return ops
-    }
-
-    var samplingOp: FieldOp? {
-        for id in [Element.samplingInterval, Element.samplerRandomInterval] {
-            guard let place = place(of: id, 1...4) else { continue }
-            return FieldOp(target: .sampling, form: .unsigned, widths: 1...4, place: place)
-        }
-        let ratios: [(UInt16, UInt16, Form)] = [
-            (Element.packetInterval, Element.packetSpace, .intervalAndSpace),
-            (Element.samplingSize, Element.samplingPopulation, .sizeAndPopulation),
-        ]
-        for (first, second, form) in ratios {
-            guard let a = place(of: first, 1...4), let b = place(of: second, 1...4) else { continue }
-            return FieldOp(target: .sampling, form: form, widths: 1...4, place: a, second: b)
-        }
-        return nil
-    }
-}
-
-extension Target {
-    /// The IPv4 target of the same column, when this is an IPv6 one.
-    fileprivate var fourthVersionCounterpart: Target? {
-        switch self {
-        case .sourceV6: .sourceV4
-        case .destinationV6: .destinationV4
-        case .nextHopV6: .nextHopV4
-        case .sourcePrefixV6: .sourcePrefixV4
-        case .destinationPrefixV6: .destinationPrefixV4
-        default: nil
-        }
+        self.event = event
+        flowID = place(Element.flowID, 1...8) ?? .none
+        let counters = ops.filter { $0.target == .octets || $0.target == .packets }
+        countsTotals = counters.allSatisfy { [231, 298, 85, 86].contains(fields.specs[$0.place.field].id) }
     }
 }

@@ -3,7 +3,7 @@ import WireBytes
 
 /// What NetFlow v9 and IPFIX messages begin with, and one message's way through the decoder.
 struct MessageHeader {
-    var key: TemplateStore.DomainKey
+    var key: ExporterKey
     /// Octets of the header, and where the message ends.
     var length: Int, end: Int
     /// In ms since 1970 UTC; both protocols send whole seconds.
@@ -27,10 +27,12 @@ extension DatagramDecoder {
     ) {
         guard datagram.byteCount >= 20 else { return result.lose(.datagramTruncated) }
         let header = MessageHeader(
-            key: .init(address: origin.source, domain: datagram.be32(at: 16), exportProtocol: .netflow9),
+            key: ExporterKey(
+                address: origin.source, observationDomain: datagram.be32(at: 16), exportProtocol: .netflow9),
             length: 20, end: datagram.byteCount,
             exportMilliseconds: Int64(datagram.be32(at: 8)) * 1_000, uptime: datagram.be32(at: 4))
-        result.sequence = SequenceMark(number: datagram.be32(at: 12), units: 1, isExact: true)
+        result.sequence = SequenceMark(
+            number: datagram.be32(at: 12), units: 1, isExact: true, uptime: header.uptime)
         decodeSets(datagram, header, from: origin, into: &columns, &result)
     }
 
@@ -43,7 +45,8 @@ extension DatagramDecoder {
         let length = Int(datagram.be16(at: 2))
         guard length >= 16 else { return result.lose(.malformed) }
         let header = MessageHeader(
-            key: .init(address: origin.source, domain: datagram.be32(at: 12), exportProtocol: .ipfix),
+            key: ExporterKey(
+                address: origin.source, observationDomain: datagram.be32(at: 12), exportProtocol: .ipfix),
             length: 16, end: min(length, datagram.byteCount),
             exportMilliseconds: Int64(datagram.be32(at: 4)) * 1_000, uptime: nil)
         result.sequence = SequenceMark(number: datagram.be32(at: 8), units: 0, isExact: true)

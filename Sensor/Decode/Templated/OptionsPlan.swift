@@ -1,86 +1,182 @@
-import FlowModel
+package import FlowModel
 import WireBytes
 
-/// An options template: read record by record, for the few elements that later records depend on.
+/// An options template: read record by record, for the few elements that later records depend on. Of one that has none
+/// of them (names of interfaces, of applications …) the records are only counted.
 struct OptionsPlan: Sendable {
     let fields: [FieldSpec]
     /// The least that one record can have, at least 1 in a stored template.
     let recordLengthMin: Int
-    let isNetFlow9: Bool
+    /// What each field is for; nil for one that is passed over.
+    fileprivate let uses: [Use?]
+    fileprivate let scope: ScopeKind
+    let isVariable: Bool
+    var isOfNoUse: Bool { uses.allSatisfy { $0 == nil } }
+
+    /// Values that are read.
+    fileprivate enum Use: Int, Sendable, CaseIterable {
+        case interval, randomInterval, selector, sequence, interface, lineCard, systemInit, probability
+        case packetInterval, packetSpace, timeInterval, timeSpace, size, population
+    }
+    fileprivate enum ScopeKind: Sendable { case system, domain, lineCard, interface }
 
     init(fields: [FieldSpec], isNetFlow9: Bool) {
         self.fields = fields
-        self.isNetFlow9 = isNetFlow9
         recordLengthMin = fields.reduce(0) { $0 + ($1.isVariable ? 1 : Int($1.length)) }
+        isVariable = fields.contains(where: \.isVariable)
+        uses = fields.map { isNetFlow9 && $0.isScope ? Self.use(ofScope9: $0.id) : Self.use(of: $0) }
+        scope = Self.scope(fields.filter(\.isScope), isNetFlow9: isNetFlow9)
+    }
+
+    //= RFC 3954 §6.1
+    /// NetFlow v9 numbers its scopes by itself: 1 system, 2 interface, 3 line card, 4 cache, 5 template.
+    private static func use(ofScope9 id: UInt16) -> Use? { id == 2 ? .interface : id == 3 ? .lineCard : nil }
+
+    private static func use(of field: FieldSpec) -> Use? {
+        guard field.enterprise == 0 else { return nil }
+        switch field.id {
+        case Element.samplingInterval: return .interval
+        case Element.samplerRandomInterval: return .randomInterval
+        case Element.flowSamplerID, Element.selectorID: return .selector
+        case Element.selectionSequenceID: return .sequence
+        case Element.ingressInterfaceID, Element.ingressPhysicalInterfaceID: return field.isScope ? .interface : nil
+        case Element.lineCardID: return field.isScope ? .lineCard : nil
+        case Element.systemInitTime: return .systemInit
+        case Element.samplingProbability: return .probability
+        case Element.packetInterval: return .packetInterval
+        case Element.packetSpace: return .packetSpace
+        case Element.timeInterval: return .timeInterval
+        case Element.timeSpace: return .timeSpace
+        case Element.samplingSize: return .size
+        case Element.samplingPopulation: return .population
+        default: return nil
+        }
+    }
+    private static func scope(_ scopes: [FieldSpec], isNetFlow9: Bool) -> ScopeKind {
+        if isNetFlow9 {
+            let ids = scopes.map(\.id)
+            return ids.contains(2) ? .interface : ids.contains(3) ? .lineCard : ids == [1] ? .system : .domain
+        }
+        let ids = scopes.filter { $0.enterprise == 0 }.map(\.id)
+        if ids.contains(where: { $0 == Element.ingressInterfaceID || $0 == Element.ingressPhysicalInterfaceID }) {
+            return .interface
+        }
+        if ids.contains(Element.lineCardID) { return .lineCard }
+        // The exporter by its address or its process, and nothing narrower.
+        return !ids.isEmpty && ids.allSatisfy { [130, 131, 144].contains($0) } ? .system : .domain
     }
 
     /// What one options record says that matters here.
     struct Statement {
-        private(set) var values: [UInt16: UInt64] = [:]
-        private(set) var interface: UInt32?
-        /// When the exporter started, in ms since 1970 UTC; 0 not said.
-        var systemInitMilliseconds: Int64 {
-            Int64(exactly: values[Element.systemInitTime] ?? 0) ?? 0
+        private var values = [UInt64](repeating: 0, count: Use.allCases.count)
+        private var present: UInt32 = 0
+        private var selectors: [UInt64] = []
+        private let kind: ScopeKind
+
+        init(_ plan: OptionsPlan) { kind = plan.scope }
+
+        /// Forgets the record before.
+        mutating func reset() {
+            present = 0
+            selectors.removeAll(keepingCapacity: true)
         }
 
-        /// Elements beside the rate itself: 48 and 302 name the sampler.
-        private static let wanted: Set<UInt16> = [
-            Element.samplingInterval, Element.flowSamplerID, Element.samplerRandomInterval, Element.selectorID,
-            Element.packetInterval, Element.packetSpace, Element.samplingSize, Element.samplingPopulation,
-            Element.systemInitTime,
-        ]
-
-        mutating func read(_ field: FieldSpec, _ data: RawSpan, _ offset: Int, _ width: Int, isNetFlow9: Bool) {
-            guard field.enterprise == 0, (1...8).contains(width) else { return }
+        fileprivate mutating func read(_ use: Use, _ data: RawSpan, _ offset: Int, _ width: Int) {
+            guard (1...8).contains(width) else { return }
             let value = data.beInteger(at: offset, width: width)
-            if field.isScope {
-                // NetFlow v9 numbers its scopes by itself: 2 is the interface (RFC 3954 §6.1).
-                let isInterface = isNetFlow9 ? field.id == 2 : field.id == Element.ingressInterfaceID
-                if isInterface { interface = UInt32(truncatingIfNeeded: value) }
-                if isNetFlow9 { return }
-            }
-            if Self.wanted.contains(field.id), values[field.id] == nil { values[field.id] = value }
+            if use == .selector, selectors.count < 8 { selectors.append(value) }
+            guard present & 1 << UInt32(use.rawValue) == 0 else { return }
+            present |= 1 << UInt32(use.rawValue)
+            values[use.rawValue] = value
+        }
+        private func value(_ use: Use) -> UInt64? {
+            present & 1 << UInt32(use.rawValue) != 0 ? values[use.rawValue] : nil
         }
 
+        /// When the exporter started, in ms since 1970 UTC; 0 not said.
+        var systemInitMilliseconds: Int64 { Int64(exactly: value(.systemInit) ?? 0) ?? 0 }
+
+        //= RFC 5477 §8.2
         /// The sampling rate said, 0 for none.
         var interval: Float {
             for (first, second, form) in [
-                (Element.packetInterval, Element.packetSpace, Form.intervalAndSpace),
-                (Element.samplingSize, Element.samplingPopulation, .sizeAndPopulation),
+                (Use.packetInterval, Use.packetSpace, Form.intervalAndSpace),
+                (.timeInterval, .timeSpace, .intervalAndSpace), (.size, .population, .sizeAndPopulation),
             ] {
-                guard let a = values[first], let b = values[second] else { continue }
-                let ratio = SamplingRates.ratio(form, a, b)
-                if ratio > 0 { return ratio }
+                guard let a = value(first), let b = value(second) else { continue }
+                let rate = SamplingRatio.rate(form, a, b)
+                if rate > 0 { return rate }
             }
-            for id in [Element.samplingInterval, Element.samplerRandomInterval] {
-                if let value = values[id], value > 0 { return Float(value) }
+            if let probability = value(.probability).map({ Double(bitPattern: $0) }), probability > 0, probability <= 1
+            {
+                return Float(1 / probability)
+            }
+            for use in [Use.interval, .randomInterval] {
+                if let value = value(use), value > 0 { return Float(value) }
             }
             return 0
         }
         /// Whose rate it is.
         var scope: SamplingRates.Scope {
-            if let id = values[Element.selectorID] ?? values[Element.flowSamplerID] { return .selector(id) }
-            if let interface, interface != 0 { return .interface(interface) }
-            return .domain
+            if let id = value(.selector) { return .selector(id) }
+            switch kind {
+            case .interface:
+                guard let id = value(.interface), id != 0 else { return .domain }
+                return .interface(UInt32(truncatingIfNeeded: id))
+            case .lineCard: return value(.lineCard).map { .lineCard($0) } ?? .domain
+            case .system: return .system
+            case .domain: return .domain
+            }
+        }
+        /// A report of which selectors a sequence has.
+        var selectionSequence: (UInt64, [UInt64])? {
+            guard let sequence = value(.sequence), !selectors.isEmpty, interval == 0 else { return nil }
+            return (sequence, selectors)
         }
     }
 }
 
 extension DatagramDecoder {
     /// Reads the records of an options data set. Returns how many there were.
-    mutating func learnOptions(_ data: RawSpan, by plan: OptionsPlan, at place: TemplateStore.Place) -> Int {
+    mutating func learnOptions(
+        _ data: RawSpan, by plan: OptionsPlan, _ message: Message, _ result: inout DecodeResult
+    ) -> Int {
+        if plan.isOfNoUse, !plan.isVariable { return data.byteCount / plan.recordLengthMin }
         var offset = 0, records = 0
-        while data.byteCount - offset >= plan.recordLengthMin {  // ends: a record has at least 1 octet
-            var statement = OptionsPlan.Statement()
-            for field in plan.fields {
-                guard let value = variablePlace(of: field.length, in: data, at: offset) else { return records }
-                statement.read(field, data, value.offset, value.width, isNetFlow9: plan.isNetFlow9)
-                offset = value.offset + value.width
-            }
+        var statement = OptionsPlan.Statement(plan)
+        while data.byteCount - offset >= plan.recordLengthMin, records < work.records {  // ends: both bound it
+            statement.reset()
+            guard let end = plan.read(data, at: offset, into: &statement) else { return records }
+            offset = end
             records += 1
-            store.learn(statement, at: place)
+            store.learn(statement, at: message.place)
+            guard let exporter = result.exporter else { continue }
+            switch samplings.learn(statement, of: exporter, now: message.origin.receiveMilliseconds) {
+            case .new: result.ratesLearned += 1
+            case .changed: result.ratesChanged += 1
+            case .known, .noRoom: break
+            }
         }
         return records
+    }
+
+    /// The sampling rate of rows that came before it was told, as known by now: of an exporter's records that name no
+    /// sampler of their own. 0 when it still isn't known.
+    package func lateSampling(for exporter: ExporterKey, ingressInterface: UInt32) -> Float {
+        samplings.rate(for: exporter, ingressInterface: ingressInterface)
+    }
+}
+
+extension OptionsPlan {
+    /// Reads the record at `start`. Returns where it ends, nil when that is not within `data`.
+    fileprivate func read(_ data: RawSpan, at start: Int, into statement: inout Statement) -> Int? {
+        var offset = start
+        for index in fields.indices {
+            guard let value = variablePlace(of: fields[index].length, in: data, at: offset) else { return nil }
+            if let use = uses[index] { statement.read(use, data, value.offset, value.width) }
+            offset = value.offset + value.width
+        }
+        return offset
     }
 }
 

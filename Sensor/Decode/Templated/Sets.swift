@@ -10,10 +10,9 @@ extension DatagramDecoder {
         _ datagram: RawSpan, _ header: MessageHeader, from origin: DatagramOrigin, into columns: inout FlowColumns,
         _ result: inout DecodeResult
     ) {
-        result.exporter = ExporterKey(
-            address: header.key.address, observationDomain: header.key.domain,
-            exportProtocol: header.key.exportProtocol)
-        var message = Message(header: header, origin: origin, place: store.place(of: header.key, origin))
+        result.exporter = header.key
+        var message = Message(
+            header: header, origin: origin, place: store.place(of: header.key, origin, uptime: header.uptime))
         var offset = header.length
         while header.end - offset >= 4 {  // ends: each turn adds at least 4
             let number = datagram.be16(at: offset), length = Int(datagram.be16(at: offset + 2))
@@ -25,78 +24,139 @@ extension DatagramDecoder {
                     result.lose(.badSet)
                     result.sequence?.isExact = header.isNetFlow9
                 }
-                return
+                break
             }
             let body = datagram.extracting((offset + 4)..<(offset + length))
+            work.sets -= 1
+            guard work.sets >= 0 else {
+                result.lose(.badSet)
+                result.sequence?.isExact = header.isNetFlow9
+                break
+            }
             if number >= MessageHeader.dataSetMin {
-                decodeData(body, number, &message, into: &columns, &result)
+                decodeData(body, number, message, into: &columns, &result)
             } else if number == header.templateSet || number == header.optionsTemplateSet {
                 learnTemplates(body, isOptions: number == header.optionsTemplateSet, &message, &result)
-                if message.isRefused { return }
+                if message.isRefused { break }
             } else {
                 result.lose(.badSet)
             }
             offset += length
         }
+        learnedTemplates = message.learned
     }
 
     private mutating func decodeData(
-        _ body: RawSpan, _ number: UInt16, _ message: inout Message, into columns: inout FlowColumns,
+        _ body: RawSpan, _ number: UInt16, _ message: Message, into columns: inout FlowColumns,
         _ result: inout DecodeResult
     ) {
-        guard let (template, isBorrowed) = store.template(number, at: message.place) else {
-            result.lose(.noTemplate)
+        if body.byteCount == 0 { return }
+        guard
+            let found = store.plan(
+                number, at: message.place, session: message.origin.session,
+                now: message.origin.receiveMilliseconds),
+            !(found.isOnProbation || found.isBorrowed) || found.plan.fits(body)
+        else { return hold(body, number, message, &result) }
+        let badBefore = result.losses.isEmpty ? nil : result.losses[.badSet]
+        guard let records = decodeRecords(body, by: found, message, into: &columns, &result) else { return }
+        if !result.losses.isEmpty, result.losses[.badSet] != badBefore {
             result.sequence?.isExact = message.header.isNetFlow9
-            return
         }
-        let records: Int
-        switch template.body {
+        census?.count(records, by: number, of: message.header.key)
+        if !found.hasServed, records > 0 { store.served(number, at: message.place) }
+        if !message.header.isNetFlow9 { result.sequence?.units &+= UInt32(truncatingIfNeeded: records) }
+    }
+
+    /// Returns how many records the set had; nil when there is no room for its exporter. More than one datagram may
+    /// have are not read, and their set is one that is bad.
+    private mutating func decodeRecords(
+        _ whole: RawSpan, by found: TemplateStore.Found, _ message: Message,
+        into columns: inout FlowColumns, _ result: inout DecodeResult
+    ) -> Int? {
+        var body = whole
+        if let octets = found.plan.octets(ofRecords: work.records), octets < whole.byteCount - 3 {
+            body = whole.extracting(0..<octets)
+            result.lose(.badSet)
+        }
+        defer { work.records = max(work.records - body.byteCount / found.plan.recordLength, 0) }
+        switch found.plan.body {
         case .options(let plan):
-            records = learnOptions(body, by: plan, at: message.place)
+            let records = learnOptions(body, by: plan, message, &result)
             result.optionRecords += records
+            return records
         case .flows(let plan):
-            guard let key = result.exporter, let exporter = columns.intern(key) else {
+            guard let exporter = number(of: message.header.key, in: &columns) else {
                 result.losses[.exporterLimit] = 1
-                return
+                return nil
             }
             var context = RecordContext(
                 exporter: exporter, receiveMilliseconds: message.origin.receiveMilliseconds)
             context.exportMilliseconds = message.header.exportMilliseconds
             context.uptime = message.header.uptime
             context.systemInitMilliseconds = store.systemInitMilliseconds(at: message.place)
-            context.isBorrowed = isBorrowed
-            records = decodeFlows(body, by: plan, context, message.place, into: &columns, &result)
+            context.isBorrowed = found.isBorrowed
+            return decodeFlows(body, by: plan, context, message.place, into: &columns, &result)
         }
-        if !message.header.isNetFlow9 { result.sequence?.units &+= UInt32(truncatingIfNeeded: records) }
     }
 
-    /// Returns how many records the set had; of a biflow's two rows only the first is one.
-    private mutating func decodeFlows(
-        _ body: RawSpan, by plan: FlowPlan, _ context: RecordContext, _ place: TemplateStore.Place,
-        into columns: inout FlowColumns, _ result: inout DecodeResult
-    ) -> Int {
-        guard plan.variableLengths.isEmpty else {
-            return decodeVariable(body, by: plan, context, place, into: &columns, &result)
+    /// The exporter's number in the columns.
+    @inline(__always)
+    private mutating func number(of key: ExporterKey, in columns: inout FlowColumns) -> UInt32? {
+        if let hint = columnHints[key], hint < columns.exporters.count, columns.exporters[hint] == key {
+            return UInt32(truncatingIfNeeded: hint)
         }
-        let stride = plan.recordLength
-        let rows = columns.fill(body, by: plan, in: context)
-        if !isZero(body, from: rows.count * stride) { result.paddingNotZero += 1 }
-        if !plan.reverseOps.isEmpty {
-            for row in rows {
-                let start = (row - rows.lowerBound) * stride
-                columns.addReverse(of: row, plan.reverseOps, body, at: start, context, &result)
+        let number = columns.intern(key)
+        columnHints[key] = number.map(Int.init)
+        return number
+    }
+
+    // MARK: Hold and replay
+
+    /// Keeps a data set until its template comes, if it may.
+    private mutating func hold(
+        _ body: RawSpan, _ number: UInt16, _ message: Message, _ result: inout DecodeResult
+    ) {
+        result.sequence?.isExact = message.header.isNetFlow9
+        let set = HeldSet(
+            template: number, origin: message.origin, exportMilliseconds: message.header.exportMilliseconds,
+            uptime: message.header.uptime, body: isRepeat ? [] : body.copied())
+        let key = message.header.key
+        if !isRepeat, held.keep(set, of: key, isKnown: isKnown(key, message.place)) {
+            result.setsHeld += 1
+        } else {
+            result.lose(.noTemplate)
+        }
+    }
+    private func isKnown(_ key: ExporterKey, _ place: TemplateStore.Place) -> Bool {
+        place.exporter != nil || settings.isProtected(key.address)
+    }
+
+    /// Decodes the sets that waited for `templates` of the exporter, the oldest first. Their records say when they
+    /// were received and exported; options of this datagram are known to them already.
+    mutating func replay(_ key: ExporterKey, into columns: inout FlowColumns, _ result: inout DecodeResult) {
+        let sets = held.take(learnedTemplates, of: key)
+        var waiting: [HeldSet] = []
+        for set in sets {
+            let message = Message(replaying: set, of: key, at: store.place(of: key, set.origin))
+            let isDecoded = set.body.withBytes { body in
+                guard
+                    let found = store.plan(
+                        set.template, at: message.place, session: set.origin.session, now: .max),
+                    !(found.isOnProbation || found.isBorrowed) || found.plan.fits(body)
+                else { return false }
+                let first = columns.count
+                work = DatagramWork(octets: body.byteCount)
+                let records = decodeRecords(body, by: found, message, into: &columns, &result)
+                if let records { census?.count(records, by: set.template, of: key) }
+                for row in first..<columns.count { columns.flags[row] |= RecordFlags.held.rawValue }
+                if key.exportProtocol == .ipfix, let told = sequences.explained(records ?? 0, of: key) {
+                    result.missing = result.missing.map { $0.adding(told) } ?? told
+                }
+                return true
             }
+            if isDecoded { result.setsReplayed += 1 } else { waiting.append(set) }
         }
-        if let rates = ratesToApply(plan, place) {
-            columns.resolveSampling(rows, body, plan, rates)
-            // Reverse sides: as far as known without a sampler's number.
-            for row in rows.upperBound..<columns.count { columns.resolveSampling(row, nil, rates) }
-        }
-        return rows.count
-    }
-
-    func ratesToApply(_ plan: FlowPlan, _ place: TemplateStore.Place) -> SamplingRates? {
-        store.hasRates(at: place) ? store.rates(at: place) : nil
+        held.putBack(waiting, of: key, isKnown: true)
     }
 }
 
@@ -107,67 +167,16 @@ struct Message {
     var place: TemplateStore.Place
     /// There is no room for this exporter: nothing of the message can be used.
     var isRefused = false
-}
+    /// Numbers of templates that are new, changed or confirmed: sets may be waiting for them.
+    var learned: [UInt16] = []
 
-extension FlowColumns {
-    @inline(__always)
-    mutating func resolveSampling(_ row: Int, _ selector: UInt64?, _ rates: SamplingRates) {
-        guard samplingInterval[row] == 0 else { return }
-        samplingInterval[row] = rates.interval(selector: selector, ingressInterface: ingressInterface[row])
+    init(header: MessageHeader, origin: DatagramOrigin, place: TemplateStore.Place) {
+        (self.header, self.origin, self.place) = (header, origin, place)
     }
-
-    /// Gives the records of fixed length in `body` the rates told in options, where they have none of their own.
-    mutating func resolveSampling(_ rows: Range<Int>, _ body: RawSpan, _ plan: FlowPlan, _ rates: SamplingRates) {
-        let selector = plan.selector
-        if selector.width == 0, let rate = rates.common {
-            var intervals = samplingInterval.mutableSpan
-            for row in rows where intervals[row] == 0 { intervals[row] = rate }
-            return
-        }
-        var offset = selector.offset
-        for row in rows {
-            let id = selector.width > 0 ? body.beInteger(at: offset, width: selector.width) : nil
-            resolveSampling(row, id, rates)
-            offset &+= plan.recordLength
-        }
-    }
-
-    //= RFC 5103 §6.1
-    /// Makes the reverse side of the biflow in `row` a record of its own, ends exchanged, when it counted anything.
-    mutating func addReverse(
-        of row: Int, _ ops: [FieldOp], _ data: RawSpan, at start: Int, _ context: RecordContext,
-        _ result: inout DecodeResult
-    ) {
-        let counters = ops.filter { $0.target == .octets || $0.target == .packets }
-        let counted = counters.contains { op in
-            op.place.width > 0 && data.beInteger(at: start + op.place.offset, width: min(op.place.width, 8)) > 0
-        }
-        guard counted else {
-            result.reverseSidesEmpty += 1
-            return
-        }
-        let reverse = extend(by: 1)
-        self[reverse.lowerBound] = self[row].reversed
-        for op in ops { apply(op, reverse, data, at: start, stride: 0, context) }
-        repairTimes(reverse)
-    }
-}
-
-extension FlowRecord {
-    /// The other direction of the same conversation: ends exchanged, nothing counted. What a reply's ICMP type is can't
-    /// be known from the request.
-    fileprivate var reversed: FlowRecord {
-        var other = self
-        (other.sourceIPAddress, other.destinationIPAddress) = (destinationIPAddress, sourceIPAddress)
-        (other.sourceTransportPort, other.destinationTransportPort) =
-            IPProtocol.isICMP(protocolIdentifier) ? (0, 0) : (destinationTransportPort, sourceTransportPort)
-        (other.ingressInterface, other.egressInterface) = (egressInterface, ingressInterface)
-        (other.bgpSourceAsNumber, other.bgpDestinationAsNumber) = (bgpDestinationAsNumber, bgpSourceAsNumber)
-        (other.sourceIPPrefixLength, other.destinationIPPrefixLength) =
-            (destinationIPPrefixLength, sourceIPPrefixLength)
-        (other.octetDeltaCount, other.packetDeltaCount, other.tcpControlBits) = (0, 0, 0)
-        other.flowDirection = flowDirection == 255 ? 255 : 1 - min(flowDirection, 1)
-        other.ipNextHopAddress = .absent
-        return other
+    /// The message that a set which waited came in, as far as its records need it.
+    init(replaying set: HeldSet, of key: ExporterKey, at place: TemplateStore.Place) {
+        let header = MessageHeader(
+            key: key, length: 0, end: 0, exportMilliseconds: set.exportMilliseconds, uptime: set.uptime)
+        self.init(header: header, origin: set.origin, place: place)
     }
 }

@@ -13,15 +13,13 @@ extension DatagramDecoder {
                 return result.lose(.badTemplate)
             }
             if head.isWithdrawal {
-                //= RFC 7011 §8.4
-                // Over UDP there are no withdrawals: one that was late would take away a template in use.
-                result.withdrawalsIgnored += 1
+                withdraw(head, message, &result)
                 offset = head.fieldsAt
                 continue
             }
             guard let end = fieldsEnd(head, body, message.header) else { return result.lose(.badTemplate) }
             learn(head, body.extracting(head.definitionAt..<end), &message, &result)
-            if message.isRefused { return }
+            if message.isRefused || work.templates < 0 { return }
             offset = end
         }
     }
@@ -43,44 +41,57 @@ extension DatagramDecoder {
         _ head: TemplateHead, _ definition: RawSpan, _ message: inout Message, _ result: inout DecodeResult
     ) {
         guard head.fieldCount <= limits.fieldsPerTemplateMax else { return result.lose(.templateLimit) }
-        if store.knows(head.id, definition, isOptions: head.isOptions, at: message.place) { return }
-        let isNetFlow9 = message.header.isNetFlow9
-        let fields = fields(
-            of: head, definition.extracting((head.fieldsAt - head.definitionAt)..<definition.byteCount),
-            isNetFlow9: isNetFlow9)
-        // A record without octets would be in a set endlessly often.
-        guard fields.contains(where: { $0.length > 0 }) else { return result.lose(.badTemplate) }
+        switch store.repeats(head.id, definition, isOptions: head.isOptions, at: message.place) {
+        case .known: return
+        case .confirmed:
+            result.templatesConfirmed += 1
+            return message.learned.append(head.id)
+        case .unknown: break
+        }
+        work.templates -= 1
+        guard work.templates >= 0 else { return result.lose(.templateLimit) }
+        guard hasLength(head, definition, message.header) else { return result.lose(.badTemplate) }
         let template = Template(
-            definition: definition.copied(), isOptions: head.isOptions, fieldCount: head.fieldCount,
-            body: head.isOptions
-                ? .options(OptionsPlan(fields: fields, isNetFlow9: isNetFlow9)) : .flows(FlowPlan(fields: fields)))
-        switch store.learn(head.id, template, key: message.header.key, message.origin, &message.place) {
+            definition: definition.copied(), isOptions: head.isOptions,
+            lastUsedMilliseconds: message.origin.receiveMilliseconds)
+        switch store.learn(head.id, template, of: message.header.key, message.origin, &message.place) {
         case .new: result.templatesLearned += 1
         case .replaced:
             result.templatesLearned += 1
             result.templatesReplaced += 1
-        case .noRoom: result.lose(.templateLimit)
+        case .noRoom: return result.lose(.templateLimit)
         case .noRoomForExporter:
+            // Sets of this message that wait for templates already go on waiting: the template alone is lost.
+            guard result.setsHeld == 0 else { return result.lose(.templateLimit) }
             message.isRefused = true
             result.losses[.exporterLimit] = 1
+            return
         }
+        census?.learn(head.id, definition, isOptions: head.isOptions, of: message.header.key)
+        message.learned.append(head.id)
     }
 
-    private func fields(of head: TemplateHead, _ definition: RawSpan, isNetFlow9: Bool) -> [FieldSpec] {
-        var fields: [FieldSpec] = [], offset = 0
-        for index in 0..<head.fieldCount {
-            var field = FieldSpec(
-                id: definition.be16(at: offset), length: definition.be16(at: offset + 2),
-                isScope: index < head.scopeCount)
-            offset += 4
-            if !isNetFlow9, field.id & 0x8000 != 0 {
-                field.id &= 0x7FFF
-                field.enterprise = definition.be32(at: offset)
-                offset += 4
-            }
-            fields.append(field)
+    /// A record without octets would be in a set endlessly often.
+    private func hasLength(_ head: TemplateHead, _ definition: RawSpan, _ header: MessageHeader) -> Bool {
+        var offset = head.fieldsAt - head.definitionAt
+        for _ in 0..<head.fieldCount {
+            if definition.be16(at: offset + 2) > 0 { return true }
+            offset += !header.isNetFlow9 && definition.be16(at: offset) & 0x8000 != 0 ? 8 : 4
         }
-        return fields
+        return false
+    }
+
+    //= RFC 7011 §8.1
+    //= RFC 7011 §8.4
+    /// Over TCP a withdrawal ends a template, and one under the set's own number all of its kind. Over UDP there are
+    /// none: one that was late would take away a template in use.
+    private mutating func withdraw(_ head: TemplateHead, _ message: Message, _ result: inout DecodeResult) {
+        guard message.origin.session != 0 else {
+            result.withdrawalsIgnored += 1
+            return
+        }
+        let id = head.id >= MessageHeader.dataSetMin ? head.id : nil
+        result.templatesWithdrawn += store.withdraw(id, isOptions: head.isOptions, at: message.place)
     }
 }
 

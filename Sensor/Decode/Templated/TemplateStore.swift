@@ -1,204 +1,262 @@
 import FlowModel
 import WireBytes
 
-/// A template as it is kept.
-struct Template: Sendable {
-    enum Body: Sendable { case flows(FlowPlan), options(OptionsPlan) }
-    /// Its fields as they came: whether two templates are the same is a comparison of octets.
-    let definition: [UInt8]
-    let isOptions: Bool
-    let fieldCount: Int
-    let body: Body
-    var lastUsedMilliseconds: Int64 = 0
-}
-
-/// The templates of all exporters, and what their options said.
+/// The templates of all exporters.
 ///
-/// A template belongs to {protocol, exporter's address, observation domain} and there to {source port, local port}
-/// (RFC 7011 §8 makes the transport session part of it). Those of another source port serve when there is no choice
-/// between different ones: some exporters send options and data from different ports, or change ports.
-/// Invariants: bounded by `DecodeLimits`; an exporter is forgotten only after long silence, and only for another.
+/// A template belongs to {protocol, exporter's address, observation domain} and there to {source port, local port,
+/// session} (RFC 7011 §8 makes the transport session part of it). Those of another source port serve when there is
+/// no choice between different ones: some exporters send options and data from different ports, or change ports.
+/// Invariants: bounded by `DecodeLimits`; an exporter is forgotten only after silence and only for another, a
+/// protected one never; octets are never read by a layout that its exporter has replaced.
+/// Not here: who gives way to whom (`TemplateStore+Room`), saving (`TemplateStore+Snapshot`).
 struct TemplateStore: Sendable {
-    struct DomainKey: Hashable, Sendable {
-        var address: IPAddress
-        var domain: UInt32
-        var exportProtocol: ExportProtocol
-    }
+    /// One transport session: over UDP a pair of ports.
     struct Stream: Sendable {
-        let sourcePort: UInt16, localPort: UInt16
-        var templates: [UInt16: Template] = [:]
+        let sourcePort: UInt16, localPort: UInt16, session: UInt32
+        /// Numbers of the templates, ascending, and the templates in the same order.
+        var ids: [UInt16] = []
+        var templates: [Template] = []
         var lastHeardMilliseconds: Int64
+        var hasServed = false
+        var uptime: UInt32 = 0
+
+        static let cost = 160
     }
-    struct Domain: Sendable {
-        let key: DomainKey
+    struct Exporter: Sendable {
+        let key: ExporterKey
+        let isProtected: Bool, scope: TemplateScope
         var streams: [Stream] = []
-        var rates = SamplingRates()
+        /// When the exporter itself started, from its options; 0 unknown.
         var systemInitMilliseconds: Int64 = 0
+        let firstHeardMilliseconds: Int64
         var lastHeardMilliseconds: Int64
+        /// Data was decoded over some time: no flood of random senders does that.
+        var hasServed = false
+        /// What its streams and templates take.
+        var octets = Exporter.cost
+        /// Templates that took the place of another layout.
+        var replaced: UInt64 = 0
+
+        static let cost = 320
     }
-    /// A sender's place in the store; parts are nil until it has taught a template.
-    struct Place {
-        var domain: Int?, stream: Int?
+    /// A sender's place in the store; parts are nil until it has taught a template. Good until the store next learns.
+    struct Place: Sendable {
+        var exporter: Int?, stream: Int?
         /// A sender may push out one template of its own a datagram: finding the oldest is a search.
         var hasEvicted = false
+        /// ms since the exporter's start, by the datagram at hand; nil where its header has none.
+        var uptime: UInt32?
+    }
+    struct Found {
+        let plan: TemplatePlan
+        let isBorrowed: Bool, isOnProbation: Bool
+        /// Noted as in use: `served` has nothing to do.
+        let hasServed: Bool
     }
     enum Lesson { case new, replaced, noRoom, noRoomForExporter }
 
-    private let limits: DecodeLimits
-    private var domains: [Domain] = []
-    private var index: [DomainKey: Int] = [:]
-    private var domainsOfAddress: [IPAddress: Int] = [:]
-    private var fieldsHeld = 0
-    private(set) var templateCount = 0
-    /// No search for silent exporters before this time: a flood of new ones must not cost a search each.
-    private var nextSweepMilliseconds = Int64.min
-    private static let sweepPauseMilliseconds: Int64 = 10_000
+    let settings: DecodeSettings
+    var limits: DecodeLimits { settings.limits }
+    var exporters: [Exporter] = []
+    var index: [ExporterKey: Int] = [:]
+    private var places = PlaceHints()
+    private var senders = SenderHints()
+    private var recent = PlanHints()
+    /// Changes with everything that makes a place or a layout found before another.
+    private var generation: UInt32 = 1
+    var domainsOfAddress: [IPAddress: Int] = [:]
+    /// Octets of the exporters without and with protection.
+    var octetsHeld = 0, protectedOctetsHeld = 0, protectedCount = 0
+    var hand = 0
+    var templateCount = 0
+    /// Changes with everything that a snapshot would show, and once an hour while templates are in use.
+    var version: UInt64 = 0
+    private var versionMilliseconds = Int64.min
+    var plans: PlanShelf
 
-    init(limits: DecodeLimits) { self.limits = limits }
+    init(settings: DecodeSettings) {
+        self.settings = settings
+        plans = PlanShelf(fieldsMax: settings.limits.plannedFieldsMax, extras: settings.extras)
+    }
 
-    func rates(at place: Place) -> SamplingRates? { place.domain.map { domains[$0].rates } }
-    func hasRates(at place: Place) -> Bool { place.domain.map { !domains[$0].rates.isEmpty } ?? false }
     func systemInitMilliseconds(at place: Place) -> Int64 {
-        place.domain.map { domains[$0].systemInitMilliseconds } ?? 0
+        place.exporter.map { exporters[$0].systemInitMilliseconds } ?? 0
+    }
+    /// Keeps what an options record said about its exporter's clock.
+    mutating func learn(_ statement: OptionsPlan.Statement, at place: Place) {
+        guard let exporter = place.exporter, statement.systemInitMilliseconds > 0 else { return }
+        exporters[exporter].systemInitMilliseconds = statement.systemInitMilliseconds
+    }
+
+    func exporter(of key: ExporterKey) -> Int? {
+        if let hint = places[key], hint < exporters.count, exporters[hint].key == key { return hint }
+        return index[key]
     }
 
     /// Looks up the sender and notes that it was heard.
-    mutating func place(of key: DomainKey, _ origin: DatagramOrigin) -> Place {
-        guard let domain = index[key] else { return Place() }
-        domains[domain].lastHeardMilliseconds = origin.receiveMilliseconds
-        let stream = domains[domain].streams.firstIndex {
-            $0.sourcePort == origin.sourcePort && $0.localPort == origin.localPort
+    /// - Parameter uptime: ms since the exporter's start; nil where the header has none.
+    @inline(__always)
+    mutating func place(of key: ExporterKey, _ origin: DatagramOrigin, uptime: UInt32?) -> Place {
+        guard let (exporter, stream) = senders.place(of: key, origin, generation) else {
+            return searchedPlace(of: key, origin, uptime: uptime)
         }
-        if let stream { domains[domain].streams[stream].lastHeardMilliseconds = origin.receiveMilliseconds }
-        return Place(domain: domain, stream: stream)
+        exporters[exporter].lastHeardMilliseconds = origin.receiveMilliseconds
+        heard(exporter, stream, at: origin.receiveMilliseconds, uptime: uptime)
+        return Place(exporter: exporter, stream: stream, uptime: uptime)
+    }
+    private mutating func searchedPlace(of key: ExporterKey, _ origin: DatagramOrigin, uptime: UInt32?) -> Place {
+        guard let exporter = exporter(of: key) else { return Place(uptime: uptime) }
+        places[key] = exporter
+        exporters[exporter].lastHeardMilliseconds = origin.receiveMilliseconds
+        let stream = exporters[exporter].stream(of: origin)
+        if let stream {
+            senders.remember(key, origin, generation, exporter, stream)
+            heard(exporter, stream, at: origin.receiveMilliseconds, uptime: uptime)
+        }
+        return Place(exporter: exporter, stream: stream, uptime: uptime)
+    }
+    /// After a restart of the exporter the same number may mean another layout: its templates are on probation.
+    @inline(__always)
+    private mutating func heard(_ exporter: Int, _ stream: Int, at now: Int64, uptime: UInt32?) {
+        exporters[exporter].streams[stream].lastHeardMilliseconds = now
+        guard let uptime else { return }
+        let before = exporters[exporter].streams[stream].uptime
+        exporters[exporter].streams[stream].uptime = uptime
+        guard uptime < before, Uptime.hasRestarted(from: before, to: uptime) else { return }
+        for slot in exporters[exporter].streams[stream].templates.indices {
+            exporters[exporter].streams[stream].templates[slot].isOnProbation = true
+        }
+        forgetHints()
+    }
+    /// Looks up the sender of a datagram of earlier.
+    func place(of key: ExporterKey, _ origin: DatagramOrigin) -> Place {
+        guard let exporter = exporter(of: key) else { return Place() }
+        return Place(exporter: exporter, stream: exporters[exporter].stream(of: origin))
     }
 
-    /// The template `id` of the sender, or one borrowed from another source port of its exporter when all that
-    /// know the number mean the same by it.
-    mutating func template(_ id: UInt16, at place: Place) -> (template: Template, isBorrowed: Bool)? {
-        guard let domain = place.domain else { return nil }
-        if let stream = place.stream {
-            let heard = domains[domain].lastHeardMilliseconds
-            if let own = domains[domain].streams[stream].templates[id] {
-                if heard &- own.lastUsedMilliseconds > 1_000 {
-                    domains[domain].streams[stream].templates[id]?.lastUsedMilliseconds = heard
-                }
-                return (own, false)
+    /// The layout of the sender's template `id`, or of one borrowed from another source port of its exporter when all
+    /// that know the number mean the same by it.
+    @inline(__always)
+    mutating func plan(_ id: UInt16, at place: Place, session: UInt32, now: Int64) -> Found? {
+        guard let exporter = place.exporter else { return nil }
+        if let stream = place.stream, let found = recent.found(id, exporter, stream, generation, now) { return found }
+        return searchedPlan(id, at: place, exporter, session: session)
+    }
+
+    private mutating func searchedPlan(_ id: UInt16, at place: Place, _ exporter: Int, session: UInt32) -> Found? {
+        if let stream = place.stream, let slot = exporters[exporter].streams[stream].slot(of: id) {
+            guard let found = found(exporter, stream, slot, isBorrowed: false) else { return nil }
+            let used = exporters[exporter].streams[stream].templates[slot].lastUsedMilliseconds
+            recent.remember(found, id, exporter, stream, generation, used)
+            return found
+        }
+        guard session == 0, exporters[exporter].scope == .borrow else { return nil }
+        var match: (stream: Int, slot: Int)?
+        for (number, stream) in exporters[exporter].streams.enumerated() where stream.session == 0 {
+            guard let slot = stream.slot(of: id) else { continue }
+            if let match {
+                let first = exporters[exporter].streams[match.stream].templates[match.slot]
+                let other = stream.templates[slot]
+                if first.isOptions != other.isOptions || first.definition != other.definition { return nil }
+            } else {
+                match = (number, slot)
             }
         }
-        var found: Template?
-        for stream in domains[domain].streams {
-            guard let other = stream.templates[id] else { continue }
-            if let found, found.definition != other.definition || found.isOptions != other.isOptions { return nil }
-            found = other
-        }
-        return found.map { ($0, true) }
+        return match.flatMap { found(exporter, $0.stream, $0.slot, isBorrowed: true) }
     }
 
-    /// Whether the sender sent this very template before.
-    func knows(_ id: UInt16, _ definition: RawSpan, isOptions: Bool, at place: Place) -> Bool {
-        guard let domain = place.domain, let stream = place.stream,
-            let known = domains[domain].streams[stream].templates[id], known.isOptions == isOptions,
-            known.definition.count == definition.byteCount
-        else { return false }
-        for at in known.definition.indices where known.definition[at] != definition.u8(at: at) { return false }
-        return true
+    private mutating func found(_ exporter: Int, _ stream: Int, _ slot: Int, isBorrowed: Bool) -> Found? {
+        let now = exporters[exporter].lastHeardMilliseconds
+        if now &- exporters[exporter].streams[stream].templates[slot].lastUsedMilliseconds > 1_000 {
+            exporters[exporter].streams[stream].templates[slot].lastUsedMilliseconds = now
+            changedInUse(at: now)
+        }
+        let hasServed = exporters[exporter].hasServed && exporters[exporter].streams[stream].templates[slot].hasServed
+        guard let plan = exporters[exporter].streams[stream].templates[slot].plan ?? planned(exporter, stream, slot)
+        else { return nil }
+        return Found(
+            plan: plan, isBorrowed: isBorrowed,
+            isOnProbation: exporters[exporter].streams[stream].templates[slot].isOnProbation, hasServed: hasServed)
     }
 
-    //= RFC 7011 §8.4
-    /// Keeps a new template, or one in the place of another: from the next set on the new layout holds.
-    mutating func learn(
-        _ id: UInt16, _ template: Template, key: DomainKey, _ origin: DatagramOrigin, _ place: inout Place
-    ) -> Lesson {
-        guard let (domain, stream) = settle(key, origin, &place) else { return .noRoomForExporter }
-        let known = domains[domain].streams[stream].templates[id]
-        let fieldsFreed = known?.fieldCount ?? 0
-        guard fieldsHeld - fieldsFreed + template.fieldCount <= limits.fieldsMax else { return .noRoom }
-        if known == nil, domains[domain].streams[stream].templates.count >= limits.templatesPerStreamMax {
-            guard !place.hasEvicted else { return .noRoom }
-            place.hasEvicted = true
-            forgetOldestTemplate(domain, stream)
+    /// First use of a template: works its layout out.
+    private mutating func planned(_ exporter: Int, _ stream: Int, _ slot: Int) -> TemplatePlan? {
+        if plans.isFull {
+            plans.removeAll()
+            for exporter in exporters.indices { exporters[exporter].forgetPlans() }
         }
-        var template = template
-        template.lastUsedMilliseconds = origin.receiveMilliseconds
-        domains[domain].streams[stream].templates[id] = template
-        fieldsHeld += template.fieldCount - fieldsFreed
-        if known == nil { templateCount += 1 }
-        return known == nil ? .new : .replaced
+        let isNetFlow9 = exporters[exporter].key.exportProtocol == .netflow9
+        let template = exporters[exporter].streams[stream].templates[slot]
+        guard let plan = plans.plan(for: template, isNetFlow9: isNetFlow9) else { return nil }
+        exporters[exporter].streams[stream].templates[slot].plan = plan
+        return plan
     }
 
-    /// Keeps what an options record said about its exporter.
-    mutating func learn(_ statement: OptionsPlan.Statement, at place: Place) {
-        guard let domain = place.domain else { return }
-        if statement.systemInitMilliseconds > 0 {
-            domains[domain].systemInitMilliseconds = statement.systemInitMilliseconds
+    /// A data set had whole records of the template: its sender is real, as far as can be told.
+    mutating func served(_ id: UInt16, at place: Place) {
+        guard let exporter = place.exporter else { return }
+        let age = exporters[exporter].lastHeardMilliseconds &- exporters[exporter].firstHeardMilliseconds
+        if age >= Self.servedMilliseconds, !exporters[exporter].hasServed {
+            exporters[exporter].hasServed = true
+            forgetHints()
         }
-        let interval = statement.interval
-        guard interval > 0 else { return }
-        domains[domain].rates.learn(interval, for: statement.scope, limit: limits.samplersPerExporterMax)
+        guard let stream = place.stream, let slot = exporters[exporter].streams[stream].slot(of: id),
+            !exporters[exporter].streams[stream].templates[slot].hasServed
+        else { return }
+        exporters[exporter].streams[stream].hasServed = true
+        exporters[exporter].streams[stream].templates[slot].hasServed = true
+        forgetHints()
+    }
+    private static let servedMilliseconds: Int64 = 10_000
+
+    /// What was found before is to be looked up anew.
+    mutating func forgetHints() { generation &+= 1 }
+
+    /// Notes in `version` that templates are in use, so that saved ones don't look older than they are.
+    mutating func changedInUse(at now: Int64) {
+        if now > versionMilliseconds, now &- 3_600_000 > versionMilliseconds { changed(at: now) }
+    }
+    mutating func changed(at now: Int64) {
+        forgetHints()
+        versionMilliseconds = now
+        version &+= 1
     }
 }
 
-extension TemplateStore {
-    private mutating func settle(
-        _ key: DomainKey, _ origin: DatagramOrigin, _ place: inout Place
-    ) -> (domain: Int, stream: Int)? {
-        if place.domain == nil {
-            guard makeRoom(for: key, now: origin.receiveMilliseconds) else { return nil }
-            index[key] = domains.count
-            domainsOfAddress[key.address, default: 0] += 1
-            place.domain = domains.count
-            domains.append(Domain(key: key, lastHeardMilliseconds: origin.receiveMilliseconds))
-        }
-        guard let domain = place.domain else { return nil }
-        if let stream = place.stream { return (domain, stream) }
-        if domains[domain].streams.count >= limits.streamsPerExporterMax {
-            let oldest = domains[domain].streams.indices.min {
-                domains[domain].streams[$0].lastHeardMilliseconds < domains[domain].streams[$1].lastHeardMilliseconds
+extension TemplateStore.Exporter {
+    @inline(__always)
+    func stream(of origin: DatagramOrigin) -> Int? {
+        let isShared = scope == .shared && origin.session == 0
+        for number in streams.indices {
+            guard streams[number].session == origin.session else { continue }
+            if isShared { return number }
+            if streams[number].sourcePort == origin.sourcePort, streams[number].localPort == origin.localPort {
+                return number
             }
-            if let oldest { forget(domains[domain].streams.remove(at: oldest)) }
         }
-        place.stream = domains[domain].streams.count
-        domains[domain].streams.append(
-            Stream(
-                sourcePort: origin.sourcePort, localPort: origin.localPort,
-                lastHeardMilliseconds: origin.receiveMilliseconds))
-        return (domain, domains[domain].streams.count - 1)
+        return nil
     }
-
-    private mutating func makeRoom(for key: DomainKey, now: Int64) -> Bool {
-        func isRoom() -> Bool {
-            domains.count < limits.exportersMax
-                && domainsOfAddress[key.address, default: 0] < limits.domainsPerAddressMax
+    fileprivate mutating func forgetPlans() {
+        for stream in streams.indices {
+            for slot in streams[stream].templates.indices { streams[stream].templates[slot].plan = nil }
         }
-        if isRoom() { return true }
-        guard now >= nextSweepMilliseconds else { return false }
-        nextSweepMilliseconds = now &+ Self.sweepPauseMilliseconds
-        let kept = domains.filter { now &- $0.lastHeardMilliseconds < limits.idleMilliseconds }
-        for domain in domains where now &- domain.lastHeardMilliseconds >= limits.idleMilliseconds {
-            for stream in domain.streams { forget(stream) }
-        }
-        domains = kept
-        (index, domainsOfAddress) = ([:], [:])
-        for (slot, domain) in domains.enumerated() {
-            index[domain.key] = slot
-            domainsOfAddress[domain.key.address, default: 0] += 1
-        }
-        return isRoom()
     }
+}
 
-    private mutating func forget(_ stream: Stream) {
-        templateCount -= stream.templates.count
-        fieldsHeld -= stream.templates.values.reduce(0) { $0 + $1.fieldCount }
+extension TemplateStore.Stream {
+    @inline(__always)
+    func slot(of id: UInt16) -> Int? {
+        let place = insertion(of: id)
+        return place < ids.count && ids[place] == id ? place : nil
     }
-
-    private mutating func forgetOldestTemplate(_ domain: Int, _ stream: Int) {
-        let oldest = domains[domain].streams[stream].templates.min {
-            $0.value.lastUsedMilliseconds < $1.value.lastUsedMilliseconds
+    /// Where `id` is among the numbers, or would have to be.
+    @inline(__always)
+    func insertion(of id: UInt16) -> Int {
+        var low = 0, high = ids.count
+        while low < high {  // ends: the range halves
+            let middle = (low + high) / 2
+            if ids[middle] < id { low = middle + 1 } else { high = middle }
         }
-        guard let oldest else { return }
-        domains[domain].streams[stream].templates[oldest.key] = nil
-        fieldsHeld -= oldest.value.fieldCount
-        templateCount -= 1
+        return low
     }
 }

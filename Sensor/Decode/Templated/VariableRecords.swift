@@ -4,35 +4,52 @@ import WireBytes
 /// Records with variable-length fields: each is laid out by itself, then goes through the same ops as a set of one.
 extension DatagramDecoder {
     mutating func decodeVariable(
-        _ body: RawSpan, by plan: FlowPlan, _ context: RecordContext, _ place: TemplateStore.Place,
+        _ body: RawSpan, by plan: FlowPlan, _ context: RecordContext, _ rates: SetRates?,
         into columns: inout FlowColumns, _ result: inout DecodeResult
     ) -> Int {
         var offset = 0, records = 0
-        let rates = ratesToApply(plan, place)
         while body.byteCount - offset >= plan.recordLength {  // ends: a record has at least 1 octet
             guard let end = layOut(plan.variableLengths, body, at: offset) else {
                 // A tail of zeros is padding; anything else is a record whose lengths are wrong.
                 if !isZero(body, from: offset) { result.lose(.badSet) }
                 return records
             }
+            guard records < work.records else {
+                result.lose(.badSet)
+                return records
+            }
             records += 1
-            let row = columns.extend(by: 1)
-            apply(plan.ops, row, body, context, into: &columns)
-            columns.setCommon(row, context)
-            if let uptimes = plan.uptimes.flatMap(placed) { columns.estimateTimes(uptimes, row, body, 0, context) }
-            columns.repairTimes(row)
-            if !plan.reverseOps.isEmpty {
-                let ops = plan.reverseOps.compactMap(placed)
-                columns.addReverse(of: row.lowerBound, ops, body, at: 0, context, &result)
-            }
-            if let rates {
-                let selector = selector(of: plan, body)
-                for row in row.lowerBound..<columns.count { columns.resolveSampling(row, selector, rates) }
-            }
+            decodeOne(body, by: plan, context, rates, into: &columns, &result)
             offset = end
         }
         if !isZero(body, from: offset) { result.paddingNotZero += 1 }
         return records
+    }
+
+    /// Decodes the record whose places are in `scratch`.
+    private mutating func decodeOne(
+        _ body: RawSpan, by plan: FlowPlan, _ context: RecordContext, _ rates: SetRates?,
+        into columns: inout FlowColumns, _ result: inout DecodeResult
+    ) {
+        let rows = columns.extend(by: 1), row = rows.lowerBound
+        for op in plan.ops {
+            if let op = placed(op, at: 0, plan) { columns.apply(op, rows, body, at: 0, stride: 0, context) }
+        }
+        columns.setCommon(rows, context)
+        if let uptimes = plan.uptimes.flatMap({ placed($0, at: 0, plan) }) {
+            columns.estimateTimes(uptimes, rows, body, 0, context)
+        }
+        result.timesClamped += columns.repairTimes(rows, context)
+        if let extras = plan.extras { result.extrasOmitted += columns.addExtras(extras, row, body, scratch) }
+        if let rates, columns.samplingInterval[row] == 0 {
+            let sampler = Sampler(
+                selector: number(plan.sampler.selector, body), sequence: number(plan.sampler.sequence, body),
+                lineCard: number(plan.sampler.lineCard, body), ingressInterface: columns.ingressInterface[row])
+            columns.samplingInterval[row] = rates.interval(for: sampler)
+        }
+        if plan.reverse != nil || plan.events != nil {
+            finish(row, body, at: 0, by: plan, context, into: &columns, &result)
+        }
     }
 
     /// Finds the place of each field of the record at `start`. Returns where the record ends, nil when it does not
@@ -48,32 +65,8 @@ extension DatagramDecoder {
         return offset
     }
 
-    private func apply(
-        _ ops: [FieldOp], _ row: Range<Int>, _ body: RawSpan, _ context: RecordContext,
-        into columns: inout FlowColumns
-    ) {
-        for op in ops {
-            if let op = placed(op) { columns.apply(op, row, body, at: 0, stride: 0, context) }
-        }
-    }
-
-    /// `op` with the places it has in the record at hand; nil when a length there doesn't fit the element.
-    private func placed(_ op: FieldOp) -> FieldOp? {
-        var placed = op
-        placed.place = scratch[op.place.field]
-        guard op.widths.contains(placed.place.width) else { return nil }
-        if op.second.field >= 0 {
-            placed.second = scratch[op.second.field]
-            let widths = op.form == .uptime ? 8...8 : op.form == .address ? 1...1 : op.widths
-            guard widths.contains(placed.second.width) else { return nil }
-        }
-        return placed
-    }
-
-    private func selector(of plan: FlowPlan, _ body: RawSpan) -> UInt64? {
-        guard plan.selector.field >= 0 else { return nil }
-        let place = scratch[plan.selector.field]
-        guard (1...8).contains(place.width) else { return nil }
-        return body.beInteger(at: place.offset, width: place.width)
+    private func number(_ place: FieldPlace, _ body: RawSpan) -> UInt64? {
+        guard place.exists, (1...8).contains(scratch[place.field].width) else { return nil }
+        return body.beInteger(at: scratch[place.field].offset, width: scratch[place.field].width)
     }
 }

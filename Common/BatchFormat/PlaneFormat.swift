@@ -1,0 +1,185 @@
+internal import WireBytes
+
+/// One plane of a column in a body: `kind :1 | octets :4 | payload`. Its bytes are the low, second, … octets of words
+/// that were in the order of rows, so it mostly has no repeats worth searching for, but its bytes are not equally
+/// frequent. A quick look at 1 024 of them tells which kind is the smallest.
+enum PlaneKind: UInt8 {
+    /// The plane itself: nothing would make it smaller.
+    case raw = 0
+    /// A zstd frame, in practice Huffman codes.
+    case compressed = 1
+    /// One byte but for a few: `byte :1 | gaps :4 | values :4 | plane of gaps | plane of values`. A gap counts the bytes
+    /// since the last exception; 255 stands for 255 bytes and no exception.
+    case sparse = 2
+    /// As `sparse`, but an exception changes the byte from there on.
+    case runs = 3
+
+    static let headBytes = 5, sparseHeadBytes = 9
+}
+
+/// Writes planes. Holds a zstd context and buffers that it reuses.
+struct PlaneWriter: ~Copyable {
+    private var zstd = ZstdCompressor()
+    private var histogram = [UInt16](repeating: 0, count: 256)
+    private var gaps: [UInt8] = [], values: [UInt8] = []
+
+    /// Shorter planes are not worth a frame.
+    private static let compressedMin = 64
+    private static let sampleMax = 1_024
+
+    /// Appends the first `count` bytes of `plane` to `output`.
+    mutating func write(_ plane: [UInt8], count: Int, to output: inout [UInt8]) {
+        guard count >= Self.compressedMin else { return writeRaw(plane, count, to: &output) }
+        let look = sample(plane, count)
+        let others = plane.span.count(differentFrom: look.byte, in: count), changes = plane.span.changes(in: count)
+        if min(others, changes) < count / 5 {
+            let isRuns = changes < others
+            writeExceptions(plane, count, from: isRuns ? plane[0] : look.byte, isRuns: isRuns, to: &output)
+        } else if look.isNoise {
+            writeRaw(plane, count, to: &output)
+        } else {
+            writeSmaller(plane, count, to: &output)
+        }
+    }
+
+    private mutating func writeExceptions(
+        _ plane: [UInt8], _ count: Int, from byte: UInt8, isRuns: Bool, to output: inout [UInt8]
+    ) {
+        var (gaps, values) = (self.gaps, self.values)
+        (self.gaps, self.values) = ([], [])
+        gaps.grow(to: count)
+        values.grow(to: count)
+        var gapSpan = gaps.mutableSpan, valueSpan = values.mutableSpan
+        let taken = plane.span.takeExceptions(
+            from: byte, isRuns: isRuns, in: count, gaps: &gapSpan, values: &valueSpan)
+        let start = output.count
+        output.appendHead(isRuns ? .runs : .sparse, octets: 0)
+        output.append(byte)
+        output.appendLE(UInt32(taken.gaps))
+        output.appendLE(UInt32(taken.values))
+        writeSmaller(gaps, taken.gaps, to: &output)
+        writeSmaller(values, taken.values, to: &output)
+        (self.gaps, self.values) = (gaps, values)
+        output.setLE(UInt32(output.count - start - PlaneKind.headBytes), at: start + 1)
+    }
+    /// Compressed if that is smaller.
+    private mutating func writeSmaller(_ plane: [UInt8], _ count: Int, to output: inout [UInt8]) {
+        guard count >= Self.compressedMin else { return writeRaw(plane, count, to: &output) }
+        let start = output.count
+        output.appendHead(.compressed, octets: 0)
+        let size = zstd.compress(plane, count: count, to: &output)
+        guard size < count else {
+            output.removeSubrange(start...)
+            return writeRaw(plane, count, to: &output)
+        }
+        output.setLE(UInt32(size), at: start + 1)
+    }
+    private func writeRaw(_ plane: [UInt8], _ count: Int, to output: inout [UInt8]) {
+        output.appendHead(.raw, octets: count)
+        output.append(contentsOf: plane[..<count])
+    }
+
+    /// The most frequent byte of some, and whether they look equally frequent: two bytes of noise are the same once in
+    /// 256 pairs, and where that is not 10 % more often there is less than 2 % to gain.
+    private mutating func sample(_ plane: [UInt8], _ count: Int) -> (byte: UInt8, isNoise: Bool) {
+        var histogram = self.histogram.mutableSpan
+        for byte in histogram.indices { histogram[byte] = 0 }
+        let bytes = plane.span, step = max(count / Self.sampleMax, 1)
+        var taken = 0, index = 0
+        while index < count {
+            histogram[Int(bytes[index])] &+= 1
+            taken &+= 1
+            index &+= step
+        }
+        var best = 0, squares = 0
+        for byte in histogram.indices {
+            let seen = Int(histogram[byte])
+            squares &+= seen &* seen
+            if seen > Int(histogram[best]) { best = byte }
+        }
+        let isNoise = taken >= Self.sampleMax && (squares - taken) * 256 * 10 < taken * (taken - 1) * 13
+        return (UInt8(truncatingIfNeeded: best), isNoise)
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func appendHead(_ kind: PlaneKind, octets: Int) {
+        append(kind.rawValue)
+        appendLE(UInt32(octets))
+    }
+    /// Four octets over those at `offset`.
+    mutating func setLE(_ value: UInt32, at offset: Int) {
+        for octet in 0..<4 { self[offset + octet] = UInt8(truncatingIfNeeded: value >> UInt32(8 * octet)) }
+    }
+}
+
+/// Reads planes. Holds a zstd context and buffers that it reuses.
+struct PlaneReader: ~Copyable {
+    var zstd = ZstdDecompressor()
+    private var gaps: [UInt8] = [], values: [UInt8] = []
+
+    /// Fills the first `count` bytes of `plane`, which has room for them, from the plane at `offset` of `frame`.
+    /// - Returns: false if there is no such plane; else `offset` is behind it.
+    mutating func read(_ frame: RawSpan, at offset: inout Int, into plane: inout [UInt8], count: Int) -> Bool {
+        guard let (kind, payload) = Self.head(frame, &offset) else { return false }
+        switch kind {
+        case .raw, .compressed: return readSimple(frame, kind, payload, into: &plane, count)
+        case .sparse, .runs: return readExceptions(frame.extracting(payload), kind == .runs, into: &plane, count)
+        }
+    }
+
+    private static func head(_ frame: RawSpan, _ offset: inout Int) -> (PlaneKind, Range<Int>)? {
+        guard frame.byteCount - offset >= PlaneKind.headBytes, let kind = PlaneKind(rawValue: frame.u8(at: offset))
+        else { return nil }
+        let start = offset + PlaneKind.headBytes, octets = Int(frame.le32(at: offset + 1))
+        guard octets <= frame.byteCount - start else { return nil }
+        offset = start + octets
+        return (kind, start..<offset)
+    }
+    private mutating func readSimple(
+        _ frame: RawSpan, _ kind: PlaneKind, _ payload: Range<Int>, into plane: inout [UInt8], _ count: Int
+    ) -> Bool {
+        switch kind {
+        case .raw:
+            guard payload.count == count else { return false }
+            var bytes = plane.mutableSpan
+            bytes.copyRuns(1, of: count, from: frame, at: payload.lowerBound, stride: 0, to: 0, step: 0)
+            return true
+        case .compressed: return zstd.decompress(frame.extracting(payload), into: &plane, count: count)
+        case .sparse, .runs: return false
+        }
+    }
+    private mutating func readExceptions(
+        _ payload: RawSpan, _ isRuns: Bool, into plane: inout [UInt8], _ count: Int
+    ) -> Bool {
+        guard payload.byteCount >= PlaneKind.sparseHeadBytes else { return false }
+        let gapCount = Int(payload.le32(at: 1)), valueCount = Int(payload.le32(at: 5))
+        guard gapCount <= count, valueCount <= gapCount else { return false }
+        var offset = PlaneKind.sparseHeadBytes
+        var gaps = self.gaps, values = self.values
+        (self.gaps, self.values) = ([], [])
+        defer { (self.gaps, self.values) = (gaps, values) }
+        let isRead =
+            readPart(payload, &offset, into: &gaps, gapCount) && readPart(payload, &offset, into: &values, valueCount)
+        guard isRead, offset == payload.byteCount else { return false }
+        var bytes = plane.mutableSpan
+        return bytes.putExceptions(
+            onto: payload.u8(at: 0), isRuns: isRuns, in: count, gaps: gaps.span.extracting(0..<gapCount),
+            values: values.span.extracting(0..<valueCount))
+    }
+    /// A plane that is not of exceptions itself.
+    private mutating func readPart(
+        _ payload: RawSpan, _ offset: inout Int, into part: inout [UInt8], _ count: Int
+    ) -> Bool {
+        guard let (kind, range) = Self.head(payload, &offset) else { return false }
+        part.grow(to: count)
+        return readSimple(payload, kind, range, into: &part, count)
+    }
+}
+
+extension [UInt8] {
+    /// At least `count` bytes, whatever they are.
+    mutating func grow(to count: Int) {
+        if self.count < count { append(contentsOf: repeatElement(0, count: count - self.count)) }
+    }
+}

@@ -1,0 +1,56 @@
+internal import WireBytes
+
+/// Reads the words of a column out of its frame, of either version. Holds buffers that it reuses.
+struct WordReader: ~Copyable {
+    private var planes = PlaneReader(), plane: [UInt8] = []
+
+    /// Sets `rows` of `words`, which are as many as the column has.
+    mutating func read<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ entry: ColumnEntry, _ body: RawSpan, into words: inout MutableSpan<Word>, _ rows: Range<Int>
+    ) throws(BatchError) {
+        guard entry.words == rows.count else { throw .badLength(column: entry.id.rawValue) }
+        words.set(rows, to: Word(truncatingIfNeeded: entry.base))
+        guard !entry.frame.isEmpty else { return }
+        let frame = body.extracting(entry.frame), isRead: Bool
+        if let checksum = entry.checksum {
+            isRead = Checksum.of(frame) == checksum && readPlanes(entry, frame, into: &words, rows)
+        } else {
+            isRead = readWhole(entry, frame, into: &words, rows)
+        }
+        guard isRead else { throw .badFrame(column: entry.id.rawValue) }
+    }
+
+    private mutating func readPlanes<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ entry: ColumnEntry, _ frame: RawSpan, into words: inout MutableSpan<Word>, _ rows: Range<Int>
+    ) -> Bool {
+        var offset = 0
+        plane.grow(to: rows.count)
+        for octet in 0..<8 where entry.octets >> UInt8(octet) & 1 == 1 {
+            guard planes.read(frame, at: &offset, into: &plane, count: rows.count) else { return false }
+            words.joinPlane(plane.span, at: 0, to: rows, shift: Word(truncatingIfNeeded: 8 * octet))
+        }
+        return offset == frame.byteCount
+    }
+    /// Version 1: all planes in one zstd frame.
+    private mutating func readWhole<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ entry: ColumnEntry, _ frame: RawSpan, into words: inout MutableSpan<Word>, _ rows: Range<Int>
+    ) -> Bool {
+        let width = entry.octets.nonzeroBitCount
+        plane.grow(to: width * rows.count)
+        guard planes.zstd.decompress(frame, into: &plane, count: width * rows.count) else { return false }
+        for octet in 0..<width {
+            words.joinPlane(
+                plane.span, at: octet * rows.count, to: rows, shift: Word(truncatingIfNeeded: 8 * octet))
+        }
+        return true
+    }
+
+    /// All words of a column that may be absent, which means zeros; `buffer` is what is filled.
+    mutating func list<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ entry: ColumnEntry?, _ body: RawSpan, count: Int, into buffer: inout [Word]
+    ) throws(BatchError) {
+        if buffer.count != count { buffer = [Word](repeating: 0, count: count) }
+        var words = buffer.mutableSpan
+        if let entry { try read(entry, body, into: &words, 0..<count) } else { words.set(0..<count, to: 0) }
+    }
+}

@@ -1,0 +1,13 @@
+/// What is left of the work that one datagram may make: so that none, whatever its octets, costs more than a full
+/// one of honest records. Honest ones come nowhere near: their records have 8 octets and more, and a datagram has few
+/// sets. A message of a TCP session may bring as many templates as fit, since it brings them once.
+struct DatagramWork: Sendable {
+    var records: Int, sets: Int, templates: Int
+
+    init(octets: Int, session: UInt32 = 0) {
+        records = max(Self.recordsMin, octets / 8)
+        sets = max(Self.setsMin, octets / 64)
+        templates = session == 0 ? Self.templatesMax : .max
+    }
+    static let recordsMin = 256, setsMin = 256, templatesMax = 256
+}

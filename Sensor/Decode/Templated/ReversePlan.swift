@@ -1,0 +1,102 @@
+import FlowModel
+import WireBytes
+
+/// The other side of records that count both directions of a conversation: of biflows (RFC 5103), and of records with
+/// an initiator's and a responder's counters.
+struct ReversePlan: Sendable {
+    /// What differs from the forward side, its ends exchanged.
+    let ops: [FieldOp]
+    /// Read first: a side that counted nothing makes no record. Either may be `none`.
+    let octets: FieldOp?, packets: FieldOp?
+    /// The extra fields of the reverse side's record; nil when it has none, or the very same as the forward side.
+    let extras: ExtraPlan?
+    let sharesExtras: Bool
+
+    //= RFC 5103 §6.1
+    /// nil when the template has no counters for a reverse side: then its reverse elements stay with the record.
+    init?(_ fields: inout TemplateFields, _ selection: ExtraSelection) {
+        var trial = fields
+        var ops = trial.take(Element.all.filter { !$0.target.isEnd }, reverse: true)
+        if !ops.contains(where: { $0.target == .tcpControlBits }) { ops += trial.takeYAFFlags(reverse: true) }
+        if fields.hasTaken(231) || fields.hasTaken(298) {
+            ops += trial.take(Element.responder.filter { other in !ops.contains { $0.target == other.target } })
+        }
+        octets = ops.first { $0.target == .octets }
+        packets = ops.first { $0.target == .packets }
+        guard octets != nil || packets != nil else { return nil }
+        self.ops = ops.filter { $0.target != .octets && $0.target != .packets }
+        fields = trial
+        let own = fields.leftReverse, ownKeys = Set(own.compactMap { Element.forward(of: trial.specs[$0].key) })
+        let shared = fields.left(isBiflow: true).filter { !ownKeys.contains(trial.specs[$0].key) }
+        let plan = ExtraPlan((own + shared).sorted(), of: fields, selection, isReverse: true)
+        sharesExtras = own.isEmpty && plan?.opposite.exists != true
+        extras = sharesExtras ? nil : plan
+    }
+}
+
+/// What one side of a record counted.
+struct Counters: Equatable, Sendable {
+    var octets: UInt64 = 0
+    var packets: UInt64 = 0
+    static let zero = Counters()
+}
+
+extension DatagramDecoder {
+    /// Finishes the record in `row`, which begins at `start` of `body`, or whose places are in `scratch`: what its event
+    /// makes of its counters, and a record of its own for its reverse side.
+    mutating func finish(
+        _ row: Int, _ body: RawSpan, at start: Int, by plan: FlowPlan, _ context: RecordContext,
+        into columns: inout FlowColumns, _ result: inout DecodeResult
+    ) {
+        var back = Counters.zero
+        if let reverse = plan.reverse {
+            back.octets = value(of: reverse.octets, body, at: start, plan)
+            back.packets = value(of: reverse.packets, body, at: start, plan)
+        }
+        if let events = plan.events {
+            applyEvent(events, to: row, &back, body, at: start, plan, in: &columns, &result)
+        }
+        guard let reverse = plan.reverse else { return }
+        guard back != .zero else {
+            result.reverseSidesEmpty += 1
+            return
+        }
+        let rows = columns.extend(by: 1), other = rows.lowerBound
+        columns[other] = columns[row].reversed(back)
+        for op in reverse.ops {
+            if let op = placed(op, at: start, plan) { columns.apply(op, rows, body, at: 0, stride: 0, context) }
+        }
+        result.timesClamped += columns.repairTimes(rows, context)
+        if reverse.sharesExtras { return }
+        columns.extra[other] = 0
+        guard let extras = reverse.extras else { return }
+        result.extrasOmitted +=
+            plan.variableLengths.isEmpty
+            ? columns.addExtras(extras, rows, body, at: start, stride: 0)
+            : columns.addExtras(extras, other, body, scratch)
+    }
+
+    private func value(of op: FieldOp?, _ body: RawSpan, at start: Int, _ plan: FlowPlan) -> UInt64 {
+        guard let op, let placed = placed(op, at: start, plan) else { return 0 }
+        return body.beInteger(at: placed.place.offset, width: placed.place.width)
+    }
+}
+
+extension FlowRecord {
+    /// The other direction of the same conversation: ends exchanged, and counted what `counters` say. What a reply's
+    /// ICMP type is can't be known from the request.
+    fileprivate func reversed(_ counters: Counters) -> FlowRecord {
+        var other = self
+        (other.sourceIPAddress, other.destinationIPAddress) = (destinationIPAddress, sourceIPAddress)
+        (other.sourceTransportPort, other.destinationTransportPort) =
+            IPProtocol.isICMP(protocolIdentifier) ? (0, 0) : (destinationTransportPort, sourceTransportPort)
+        (other.ingressInterface, other.egressInterface) = (egressInterface, ingressInterface)
+        (other.bgpSourceAsNumber, other.bgpDestinationAsNumber) = (bgpDestinationAsNumber, bgpSourceAsNumber)
+        (other.sourceIPPrefixLength, other.destinationIPPrefixLength) =
+            (destinationIPPrefixLength, sourceIPPrefixLength)
+        (other.octetDeltaCount, other.packetDeltaCount, other.tcpControlBits) = (counters.octets, counters.packets, 0)
+        other.flowDirection = flowDirection == 255 ? 255 : 1 - min(flowDirection, 1)
+        other.ipNextHopAddress = .absent
+        return other
+    }
+}

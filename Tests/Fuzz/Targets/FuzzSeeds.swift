@@ -1,0 +1,142 @@
+import BatchFormat
+import Capture
+import Decode
+import FlowModel
+import Platform
+import WireBytes
+
+/// Inputs to begin with: what is right, the faults that other collectors had (D1–D16), what was found once, and the
+/// datagrams of captures.
+package struct FuzzSeed: Sendable {
+    package let name: String
+    package let target: FuzzTarget
+    package let bytes: [UInt8]
+
+    init(_ name: String, _ target: FuzzTarget, _ bytes: [UInt8]) {
+        (self.name, self.target, self.bytes) = (name, target, bytes)
+    }
+}
+
+package enum FuzzSeeds {
+    package static let all: [FuzzSeed] =
+        TemplatedSeeds.all + SampledSeeds.all + readers + snapshots + batches + sequences + found
+    package static func all(for target: FuzzTarget) -> [FuzzSeed] { all.filter { $0.target == target } }
+
+    /// What the fuzzers found, as a run of octets each; a find stays here when it is fixed.
+    static let found: [FuzzSeed] = []
+
+    /// | control :1 | length :2 | datagram | …, as `DatagramTarget` reads them.
+    static func run(_ datagrams: [[UInt8]], control: FuzzControl = []) -> [UInt8] {
+        datagrams.reduce(WireBuilder()) { $0.u8(control.rawValue).u16(UInt16($1.count)).raw($1) }.bytes
+    }
+
+    // MARK: Other readers
+
+    private static var readers: [FuzzSeed] {
+        let whole = TemplatedWire(isIPFIX: true).message([])
+        let stream = WireBuilder().u8(9).raw(Array(whole.prefix(10))).u8(40).raw(Array(whole.dropFirst(10)) + whole)
+        return [
+            FuzzSeed("pcap", .capture, capture()),
+            FuzzSeed("D15-pcap-record-larger-than-file", .capture, patched(capture(), at: 32, 0xFFFF_FFFF)),
+            FuzzSeed("D15-pcap-record-of-nothing", .capture, patched(capture(), at: 32, 0)),
+            FuzzSeed("D13-pcap-cut-in-header", .capture, Array(capture().prefix(30))),
+            FuzzSeed("pcapng", .capture, pcapng()),
+            FuzzSeed("D15-pcapng-block-length", .capture, patched(pcapng(), at: 32, 0xFFFF_FFF0)),
+            FuzzSeed("D15-pcapng-block-of-nothing", .capture, patched(pcapng(), at: 32, 0)),
+            FuzzSeed("stream", .framer, stream.bytes),
+            FuzzSeed("D15-stream-length-below-header", .framer, WireBuilder().u8(20).u16(10, 15).zeros(20).bytes),
+            FuzzSeed("D15-stream-length-of-all", .framer, WireBuilder().u8(20).u16(10, 65_535).zeros(40).bytes),
+        ]
+    }
+    private static func patched(_ bytes: [UInt8], at offset: Int, _ value: UInt32) -> [UInt8] {
+        Array(bytes[..<offset]) + WireBuilder().u32(value).bytes + Array(bytes[(offset + 4)...])
+    }
+    private static func capture() -> [UInt8] {
+        var writer = CaptureWriter(), origin = FuzzOrigin()
+        for payload in [TemplatedSeeds.usual(isIPFIX: true), SampledSeeds.usual] {
+            writer.append(payload, from: origin.value, to: IPAddress(v4: 1))
+            origin.turn(.otherPort)
+        }
+        return writer.bytes
+    }
+    private static func pcapng() -> [UInt8] {
+        let packet = Array(capture().dropFirst(40)), length = UInt32(packet.count), block = 32 + (length + 3) / 4 * 4
+        return WireBuilder().u32(0x0A0D_0D0A, 28, 0x1A2B_3C4D, 0x0001_0000, .max, .max, 28).u32(
+            1, 20, 0x0001_0000, 0, 20
+        )
+        .u32(6, block, 0, 0x0005_0000, 0, length, length).raw(packet).zeros(Int(block - 32 - length)).u32(block).bytes
+    }
+
+    private static var snapshots: [FuzzSeed] {
+        var decoder = DatagramDecoder(), columns = FlowColumns()
+        for isIPFIX in [true, false] {
+            _ = TemplatedSeeds.usual(isIPFIX: isIPFIX).withBytes {
+                decoder.decode($0, from: FuzzOrigin().value, into: &columns)
+            }
+        }
+        let saved = Array(decoder.snapshot().dropLast(4))
+        return [
+            FuzzSeed("snapshot", .snapshot, saved),
+            FuzzSeed("D15-snapshot-exporters", .snapshot, Array(saved[..<10]) + [255, 255, 255, 255] + saved[14...]),
+            FuzzSeed("D15-snapshot-streams", .snapshot, Array(saved[..<36]) + [255, 255] + saved[38...]),
+            FuzzSeed("D13-snapshot-cut", .snapshot, Array(saved.dropLast())),
+        ]
+    }
+
+    private static var batches: [FuzzSeed] {
+        var generator = SeededGenerator(seed: 1), columns = FlowColumns(), decoder = DatagramDecoder()
+        let noise = (0..<900).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        for datagram in [TemplatedSeeds.usual(isIPFIX: true), SampledSeeds.usual] {
+            _ = datagram.withBytes { decoder.decode($0, from: FuzzOrigin().value, into: &columns) }
+        }
+        var encoder = BatchEncoder()
+        let sealed = (try? encoder.encode(columns, fidelity: .full)) ?? []
+        var many = sealed
+        if many.count > 12 { many[10] = 255 }
+        return [
+            FuzzSeed("batch", .batch, [0] + sealed), FuzzSeed("batch-summed", .batch, [1] + sealed),
+            FuzzSeed("D15-batch-rows", .batch, [1] + many), FuzzSeed("batch-rows", .batch, [2, 3, 7] + noise),
+            FuzzSeed("batch-few-values", .batch, [2, 1, 0] + noise.map { $0 & 3 }),
+        ]
+    }
+
+    /// Every deed once, then at random, each run with its own leaning.
+    private static var sequences: [FuzzSeed] {
+        (0..<24).map { number in
+            var generator = SeededGenerator(seed: UInt64(number)), bytes: [UInt8] = []
+            for deed in UInt8(0)..<32 {
+                bytes += [deed] + (0..<8).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            }
+            for _ in 0..<(number * 20) { bytes.append(UInt8.random(in: 0...255, using: &generator)) }
+            return FuzzSeed("sequence-\(number)", .sequence, bytes)
+        }
+    }
+
+    // MARK: Captures
+
+    /// The datagrams of a capture that are of the target's protocol, in runs as `DatagramTarget` reads them; of its
+    /// first datagrams the packets for `.packet`; the capture itself for `.capture` when it is small.
+    package static func of(capture bytes: [UInt8], for target: FuzzTarget) -> [[UInt8]] {
+        if target == .capture { return bytes.count <= 65_000 ? [bytes] : [Array(bytes.prefix(20_000))] }
+        guard var reader = try? CaptureReader(bytes: bytes) else { return [] }
+        var runs: [[UInt8]] = [[]], packets: [[UInt8]] = [], seen = 0
+        while seen < 400, let found = try? reader.nextDatagram() {  // ends: at the capture's end
+            let payload = found.payload
+            seen += 1
+            if target == .packet, seen <= 20 { packets.append([0] + bytes[max(0, 40)..<min(bytes.count, 200)]) }
+            guard payload.count >= 4, versions(target).contains(payload[1]), payload[0] == 0 else { continue }
+            if runs[runs.count - 1].count + payload.count > 8_000 { runs.append([]) }
+            runs[runs.count - 1] += run([payload])
+        }
+        return target == .packet ? Array(Set(packets)) : runs.filter { !$0.isEmpty }.prefix(8).map { $0 }
+    }
+    private static func versions(_ target: FuzzTarget) -> [UInt8] {
+        switch target {
+        case .netflow: [1, 5, 7]
+        case .netflow9: [9]
+        case .ipfix: [10]
+        case .sflow: [0]
+        default: []
+        }
+    }
+}

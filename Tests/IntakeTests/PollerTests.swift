@@ -1,0 +1,175 @@
+import FlowModel
+import Foundation
+import Intake
+import Platform
+import TestKit
+import Testing
+import WireBytes
+
+@Suite("The poller serves all its listeners")
+struct PollerTests {
+    @Test("every listener's datagrams come out, with its own port, and an idle round returns in time")
+    func all() throws {
+        let listeners = try (0..<3).map { _ in try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 1 << 20) }
+        for (index, listener) in listeners.enumerated() {
+            let sender = try UDPSender(to: listener.port)
+            for _ in 0...index { try sender.send([UInt8(index)]) }
+        }
+        let time = ManualTime(wallMilliseconds: 1_234)
+        var poller = Poller(listeners: listeners, receiver: try DatagramReceiver(), time: time)
+        var seen: [UInt16: [UInt8]] = [:], times: Set<Int64> = []
+        let count = try poller.poll(timeout: .seconds(5)) { bytes, origin, _ in
+            seen[origin.localPort, default: []] += bytes.copied()
+            times.insert(origin.receiveMilliseconds)
+        }
+        #expect(count == 6)
+        #expect(seen == [listeners[0].port: [0], listeners[1].port: [1, 1], listeners[2].port: [2, 2, 2]])
+        #expect(times == [1_234])
+        let start = ContinuousClock.now
+        let idle = try poller.poll(timeout: .milliseconds(20)) { _, _, _ in }
+        #expect(idle == 0)
+        #expect(ContinuousClock.now - start >= .milliseconds(20))
+        #expect(ContinuousClock.now - start < .seconds(2))
+    }
+
+    @Test(
+        "the nap is nothing after a full or an empty batch and between 0.5 and 2 ms otherwise, shorter for fuller ones")
+    func nap() {
+        #expect(napAfter(taken: 64, batchMax: 64) == .zero)
+        #expect(napAfter(taken: 0, batchMax: 64) == .zero)
+        let naps = (1..<64).map { napAfter(taken: $0, batchMax: 64) }
+        #expect(naps.allSatisfy { (.microseconds(500)...(.milliseconds(2))).contains($0) })
+        #expect(zip(naps, naps.dropFirst()).allSatisfy { $0 >= $1 })
+        #expect(naps.first != naps.last)
+    }
+
+    @Test("a socket that fails is left alone for a while; the others go on, and it comes back") func fault() throws {
+        let listeners = try (0..<2).map { _ in try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 1 << 20) }
+        let time = ManualTime(), saved = dup(listeners[0].descriptor), null = open("/dev/null", O_RDONLY)
+        defer {
+            close(saved)
+            close(null)
+        }
+        var poller = Poller(listeners: listeners, receiver: try DatagramReceiver(), time: time)
+        dup2(null, listeners[0].descriptor)  // always readable, and no socket
+        let sender = try UDPSender(to: listeners[1].port)
+        var received = 0, faults = 0
+        for _ in 0..<40 {  // 4 s
+            try sender.send([1])
+            received += try poller.poll(timeout: .zero) { _, _, _ in }
+            let found = poller.takeFaults()
+            #expect(
+                found.allSatisfy { $0 == .receive(port: listeners[0].port, reason: "Socket operation on non-socket") })
+            faults += found.count
+            time.advance(by: .milliseconds(100))
+        }
+        #expect(received == 40)
+        #expect((3...8).contains(faults), "\(faults): pauses grow")
+        dup2(saved, listeners[0].descriptor)
+        try UDPSender(to: listeners[0].port).send([2])
+        time.advance(by: .seconds(3))
+        let back = try poller.poll(timeout: .zero) { bytes, _, _ in #expect(bytes.copied() == [2]) }
+        #expect(back == 1)
+        #expect(poller.takeFaults() == [])
+    }
+
+    @Test("a wake ends a wait at once, also one that comes before it") func wake() throws {
+        let listener = try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 8_192)
+        let waker = try IntakeWaker()
+        var poller = Poller(
+            listeners: [listener], receiver: try DatagramReceiver(), waker: waker, time: SystemTime())
+        waker.wake()
+        let start = ContinuousClock.now
+        _ = try poller.poll(timeout: .seconds(30)) { _, _, _ in }
+        let thread = Thread {
+            usleep(20_000)
+            waker.wake()
+        }
+        thread.start()
+        _ = try poller.poll(timeout: .seconds(30)) { _, _, _ in }
+        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start >= .milliseconds(20))
+    }
+
+    @Test("what the kernel dropped is told once: by the datagrams in their round, exactly when asked") func drops()
+        throws
+    {
+        let listener = try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 8_192)
+        let sender = try UDPSender(to: listener.port)
+        var poller = Poller(listeners: [listener], receiver: try DatagramReceiver(), time: ManualTime())
+        var received = 0, told: [UInt64] = []
+        for _ in 0..<3 {
+            for _ in 0..<200 { try sender.send([UInt8](repeating: 1, count: 1_000)) }
+            received += try poller.poll(timeout: .zero) { _, _, _ in }
+            told.append(poller.takeKernelDrops(exact: false))
+        }
+        #expect(told[0] == 0)  // the first datagrams were queued before the first drop
+        #expect(told[1] > 0)
+        #expect(told[2] > 0)
+        told.append(poller.takeKernelDrops(exact: true))
+        #expect(received + Int(told.reduce(0, +)) == 600)
+        #expect(poller.takeKernelDrops(exact: true) == 0)
+        // Datagrams that bring older word than is known already tell nothing.
+        for _ in 0..<200 { try sender.send([UInt8](repeating: 1, count: 1_000)) }
+        told.append(poller.takeKernelDrops(exact: true))
+        #expect(told[4] > 0)
+        let older = try poller.poll(timeout: .zero) { _, _, _ in }
+        #expect(older > 0)
+        #expect(poller.takeKernelDrops(exact: false) == 0)
+        #expect(poller.takeKernelDrops(exact: true) == 0)
+        // What was dropped on a socket that goes is told once more, and only once.
+        for _ in 0..<200 { try sender.send([UInt8](repeating: 1, count: 1_000)) }
+        let before = try listener.kernelDrops()
+        poller.replace(listeners: [])
+        let last = poller.takeKernelDrops(exact: false)
+        #expect(last > 0)
+        #expect(told.reduce(last, +) == UInt64(before))
+        #expect(poller.takeKernelDrops(exact: true) == 0)
+    }
+
+    @Test("datagrams and streams come out of the same rounds") func streams() throws {
+        let listener = try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 1 << 20)
+        let port = try StreamListener(address: "127.0.0.1", port: 0)
+        let server = try StreamServer(listeners: [port], numbers: SessionNumbers(), time: SystemTime())
+        var poller = Poller(
+            listeners: [listener], receiver: try DatagramReceiver(), streams: server, time: SystemTime())
+        let client = try TCPClient(to: port.port), sender = try UDPSender(to: listener.port)
+        client.send(message(fill: 1) + message(fill: 2))
+        try sender.send([5])
+        var sessions: [UInt32] = []
+        let end = ContinuousClock.now + .seconds(5)
+        while sessions.count < 3, ContinuousClock.now < end {
+            _ = try poller.poll(timeout: .milliseconds(200)) { _, origin, _ in sessions.append(origin.session) }
+        }
+        #expect(sessions.sorted() == [0, 1, 1])
+        client.finish()
+        var events = poller.takeStreamEvents()
+        while events.count < 2, ContinuousClock.now < end {
+            _ = try poller.poll(timeout: .milliseconds(200)) { _, _, _ in }
+            events += poller.takeStreamEvents()
+        }
+        guard case .opened(let peer, false, nil)? = events.first else { Issue.record("\(events)"); return }
+        #expect(events.last == .ended(peer, .closed))
+    }
+
+    @Test("the kernel's own receive time comes with each datagram where it is asked for") func kernelTimes() throws {
+        let listener = try UDPListener(
+            address: "127.0.0.1", port: 0, bufferBytes: 1 << 20, wantsKernelTimes: true)
+        let sender = try UDPSender(to: listener.port)
+        var receiver = try DatagramReceiver(), isOwn = false
+        // The kernel begins to take times a moment after the first socket of the machine asks; until then it gives the
+        // time of the reading.
+        for _ in 0..<50 where !isOwn {
+            let before = SystemTime().wallMilliseconds()
+            try sender.send([1])
+            usleep(20_000)
+            try sender.send([2])
+            var times: [Int64] = []
+            _ = try receiver.take(from: listener, at: 5) { _, origin, _ in times.append(origin.receiveMilliseconds) }
+            #expect(times.count == 2)
+            #expect(times.allSatisfy { (before - 2...before + 10_000).contains($0) })
+            isOwn = times[1] - times[0] >= 19
+        }
+        #expect(isOwn)
+    }
+}
