@@ -157,7 +157,8 @@ let checks: [Target] = [
     program(
         "weir-bench", at: "Tests/Benchmarks",
         uses: [
-            "BatchFormat", "Capture", "Decode", "Dedupe", "FlowModel", "Platform", "PreAggregate", "SensorPipeline",
+            "BatchFormat", "Capture", "Decode", "Dedupe", "FlowModel", "FuzzTargets", "Platform", "PreAggregate",
+            "SensorPipeline",
             "WireBytes",
         ], beside: ["compare-peers"]),
     .target(
@@ -201,7 +202,9 @@ let checks: [Target] = [
     tests(
         "QueryTests",
         uses: ["BatchFormat", "Delivery", "FlowModel", "FlowStore", "Identity", "Platform", "Query"]),
-    tests("DetectTests", uses: ["Capture", "Decode", "Detect", "FlowModel", "Identity", "WireBytes"]),
+    tests(
+        "DetectTests",
+        uses: ["Capture", "Decode", "Detect", "FlowModel", "Identity", "PreAggregate", "Simulator", "WireBytes"]),
     tests("IncidentsTests", uses: ["Detect", "FlowModel", "Identity", "Incidents"]),
     tests("TenancyTests", uses: ["Identity", "Tenancy"]),
     tests(

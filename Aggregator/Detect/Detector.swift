@@ -32,6 +32,7 @@ package struct DetectorSet: Sendable {
     package private(set) var records: UInt64 = 0
     private var received = Int64.min
     private var portScan: PortScanDetector
+    private var summedScan: SummedScanDetector
     private var passwordGuessing: PasswordGuessingDetector
     private var flood: FloodDetector
     private var reflection: ReflectionDetector
@@ -45,6 +46,7 @@ package struct DetectorSet: Sendable {
         self.tenant = tenant
         self.parameters = parameters
         portScan = PortScanDetector(tenant: tenant, parameters: parameters)
+        summedScan = SummedScanDetector(tenant: tenant, parameters: parameters)
         passwordGuessing = PasswordGuessingDetector(tenant: tenant, parameters: parameters)
         flood = FloodDetector(tenant: tenant, parameters: parameters)
         reflection = ReflectionDetector(tenant: tenant, parameters: parameters)
@@ -63,27 +65,31 @@ package struct DetectorSet: Sendable {
             let sight = FlowSight(columns, row: row)
             received = max(received, sight.received)
             portScan.observe(sight)
+            summedScan.observe(sight)
             passwordGuessing.observe(sight)
             flood.observe(sight)
             reflection.observe(sight)
         }
         records &+= UInt64(rows.count)
         let findings =
-            portScan.settle(received: received) + passwordGuessing.settle(received: received)
-            + flood.settle(received: received) + reflection.settle(received: received)
+            portScan.settle(received: received) + summedScan.settle(received: received)
+            + passwordGuessing.settle(received: received) + flood.settle(received: received)
+            + reflection.settle(received: received)
         return inOrder(findings)
     }
 
     /// The last word on everything that has grown since it was last said: for the end of a file, not for a running
     /// service, whose `observe` paces updates by receive time.
     package mutating func finish() -> [Finding] {
-        inOrder(portScan.finish() + passwordGuessing.finish() + flood.finish() + reflection.finish())
+        inOrder(
+            portScan.finish() + summedScan.finish() + passwordGuessing.finish() + flood.finish() + reflection.finish())
     }
 
     /// Table entries dropped to make room, by detector: above zero, long or slow attacks may be missed.
     package var evictions: [String: UInt64] {
         [
-            "port-scan": portScan.evictions, "password-guessing": passwordGuessing.evictions,
+            "port-scan": portScan.evictions, "summed-scan": summedScan.evictions,
+            "password-guessing": passwordGuessing.evictions,
             "flood": flood.evictions, "reflection-flood": reflection.evictions,
         ]
     }
@@ -96,6 +102,7 @@ package struct DetectorSet: Sendable {
         writer.add(records)
         writer.add(received)
         portScan.save(to: &writer)
+        summedScan.save(to: &writer)
         passwordGuessing.save(to: &writer)
         flood.save(to: &writer)
         reflection.save(to: &writer)
@@ -114,6 +121,7 @@ package struct DetectorSet: Sendable {
         records = try reader.next()
         received = try reader.nextSigned()
         try portScan.restore(from: &reader)
+        try summedScan.restore(from: &reader)
         try passwordGuessing.restore(from: &reader)
         try flood.restore(from: &reader)
         try reflection.restore(from: &reader)

@@ -17,12 +17,22 @@ enum FloodClass: Int, CaseIterable {
     case conversation
     /// TCP without ACK, ICMP, and protocols other than TCP and UDP.
     case empty
+    /// UDP whose ports were summed away: datagrams, where they come from many sources for few ports, else conversation,
+    /// since it may be QUIC.
+    case summed
 
     init(_ sight: FlowSight) {
         if sight.isTCP {
+            // Of many sources' flows together some have an ACK: what they have on average tells.
+            let isCrowd = sight.source.isAbsent && sight.samplingInterval <= 1 && sight.flows >= 64
+            if isCrowd, sight.packets < 2 * UInt64(sight.flows) {
+                self = .empty
+                return
+            }
             self = sight.controlBits == 0 || sight.has(TCPFlag.ack) ? .conversation : .empty
         } else if sight.isUDP {
-            self = sight.sourcePort == 443 ? .conversation : .datagrams
+            let isSummed = sight.isPortless && sight.sourcePort == 0
+            self = isSummed ? .summed : sight.sourcePort == 443 ? .conversation : .datagrams
         } else {
             self = .empty
         }
@@ -51,7 +61,8 @@ struct FloodDetector: Detector {
     }
 
     mutating func observe(_ sight: FlowSight) {
-        guard !sight.destination.isGroup, sight.packets > 0 else { return }
+        // What a firewall refused never came to its destination.
+        guard !sight.destination.isGroup, sight.packets > 0, !sight.flags.contains(.denied) else { return }
         let width = parameters.floodBucketMilliseconds
         let times = times(of: sight)
         let duration = Double(times.end - times.start)
@@ -80,12 +91,9 @@ struct FloodDetector: Detector {
             entry.add(packets: packets, octets: octets, to: kind)
             entry.flows &+= UInt64(sight.flows)
             entry.samplingInterval = max(entry.samplingInterval, sight.samplingInterval)
-            let fullness = entry.fullness(of: kind, limits)
             // Few hosts come near a limit, so few pay for a list of sources.
-            if fullness >= 1.0 / 64 {
-                let source = DistinctItem(value: sight.source, time: sight.start, isAnswered: false)
-                _ = entry.sources.insert(source, max: sourcesMax)
-            }
+            if entry.fullness(of: kind, limits) >= 1.0 / 64 { entry.note(sight, sourcesMax: sourcesMax) }
+            let fullness = entry.fullness(of: kind, limits)
             if fullness >= 1 { entry.transport = sight.transport }
             return fullness >= 1
         }
@@ -102,7 +110,7 @@ struct FloodDetector: Detector {
 
     /// Moves what a hot bucket has newly counted into the case of its host and window.
     private mutating func enter(_ key: WindowKey) {
-        guard let bucket = buckets[key] else { return }
+        guard let bucket = buckets[key], bucket.isFull(parameters) else { return }
         let width = parameters.floodBucketMilliseconds, start = key.epoch * width
         let caseKey = WindowKey(
             first: key.first, epoch: epoch(of: start, width: parameters.floodWindowMilliseconds))
@@ -125,12 +133,12 @@ struct FloodDetector: Detector {
     }
 
     private func finding(_ key: WindowKey, _ entry: FloodCase, update: Int) -> Finding {
-        let limit = FloodLimit(entry.kind, parameters)
+        let limit = entry.limit(parameters)
         let byPackets = entry.packetsPerSecond / limit.packets >= entry.bitsPerSecond / limit.bits
         let sources = entry.sources.list
-        let named = sources.count <= 8 ? sources.map { FindingEntity($0.value, .attacker) } : []
+        let named = sources.count <= 8 && entry.sums == nil ? sources.map { FindingEntity($0.value, .attacker) } : []
         let who =
-            sources.count == 1
+            sources.count == 1 && entry.sums == nil
             ? "from \(sources[0].value)" : "from \(entry.sourcesText(parameters.itemsPerEntryMax)) sources"
         let sampled = entry.samplingInterval > 1 ? ", scaled from 1 in \(Int(entry.samplingInterval)) packets" : ""
         var evidence = Evidence(

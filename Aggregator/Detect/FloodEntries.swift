@@ -9,14 +9,39 @@ struct FloodLimit {
         case .datagrams: (packets, bits) = (parameters.floodPacketsPerSecond, parameters.floodBitsPerSecond)
         case .conversation:
             (packets, bits) = (parameters.conversationPacketsPerSecond, parameters.conversationBitsPerSecond)
+        case .summed: self.init(.conversation, parameters)
         case .empty: (packets, bits) = (parameters.emptyPacketsPerSecond, parameters.floodBitsPerSecond)
         }
     }
 }
 
+/// Whom sums of flows came from and which ports they went to, in sketches.
+struct FloodSums {
+    var ports = DistinctSketch(), sources = DistinctSketch()
+
+    /// Sources by the dozen for each port: a service under load or under attack, not somebody's downloads.
+    var isCrowd: Bool { sources.count >= 64 && sources.count >= 16 * ports.count }
+
+    mutating func merge(_ other: FloodSums) {
+        ports.merge(other.ports)
+        sources.merge(other.sources)
+    }
+    static func save(_ sums: FloodSums?, to writer: inout SnapshotWriter) {
+        writer.add(sums != nil)
+        sums?.ports.save(to: &writer)
+        sums?.sources.save(to: &writer)
+    }
+    static func next(from reader: inout SnapshotReader) throws(SnapshotError) -> FloodSums? {
+        guard try reader.nextBool() else { return nil }
+        return FloodSums(ports: try DistinctSketch(from: &reader), sources: try DistinctSketch(from: &reader))
+    }
+}
+
 struct FloodBucket: WindowEntry {
     /// By `FloodClass`.
-    private(set) var packets: [Double] = [0, 0, 0], octets: [Double] = [0, 0, 0]
+    private(set) var packets: [Double] = [0, 0, 0, 0], octets: [Double] = [0, 0, 0, 0]
+    /// Of rows that are sums, once a limit is near.
+    private(set) var sums: FloodSums?
     var flows: UInt64 = 0
     var samplingInterval = 1.0
     /// Of the record that last found the bucket over a limit.
@@ -35,6 +60,21 @@ struct FloodBucket: WindowEntry {
         packets[kind.rawValue] += more
         octets[kind.rawValue] += moreOctets
     }
+    /// Notes who sent: by name, where there is one.
+    mutating func note(_ sight: FlowSight, sourcesMax: Int) {
+        if let pair = sight.sums?.pair {
+            var sums = self.sums ?? FloodSums()
+            sums.ports.merge(pair.ports)
+            if sight.source.isAbsent { sums.sources.merge(pair.peers) } else { sums.sources.insert(sight.source) }
+            self.sums = sums
+        }
+        guard !sight.source.isAbsent else { return }
+        let source = DistinctItem(value: sight.source, time: sight.start, isAnswered: false)
+        _ = sources.insert(source, max: sourcesMax)
+    }
+    func isFull(_ parameters: DetectorParameters) -> Bool {
+        FloodClass.allCases.contains { fullness(of: $0, parameters) >= 1 }
+    }
     mutating func markTaken() {
         (takenPackets, takenOctets, takenFlows) = (packets.reduce(0, +), octets.reduce(0, +), flows)
     }
@@ -42,11 +82,15 @@ struct FloodBucket: WindowEntry {
     /// How full the limits of `kind` are: 1 is a flood. Large packets of the empty class are held to the packet limit
     /// of datagrams: a tunnel carries work.
     func fullness(of kind: FloodClass, _ parameters: DetectorParameters) -> Double {
-        let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000, limit = FloodLimit(kind, parameters)
+        let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000, limit = limit(of: kind, parameters)
         let (count, size) = (packets[kind.rawValue], octets[kind.rawValue])
         let isLarge = kind == .empty && size > count * parameters.floodSmallPacketOctets
         let packetLimit = isLarge ? parameters.floodPacketsPerSecond : limit.packets
         return max(count / seconds / packetLimit, size * 8 / seconds / limit.bits)
+    }
+
+    func limit(of kind: FloodClass, _ parameters: DetectorParameters) -> FloodLimit {
+        FloodLimit(kind == .summed && sums?.isCrowd == true ? .datagrams : kind, parameters)
     }
 
     init() {}
@@ -56,11 +100,12 @@ struct FloodBucket: WindowEntry {
         writer.add(takenFlows)
         writer.add(UInt64(transport))
         sources.save(to: &writer)
+        FloodSums.save(sums, to: &writer)
         writer.add(recency)
     }
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
-        for index in 0..<3 { packets[index] = try reader.nextDouble() }
-        for index in 0..<3 { octets[index] = try reader.nextDouble() }
+        for index in packets.indices { packets[index] = try reader.nextDouble() }
+        for index in octets.indices { octets[index] = try reader.nextDouble() }
         samplingInterval = try reader.nextDouble()
         takenPackets = try reader.nextDouble()
         takenOctets = try reader.nextDouble()
@@ -68,6 +113,7 @@ struct FloodBucket: WindowEntry {
         takenFlows = try reader.next()
         transport = try reader.nextSmall(UInt8.self)
         sources = try DistinctItems(from: &reader)
+        sums = try FloodSums.next(from: &reader)
         recency = try reader.nextSigned()
     }
 }
@@ -75,6 +121,8 @@ struct FloodBucket: WindowEntry {
 struct FloodCase: WindowEntry {
     /// The class and the rates of the fullest bucket.
     private(set) var kind = FloodClass.datagrams
+    /// The limits of `kind` were those of datagrams: of a crowd's sums.
+    private var isCrowd = false
     private(set) var packetsPerSecond = 0.0, bitsPerSecond = 0.0
     private var fullness = 0.0
     private(set) var transport: UInt8 = 0
@@ -83,6 +131,7 @@ struct FloodCase: WindowEntry {
     private(set) var packets = 0.0, octets = 0.0, flows: UInt64 = 0
     private(set) var start = Int64.max, end = Int64.min
     private(set) var sources = DistinctItems()
+    private(set) var sums: FloodSums?
     var announcement = Announcement()
     var recency = Int64.min
     var itemCount: Int { sources.count }
@@ -94,6 +143,7 @@ struct FloodCase: WindowEntry {
             let full = bucket.fullness(of: kind, parameters)
             guard full >= 1, full >= fullness else { continue }
             (fullness, self.kind, transport) = (full, kind, bucket.transport)
+            isCrowd = bucket.sums?.isCrowd == true
             packetsPerSecond = bucket.packets[kind.rawValue] / seconds
             bitsPerSecond = bucket.octets[kind.rawValue] * 8 / seconds
         }
@@ -104,11 +154,18 @@ struct FloodCase: WindowEntry {
         samplingInterval = max(samplingInterval, bucket.samplingInterval)
         self.start = min(self.start, start)
         end = max(end, start + width)
+        if let more = bucket.sums {
+            if sums == nil { sums = more } else { sums?.merge(more) }
+        }
         for source in bucket.sources.list { _ = sources.insert(source, max: parameters.itemsPerEntryMax) }
     }
 
+    func limit(_ parameters: DetectorParameters) -> FloodLimit {
+        FloodLimit(kind == .summed && isCrowd ? .datagrams : kind, parameters)
+    }
     func sourcesText(_ itemsMax: Int) -> String {
-        (sources.count >= itemsMax ? "at least " : "") + counted(sources.count)
+        if let sums { return "about " + counted(max(sums.sources.count, sources.count)) }
+        return (sources.count >= itemsMax ? "at least " : "") + counted(sources.count)
     }
 
     init() {}
@@ -121,6 +178,8 @@ struct FloodCase: WindowEntry {
         writer.add(flows)
         for time in [start, end, recency] { writer.add(time) }
         sources.save(to: &writer)
+        writer.add(isCrowd)
+        FloodSums.save(sums, to: &writer)
         announcement.save(to: &writer)
     }
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
@@ -138,6 +197,8 @@ struct FloodCase: WindowEntry {
         end = try reader.nextSigned()
         recency = try reader.nextSigned()
         sources = try DistinctItems(from: &reader)
+        isCrowd = try reader.nextBool()
+        sums = try FloodSums.next(from: &reader)
         announcement = try Announcement(from: &reader)
     }
 }

@@ -15,6 +15,8 @@ struct FlowSight {
     /// Above 1 only when the exporter samples and says so.
     let samplingInterval: Double
     let flags: RecordFlags
+    /// What a sum's flows had, where the sensor counted it; nil for a record that stands for itself.
+    let sums: RowSums?
 
     init(_ columns: borrowing FlowColumns, row: Int) {
         source = IPAddress(high: columns.sourceHigh[row], low: columns.sourceLow[row])
@@ -35,6 +37,7 @@ struct FlowSight {
         let sampling = Double(columns.samplingInterval[row])
         samplingInterval = sampling > 1 && sampling < 1e7 ? sampling : 1
         flags = RecordFlags(rawValue: columns.flags[row])
+        sums = columns.sketch[row] == 0 ? nil : columns.sketches.pair(at: columns.sketch[row]).map(RowSums.init)
     }
 
     /// How recent the record is for making room: an exporter whose clock runs ahead must not keep its entries for ever.
@@ -42,12 +45,38 @@ struct FlowSight {
     var isTCP: Bool { transport == IPProtocol.tcp }
     var isUDP: Bool { transport == IPProtocol.udp }
     var isICMP: Bool { IPProtocol.isICMP(transport) }
+    /// The port that was called is gone: the row stands for flows to any number of ports.
+    var isPortless: Bool { flags.contains(.portsSummed) && destinationPort == 0 }
+    /// No more packets than unanswered attempts have, on average where the row is a sum.
+    var isBrief: Bool {
+        packets <= Contact.probePacketsMax * (flags.contains(.portsSummed) ? UInt64(flows) : 1)
+    }
     func has(_ bits: UInt16) -> Bool { controlBits & bits != 0 }
     var octetsPerPacket: Double { packets == 0 ? 0 : Double(octets) / Double(packets) }
 
     /// ICMP type; some exporters put type and code into the two ports.
     var icmpType: UInt16 {
         destinationPort == 0 ? sourcePort & 0xFF : destinationPort >> 8
+    }
+}
+
+/// A sum's sketches, shared: most rows have none, and those that have are looked at by several detectors.
+final class RowSums: Sendable {
+    let pair: DistinctPair
+    init(_ pair: DistinctPair) { self.pair = pair }
+}
+
+extension DistinctSketch {
+    /// Notes a host as the sensors do, so that hosts with names and those summed away are told apart.
+    mutating func insert(_ host: IPAddress) { insert(host.high &* 31 ^ host.low) }
+    var count: Int { Int(estimate.rounded()) }
+
+    func save(to writer: inout SnapshotWriter) {
+        for index in registers.indices { writer.add(UInt64(registers[index])) }
+    }
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
+        self.init()
+        for index in registers.indices { registers[index] = try reader.nextSmall(UInt8.self) }
     }
 }
 
@@ -59,7 +88,8 @@ extension FlowSight {
     /// Everything else is told by the ports: the end with the port of a service is the one that was called. Ports of
     /// one kind tell nothing: what can't be told is not counted.
     var initiator: Initiator {
-        if isICMP { return icmpInitiator }
+        if flags.contains(.denied), packets == 0 { return deniedInitiator }
+        if isICMP { return flags.contains(.portsSummed) ? .unknown : icmpInitiator }
         if isTCP {
             let (syn, ack) = (has(TCPFlag.syn), has(TCPFlag.ack))
             if syn && !ack { return .source }
@@ -70,6 +100,13 @@ extension FlowSight {
         }
         let (ours, theirs) = (PortKind(sourcePort), PortKind(destinationPort))
         return ours == theirs ? .unknown : ours > theirs ? .source : .destination
+    }
+
+    /// What a firewall refuses is an attempt of the source's, or the late packet of a conversation that it has
+    /// forgotten already: then a service's port is the source's.
+    private var deniedInitiator: Initiator {
+        if isICMP { return flags.contains(.portsSummed) ? .unknown : icmpInitiator }
+        return PortKind(sourcePort) < PortKind(destinationPort) ? .unknown : .source
     }
 
     private var icmpInitiator: Initiator {

@@ -26,15 +26,19 @@ struct PasswordGuessingDetector: Detector {
     }
 
     mutating func observe(_ sight: FlowSight) {
-        guard sight.isTCP, let service = LoginService.on(sight.destinationPort),
-            let session = Self.session(sight, service), !sight.destination.isGroup
+        guard sight.isTCP, let service = LoginService.on(sight.destinationPort), !sight.destination.isGroup,
+            !sight.source.isGroup
         else { return }
+        let session = Self.session(sight, service), isDenied = sight.flags.contains(.denied)
+        guard session != nil || isDenied else { return }
         let key = WindowKey(
             first: sight.source, second: sight.destination, detail: UInt32(service.port),
             epoch: epoch(of: sight.start, width: parameters.guessWindowMilliseconds))
         let itemsMax = parameters.itemsPerEntryMax
         let hasGrown = table.update(key, recency: sight.recency) { entry in
-            guard entry.items.insert(session, max: itemsMax) == .added else { return false }
+            // Refused by a firewall, it offered no password: it never raises a finding, and is told beside one.
+            if isDenied { entry.refused &+= UInt64(sight.flows) }
+            guard !isDenied, let session, entry.items.insert(session, max: itemsMax) == .added else { return false }
             entry.sessions += Int(session.weight)
             entry.totals.add(sight)
             return true
@@ -123,11 +127,12 @@ struct PasswordGuessingDetector: Detector {
     ) -> Finding {
         let time = lasting(from: run.start, to: entry.totals.last)
         let atLeast = entry.items.count >= parameters.itemsPerEntryMax ? "at least " : ""
+        let refused = entry.refused > 0 ? "; a firewall refused \(counted(Int(min(entry.refused, 1 << 53)))) more" : ""
         return Finding(
             tenant: tenant, rule: Self.rule, entity: "\(key.first)|\(key.second)|\(key.detail)",
             windowStart: key.epoch * parameters.guessWindowMilliseconds,
             title: "\(key.first) opened \(atLeast)\(counted(run.sessions)) short \(service.name) sessions of like size"
-                + " to \(key.second) port \(service.port) \(time)",
+                + " to \(key.second) port \(service.port) \(time)\(refused)",
             severity: run.sessions >= 100 ? .high : .medium,
             entities: [FindingEntity(key.first, .attacker), FindingEntity(key.second, .victim)],
             ports: [service.port], span: (run.start, entry.totals.last),
@@ -175,6 +180,8 @@ struct GuessEntry: WindowEntry {
     /// By client port.
     var items = DistinctItems()
     var sessions = 0
+    /// Attempts that a firewall refused.
+    var refused: UInt64 = 0
     var totals = Totals()
     var announcement = Announcement()
     var recency = Int64.min
@@ -184,6 +191,7 @@ struct GuessEntry: WindowEntry {
     func save(to writer: inout SnapshotWriter) {
         items.save(to: &writer)
         writer.add(sessions)
+        writer.add(refused)
         totals.save(to: &writer)
         announcement.save(to: &writer)
         writer.add(recency)
@@ -191,6 +199,7 @@ struct GuessEntry: WindowEntry {
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
         items = try DistinctItems(from: &reader)
         sessions = Int(try reader.nextSmall(Int32.self))
+        refused = try reader.next()
         totals = try Totals(from: &reader)
         announcement = try Announcement(from: &reader)
         recency = try reader.nextSigned()

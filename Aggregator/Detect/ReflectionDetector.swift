@@ -4,6 +4,7 @@
 /// (Rossow, "Amplification Hell", NDSS 2014). Distinct sources per victim and port are counted; a request seen to one
 /// makes it "asked". Ordinary small answers of services that hosts use all day do not count (`Amplifier`).
 /// Invariant: requests count whether they come before or after their answers. Not here: the rate (`FloodDetector`).
+/// Nothing is said of rows without ports or a source: their volume counts in `FloodDetector`.
 /// Blind where an exporter sees one direction only: then all answers look unasked, and only their size is a sign.
 import FlowModel
 import Identity
@@ -25,7 +26,9 @@ struct ReflectionDetector: Detector {
     }
 
     mutating func observe(_ sight: FlowSight) {
-        guard sight.isUDP, sight.sourcePort != sight.destinationPort, !sight.destination.isGroup else { return }
+        guard sight.isUDP, sight.sourcePort != sight.destinationPort, !sight.destination.isGroup,
+            !sight.source.isAbsent, !sight.flags.contains(.denied)
+        else { return }
         if let service = Amplifier.on(sight.sourcePort) {
             guard Amplifier.on(sight.destinationPort) == nil, sight.octetsPerPacket >= service.octetsPerPacketMin else {
                 return

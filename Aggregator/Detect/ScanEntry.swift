@@ -9,7 +9,8 @@ struct Contact {
     let port: UInt16
     let outcome: Outcome
 
-    /// More packets than this make a contact without control bits, or one that was reset, an exchange.
+    /// More packets than this, on average where the row is a sum, make a contact without control bits, or one that
+    /// was reset, an exchange.
     static let probePacketsMax: UInt64 = 3
 
     init?(_ sight: FlowSight) {
@@ -20,8 +21,14 @@ struct Contact {
             isOpening ? (sight.source, sight.destination) : (sight.destination, sight.source)
         guard sight.isTCP || sight.isUDP || sight.isICMP else { return nil }
         port = sight.isICMP ? 0 : isOpening ? sight.destinationPort : sight.sourcePort
-        // Summed-away ports (host fidelity) leave nothing to tell contacts apart by. Port 0 itself can be probed.
+        // Port 0 itself can be probed; where the port was summed away, `SummedScanDetector` looks at the sketches.
         guard sight.isICMP || port != 0 || !sight.flags.contains(.portsSummed) else { return nil }
+        if sight.flags.contains(.denied) {
+            // Who refused is a firewall: whether the host would have answered stays open, that it was tried does not.
+            guard isOpening else { return nil }
+            outcome = .failed
+            return
+        }
         guard let outcome = sight.isTCP ? Self.tcp(sight, isOpening) : Self.other(sight, isOpening) else { return nil }
         self.outcome = outcome
     }
@@ -31,18 +38,18 @@ struct Contact {
     private static func tcp(_ sight: FlowSight, _ isOpening: Bool) -> Outcome? {
         guard isOpening else { return nil }
         let bits = sight.controlBits
-        if bits == 0 { return sight.packets <= probePacketsMax ? .weaklyFailed : nil }
+        if bits == 0 { return sight.isBrief ? .weaklyFailed : nil }
         // Never acknowledged anything: SYN scans, also those that reset what opened; FIN scans.
         if bits & TCPFlag.ack == 0 { return .failed }
         let isReset = bits & TCPFlag.syn != 0 && bits & TCPFlag.rst != 0
-        if isReset && bits & (TCPFlag.fin | TCPFlag.psh) == 0 && sight.packets <= probePacketsMax { return .failed }
+        if isReset && bits & (TCPFlag.fin | TCPFlag.psh) == 0 && sight.isBrief { return .failed }
         // Christmas-tree probes: FIN, PSH and URG at once. An ACK alone may be the middle of anything.
-        return bits & (TCPFlag.fin | TCPFlag.psh) != 0 || sight.packets > probePacketsMax ? .answered : nil
+        return bits & (TCPFlag.fin | TCPFlag.psh) != 0 || !sight.isBrief ? .answered : nil
     }
 
     private static func other(_ sight: FlowSight, _ isOpening: Bool) -> Outcome? {
         guard isOpening else { return .answered }
-        return sight.packets <= probePacketsMax ? .weaklyFailed : nil
+        return sight.isBrief ? .weaklyFailed : nil
     }
 }
 

@@ -8,8 +8,8 @@ enum PlaneKind: UInt8 {
     case raw = 0
     /// A zstd frame, in practice Huffman codes.
     case compressed = 1
-    /// One byte but for a few: `byte :1 | gaps :4 | values :4 | plane of gaps | plane of values`. A gap counts the bytes
-    /// since the last exception; 255 stands for 255 bytes and no exception.
+    /// One byte but for a few: `byte :1 | gaps :4 | values :4 | plane of gaps | plane of values`. A gap counts the
+    /// bytes since the last exception; 255 stands for 255 bytes and no exception.
     case sparse = 2
     /// As `sparse`, but an exception changes the byte from there on.
     case runs = 3

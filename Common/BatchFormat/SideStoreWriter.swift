@@ -115,7 +115,8 @@ extension BatchEncoder {
         if !sketchOctets.isEmpty { writer.add(.sketchPairs, sketchOctets, count: sketchOctets.count) }
     }
 
-    /// `observers`: each row's set, from 1 in order of first use; `observerSets`: for each set members :1 | member :4 *.
+    /// `observers`: each row's set, from 1 in order of first use; `observerSets`: for each set, members :1 and as many
+    /// times member :4.
     private mutating func addObservers(_ columns: FlowColumns, _ rows: Range<Int>, _ octetsMax: Int) {
         let store = columns.observerSets
         var numbers = [UInt32](repeating: 0, count: store.sets.count + 1), known: UInt32 = 0

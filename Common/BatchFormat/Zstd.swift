@@ -3,9 +3,9 @@ internal import CZstd
 /// libzstd behind two contexts that are reused from frame to frame. This file is the module's only unsafe code: each
 /// call hands the library a pointer together with the length of what it points to.
 
-/// Compresses planes, each to a frame with its content size. Byte planes have hardly any repeats, so zstd is told not to
-/// look for them (its fastest strategy with the longest steps) and to code the bytes by their frequency all the same:
-/// three times as fast as level 1, and smaller. The body has its own checksums.
+/// Compresses planes, each to a frame with its content size. Byte planes have hardly any repeats, so zstd is told not
+/// to look for them (its fastest strategy with the longest steps) and to code the bytes by their frequency all the
+/// same: three times as fast as level 1, and smaller. The body has its own checksums.
 @safe struct ZstdCompressor: ~Copyable {
     private let context: OpaquePointer
 

@@ -1,7 +1,8 @@
 internal import Glibc
 
-/// How many different values were seen, in 64 octets: a HyperLogLog of 64 registers (Flajolet et al., 2007), with linear
-/// counting for few values. The error is about 13 %. Union is exact: merging sketches is the sketch of all values.
+/// How many different values were seen, in 64 octets: a HyperLogLog of 64 registers (Flajolet et al., 2007), with
+/// linear counting for few values. The error is about 13 %. Union is exact: merging sketches is the sketch of all
+/// values.
 package struct DistinctSketch: Hashable, Sendable {
     package var registers: SIMD64<UInt8> = .zero
 

@@ -68,8 +68,9 @@ package struct ExtraElements: Sendable {
         return place
     }
 
-    /// Adds `count` entries of `shape`, whose fields have fixed lengths, `valueOctets` together: `write` sets the values
-    /// of all in `octets`, given where the first entry begins there; the others follow, each with its shape in front.
+    /// Adds `count` entries of `shape`, whose fields have fixed lengths, `valueOctets` together: `write` sets the
+    /// values of all in `octets`, given where the first entry begins there; the others follow, each with its shape in
+    /// front.
     /// - Returns: where the first begins; nil, and nothing added, when there is no room for all.
     package mutating func add(
         _ shape: UInt16, count: Int, valueOctets: Int, _ write: (inout MutableSpan<UInt8>, Int) -> Void

@@ -68,7 +68,8 @@ package func environmentVariable(_ name: String) -> String? {
     return unsafe String(cString: value)
 }
 
-/// Puts `bytes` in the place of the file at `path`, durably: after a crash the file is the old one or the new one, whole.
+/// Puts `bytes` in the place of the file at `path`, durably: after a crash the file is the old one or the new one,
+/// whole.
 /// - Throws: what the system said; the old file is untouched then.
 package func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemError) {
     let draft = path + ".part"

@@ -96,8 +96,8 @@ package func gatherUnsignedPair<Element: FixedWidthInteger & UnsignedInteger & B
 }
 
 extension MutableSpan where Element: FixedWidthInteger & UnsignedInteger & BitwiseCopyable {
-    /// Sets `rows` to the unsigned integers of `width` octets (1...8) at `offset` of `data`, `offset + stride` and so on;
-    /// to 0 where one is too large. The rows must lie within the span and all integers within `data`.
+    /// Sets `rows` to the unsigned integers of `width` octets (1...8) at `offset` of `data`, `offset + stride` and so
+    /// on; to 0 where one is too large. The rows must lie within the span and all integers within `data`.
     @inlinable @inline(__always)
     package mutating func gatherUnsigned(
         _ rows: Range<Int>, from data: RawSpan, at offset: Int, width: Int, stride: Int

@@ -12,8 +12,8 @@ internal import WireBytes
 /// sensors that forward to each other with `keepsSource` can't be told from exporters: nothing in a datagram says how
 /// often it was forwarded. Don't point sensors at each other.
 ///
-/// Not here: messages of TCP and TLS sessions, whose templates come once and would mean nothing to a target that did not
-/// see the session begin.
+/// Not here: messages of TCP and TLS sessions, whose templates come once and would mean nothing to a target that did
+/// not see the session begin.
 package struct Forwarder: ~Copyable {
     private let outlets: [Outlet]
     /// What the operator should know, for the log: said once, here.

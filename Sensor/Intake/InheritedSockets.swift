@@ -2,9 +2,9 @@ internal import CSockets
 internal import FlowModel
 internal import Glibc
 
-/// Sockets that the service manager opened before it started this process (systemd socket activation, sd_listen_fds(3)):
-/// descriptors from 3 on, announced by LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. They outlive the process, so what
-/// exporters send while a sensor restarts waits in them.
+/// Sockets that the service manager opened before it started this process (systemd socket activation,
+/// sd_listen_fds(3)): descriptors from 3 on, announced by LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. They outlive the
+/// process, so what exporters send while a sensor restarts waits in them.
 package struct InheritedSockets: Sendable {
     private var sockets: [InheritedSocket]
     /// What was passed and can't be used, with the reason, for the log.

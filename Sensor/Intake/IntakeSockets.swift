@@ -38,8 +38,8 @@ package struct IntakePlan: Equatable, Sendable {
 
 /// All sockets of a sensor: opened, taken over from the service manager, or kept from before a reload.
 ///
-/// Invariants: an address that the plan before named, too, keeps its sockets, and with them all that waits in them; each
-/// socket belongs to one receiver. A change of `receivers`, `bufferBytes` or `wantsKernelTimes` needs a restart.
+/// Invariants: an address that the plan before named, too, keeps its sockets, and with them all that waits in them;
+/// each socket belongs to one receiver. A change of `receivers`, `bufferBytes` or `wantsKernelTimes` needs a restart.
 package struct IntakeSockets: Sendable {
     /// Where each group came from: an address of the plan, or nil for a passed socket that no setting names.
     private let datagrams: [(wanted: IntakePlan.Datagrams?, group: UDPListenerGroup)]

@@ -1,13 +1,14 @@
 package import FlowModel
 internal import PacketHeader
 
-/// Meters packets into flow records, as an exporter of its own would: a flow ends after silence, a record is written now
-/// and then for one that goes on. For sites whose routers export nothing.
+/// Meters packets into flow records, as an exporter of its own would: a flow ends after silence, a record is written
+/// now and then for one that goes on. For sites whose routers export nothing.
 ///
 /// A flow is what has the same addresses, ports, protocol, class of service, VLAN and direction; of tunnels the outer
 /// header. `octetDeltaCount` counts the IP packet's octets, as IPFIX has it. Nothing is sampled.
-/// Invariants: each packet with an IP header is in exactly one record's counters; at most `flowsMax` flows are open, and
-/// when there is one more, the oldest end early, which loses nothing. A value: no clock, no I/O; time comes with packets.
+/// Invariants: each packet with an IP header is in exactly one record's counters; at most `flowsMax` flows are open,
+/// and when there is one more, the oldest end early, which loses nothing. A value: no clock, no I/O; time comes with
+/// packets.
 /// Not here: the interface (`PacketRing`), what becomes of records (`SensorPipeline`).
 package struct FlowMeter: Sendable {
     package struct Limits: Sendable, Equatable {

@@ -116,7 +116,8 @@ struct CrowdedHosts: Sendable {
         if ofDestination[destination] < Self.rowsMax { ofDestination[destination] += 1 }
     }
     private func places(_ columns: FlowColumns, _ row: Int) -> (Int, Int) {
-        let source = ConversationHash.fold(columns.sourceLow[row] ^ seed, columns.sourceHigh[row] ^ 0xE703_7ED1_A0B4_28DB)
+        let source = ConversationHash.fold(
+            columns.sourceLow[row] ^ seed, columns.sourceHigh[row] ^ 0xE703_7ED1_A0B4_28DB)
         let destination = ConversationHash.fold(
             columns.destinationLow[row] ^ seed, columns.destinationHigh[row] ^ 0x8EBC_6AF0_9C88_C6E3)
         return (Int(source & UInt64(Self.counters - 1)), Int(destination & UInt64(Self.counters - 1)))

@@ -76,7 +76,7 @@ package struct CaptureImport: ~Copyable {
 
     private mutating func handOn() {
         var windows = worker.takeClosed()
-        sensor.state.publish(received: worker.ledger, templatesLearned: worker.templatesLearned)
+        sensor.state.publish(worker)
         windows.reverse()
         while let window = windows.popLast() {  // taken out, so that nothing else holds its memory
             // From 80 % on the sensor would sum coarser, then drop: a file can wait.

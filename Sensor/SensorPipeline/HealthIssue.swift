@@ -1,7 +1,7 @@
 package import FlowModel
 
-/// Something about an exporter that an operator should know, and which built-in detectors see less because of it. The raw
-/// value is its name in heartbeats and metrics.
+/// Something about an exporter that an operator should know, and which built-in detectors see less because of it. The
+/// raw value is its name in heartbeats and metrics.
 package enum HealthIssue: String, CaseIterable, Sendable {
     case silent
     case clockSkew = "clock_skew"

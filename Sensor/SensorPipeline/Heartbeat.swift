@@ -15,8 +15,8 @@ internal import FlowModel
 /// The ledger counts since this process started. Exporters come in the order of their datagrams, most first, at most
 /// `exportersMax` and no more than `bytesMax` of text; `ledgerOmitted` says how many more there are. Losses that are
 /// zero are left out. Datagrams that named no exporter, and the kernel's drops, are the last entry's: exporter `::`,
-/// protocol `unknown`, without health. `missing` is in the exporter's own units (see `MissingUnits`), a skew that is not
-/// known is left out, and issues are those of `HealthIssue`.
+/// protocol `unknown`, without health. `missing` is in the exporter's own units (see `MissingUnits`), a skew that is
+/// not known is left out, and issues are those of `HealthIssue`.
 package struct Heartbeat: Sendable {
     package var version: String
     package var startedMilliseconds: Int64

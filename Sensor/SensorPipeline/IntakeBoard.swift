@@ -2,7 +2,8 @@ internal import Intake
 internal import Synchronization
 
 /// The sockets as they are now, for all receiver threads: a reload puts up others, and each thread takes them over
-/// between two rounds. Sockets whose address stays are the same before and after, so nothing that waits in them is lost.
+/// between two rounds. Sockets whose address stays are the same before and after, so nothing that waits in them is
+/// lost.
 final class IntakeBoard: Sendable {
     private struct State {
         var sockets: IntakeSockets

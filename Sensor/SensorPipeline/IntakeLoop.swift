@@ -49,7 +49,8 @@ struct IntakeLoop: Sendable {
                 logger.warning("Saved templates are damaged and not used.", metadata: ["receiver": "\(number)"])
                 continue
             }
-            logger.info("Saved templates are on probation.", metadata: ["templates": "\(count)", "receiver": "\(number)"])
+            logger.info(
+                "Saved templates are on probation.", metadata: ["templates": "\(count)", "receiver": "\(number)"])
         }
     }
 
@@ -151,7 +152,7 @@ struct IntakeLoop: Sendable {
     }
 
     private func publish(_ worker: borrowing SensorWorker) {
-        state.publish(received: worker.ledger, templatesLearned: worker.templatesLearned, worker: number)
+        state.publish(worker, number: number)
     }
     private func publish(_ forwarder: borrowing Forwarder) {
         guard !forwarder.isEmpty else { return }

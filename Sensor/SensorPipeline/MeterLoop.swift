@@ -27,7 +27,9 @@ struct MeterLoop: Sendable {
         }
     }
     /// That the interface is there and may be metered.
-    static func check(_ interface: String) throws(MeterError) { _ = try PacketRing(interface: interface, bytes: 2 << 20) }
+    static func check(_ interface: String) throws(MeterError) {
+        _ = try PacketRing(interface: interface, bytes: 2 << 20)
+    }
 
     private func meter() throws(MeterError) {
         var ring = try PacketRing(interface: interface)
@@ -49,14 +51,14 @@ struct MeterLoop: Sendable {
             let now = time.monotonic()
             guard now >= nextPublish else { continue }
             worker.kernelDropped(ring.takeDrops())
-            state.publish(received: worker.ledger, templatesLearned: 0, worker: number)
+            state.publish(worker, number: number)
             nextPublish = now + Self.publishEvery
         }
         worker.meter(exporter, atMilliseconds: time.wallMilliseconds()) { meter.sweep(atMilliseconds: .max, into: &$0) }
         worker.kernelDropped(ring.takeDrops())
         worker.close()
         handOver.take(from: &worker, number, state, logger)
-        state.publish(received: worker.ledger, templatesLearned: 0, worker: number)
+        state.publish(worker, number: number)
     }
 }
 
@@ -66,7 +68,7 @@ extension HandOver {
     func take(from worker: inout SensorWorker, _ number: Int, _ state: SensorState, _ logger: Logger) {
         var windows = worker.takeClosed()
         // First what was decoded, so that nothing is seen sealed before.
-        state.publish(received: worker.ledger, templatesLearned: worker.templatesLearned, worker: number)
+        state.publish(worker, number: number)
         windows.reverse()
         while let window = windows.popLast() {  // taken out, so that nothing else holds its memory
             guard !offer(window, from: number) else { continue }

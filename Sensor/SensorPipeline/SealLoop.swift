@@ -22,6 +22,8 @@ struct SealLoop: Sendable {
         var stage = SealStage(rowsMax: rowsMax, dedupe: dedupe, seed: seed), limiter = RateLimiter()
         var meter = ProcessorMeter(time: time)
         while var window = handOver.next() {
+            // Export times are often whole seconds: a smaller skew can't be told from none.
+            if dedupe.mode != .off { stage.clockSkews = state.clockSkews(ofAtLeast: 2_000) }
             let report = stage.take(&window.rows, to: keeper)
             state.deduped.withLock { $0 = stage.deduped }
             handOver.giveBack(window)

@@ -41,8 +41,8 @@ package struct SealStage: ~Copyable {
         self.dedupe = ObserverDedupe(settings: dedupe, seed: seed)
     }
 
-    /// Removes from a window what other observers saw as well, seals it and hands its batches to `keeper`, in order. What
-    /// is not kept is counted per exporter.
+    /// Removes from a window what other observers saw as well, seals it and hands its batches to `keeper`, in order.
+    /// What is not kept is counted per exporter.
     package mutating func take(_ window: inout SummedRows, to keeper: some BatchKeeper) -> Report {
         var report = Report()
         let hashes = window.hashed == window.columns.count ? window.conversations : nil
@@ -70,6 +70,11 @@ package struct SealStage: ~Copyable {
             case .failed: ledger.lost(.spoolFailed, share.tally, of: key)
             }
         }
+    }
+    /// How far exporters' clocks are ahead, in ms, where that is more than dedupe bears by itself.
+    package var clockSkews: [ExporterKey: Int64] {
+        get { dedupe.clockSkews }
+        set { dedupe.clockSkews = newValue }
     }
     /// What the next window should be summed to.
     package mutating func fidelity(under pressure: Pressure) -> Fidelity { control.update(pressure) }

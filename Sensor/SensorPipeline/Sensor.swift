@@ -10,7 +10,8 @@ internal import Spool
 internal import Synchronization
 package import Telemetry
 
-/// A whole sensor: intake -> worker -> windows -> batches -> spool -> aggregator, on a few threads with one way through.
+/// A whole sensor: intake -> worker -> windows -> batches -> spool -> aggregator, on a few threads with one way
+/// through.
 ///
 ///     intake   sockets, decoding, repeats, the window         (IntakeLoop, one or more; in an import: the caller's)
 ///     seal     dedupe, batches, the spool's synced writes          (SealLoop)
@@ -84,7 +85,9 @@ package final class Sensor: Sendable {
             throw .identity(reason: "\(error)")
         }
         do throws(IntakeError) {
-            for tls in Set(settings.streams.compactMap(\.tls)) { try tls.check(atMilliseconds: time.wallMilliseconds()) }
+            for tls in Set(settings.streams.compactMap(\.tls)) {
+                try tls.check(atMilliseconds: time.wallMilliseconds())
+            }
         } catch {
             throw .identity(reason: "listen.tls: \(error)")
         }
@@ -207,7 +210,8 @@ package final class Sensor: Sendable {
         try server.start()
         running.withLock { $0.status = server }
     }
-    /// The ports that are listened on: UDP's in the order of `settings.listenAddresses`, then TCP's; none before `start`.
+    /// The ports that are listened on: UDP's in the order of `settings.listenAddresses`, then TCP's; none before
+    /// `start`.
     package var listenPorts: [UInt16] { running.withLock { $0.board }?.sockets.ports ?? [] }
     /// Where the metrics are served; nil when they are not.
     package var statusPort: UInt16? { running.withLock { $0.status?.port } }

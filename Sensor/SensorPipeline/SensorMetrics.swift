@@ -1,3 +1,4 @@
+internal import Decode
 internal import FlowModel
 internal import Forward
 internal import HTTP2Client
@@ -29,6 +30,7 @@ struct SensorMetrics: Sendable {
             update(state)
             update(state.deduped.withLock { $0 })
             update(state.forwarded.withLock { $0 })
+            update(state.interfaces)
             update(keeper.spool.usage)
             update(shipper.status)
         }
@@ -63,9 +65,10 @@ struct SensorMetrics: Sendable {
         }
     }
     private func update(_ state: SensorState) {
-        follow(
-            "weir_decode_templates_learned_total", "Templates learned or changed.",
-            state.templatesLearned)
+        let decoded = state.decoded
+        for figure in DecodeTotals.Figure.allCases {
+            follow("weir_decode_\(figure.rawValue)_total", figure.help, decoded[figure])
+        }
         follow("weir_seal_batches_total", "Batches spooled.", state.keptBatches.load(ordering: .relaxed))
         follow("weir_seal_bytes_total", "Bytes of spooled batches.", state.keptBytes.load(ordering: .relaxed))
         set("weir_sensor_fidelity_level", "0 full, 1 service, 2 host.", Int(state.fidelity.rawValue))
@@ -120,6 +123,25 @@ struct SensorMetrics: Sendable {
             }
         }
     }
+    /// Two series an interface and figure: received and sent.
+    private func update(_ interfaces: [InterfaceTotals]) {
+        let all = interfaces.flatMap(\.growth).sorted { $0.key.order < $1.key.order }
+        for (key, growth) in all.prefix(InterfaceTotals.interfacesMax) {
+            for (index, direction) in ["in", "out"].enumerated() {
+                let labels = [
+                    "exporter": "\(key.exporter.address)", "domain": "\(key.exporter.observationDomain)",
+                    "ifindex": "\(key.ifIndex)", "direction": direction,
+                ]
+                follow("weir_interface_octets_total", "By the device's count.", labels, growth.octets[index])
+                follow("weir_interface_packets_total", "By the device's count.", labels, growth.packets[index])
+                follow("weir_interface_errors_total", "By the device's count.", labels, growth.errors[index])
+                follow("weir_interface_discards_total", "By the device's count.", labels, growth.discards[index])
+            }
+        }
+        follow(
+            "weir_interface_refused_samples_total", "Counter samples of interfaces beyond those that are kept.",
+            interfaces.reduce(0) { $0 &+ $1.refused })
+    }
     /// More series than this help nobody; heartbeats have the rest.
     private static let exportersMax = 256
 
@@ -128,6 +150,12 @@ struct SensorMetrics: Sendable {
         set("weir_spool_used_bytes", "Bytes of waiting batches.", usage.bytes)
         set("weir_spool_limit_bytes", "The setting spool.bytesMax.", usage.bytesMax)
         set("weir_spool_dead_letters", "Batches that no aggregator will take.", usage.deadLetters)
+        set("weir_spool_quarantined_files", "Files set aside because they could not be read.", usage.quarantinedFiles)
+        let (damaged, retired) = (UInt64(max(usage.damagedBatches, 0)), UInt64(max(usage.retiredFiles, 0)))
+        let dropped = UInt64(max(usage.deadLettersDropped, 0))
+        follow("weir_spool_damaged_batches_total", "Batches whose bytes changed on disk.", damaged)
+        follow("weir_spool_retired_files_total", "Files that failed a write.", retired)
+        follow("weir_spool_dead_letters_dropped_total", "Refused batches that found no room aside.", dropped)
     }
     private func update(_ status: ShipStatus) {
         set("weir_ship_connected", "1 while an aggregator is connected.", status.connectedEndpoint == nil ? 0 : 1)
@@ -151,4 +179,8 @@ struct SensorMetrics: Sendable {
                 .set(Double(expiry) / 1_000)
         }
     }
+}
+
+extension InterfaceCounterBook.Key {
+    fileprivate var order: (IPAddress, UInt32, UInt32) { (exporter.address, exporter.observationDomain, ifIndex) }
 }

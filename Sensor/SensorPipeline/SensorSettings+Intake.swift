@@ -13,11 +13,15 @@ extension SensorSettings {
         let plain = try addresses(listen, "tcp", default: []), encrypted = try addresses(listen, "tls", default: [])
         let clients = try listen.choice(
             "clients", default: "required", of: TLSServerSettings.Clients.allCases.map(\.rawValue))
+        let minimum = try listen.choice(
+            "tlsMinimum", default: "1.3", of: TLSServerSettings.Version.allCases.map(\.rawValue))
         let identity = TLSServerSettings(
             certificate: try listen.optionalPath(of: "certificate") ?? files.certificate,
             key: try listen.optionalPath(of: "key") ?? files.key,
             trust: try listen.optionalPath(of: "trust") ?? files.trust,
-            clients: TLSServerSettings.Clients(rawValue: clients) ?? .required)
+            clients: TLSServerSettings.Clients(rawValue: clients) ?? .required,
+            clientNames: try listen.strings("clientNames", default: [], countMax: 1_024),
+            minimum: TLSServerSettings.Version(rawValue: minimum) ?? .tls13)
         return plain.map { IntakePlan.Streams(address: $0.address, port: $0.port) }
             + encrypted.map { IntakePlan.Streams(address: $0.address, port: $0.port, tls: identity) }
     }
@@ -46,6 +50,10 @@ extension SensorSettings {
         }
         settings.samplingDefault = Float(try reader.double("samplingDefault", default: 0, in: 0...1e9))
         settings.extras = try extras(reader)
+        let sflow = reader.scoped(to: "sflow")
+        let identity = try sflow.choice("identity", default: "agent", of: SFlowIdentity.allCases.map(\.rawValue))
+        settings.sflow.identity = SFlowIdentity(rawValue: identity) ?? .agent
+        settings.sflow.keepsLinkDetails = try sflow.bool("linkDetails", default: false)
         return settings
     }
     private static func scope(
@@ -71,11 +79,11 @@ extension SensorSettings {
         return network
     }
     private static func extras(_ reader: SettingsReader) throws(SettingError) -> ExtraSelection {
-        let path = try reader.optionalPath(of: "elements")
+        // Read even when no name needs it: a file that is wrong is told at the start.
+        let registry = try ElementRegistry.standard(with: try reader.optionalPath(of: "elements"))
         let names = try reader.strings("extras", default: ["all"], countMax: 512)
         if names == ["all"] { return .all }
         if names == ["none"] { return .none }
-        let registry = try ElementRegistry.standard(with: path)
         do throws(ElementError) {
             return .only(try registry.keys(named: names))
         } catch {
@@ -93,8 +101,13 @@ extension SensorSettings {
             preferred.append(address)
         }
         let horizon = try reader.duration("horizon", default: .seconds(120), in: .seconds(1)...(.seconds(3_600)))
+        let tolerance = try reader.duration("tolerance", default: .seconds(2), in: .zero...(.seconds(60)))
+        let (seconds, attoseconds) = tolerance.components
         return ObserverDedupeSettings(
             mode: ObserverDedupeMode(rawValue: mode) ?? .merge, preferred: preferred,
+            toleranceMilliseconds: seconds * 1_000 + attoseconds / 1_000_000_000_000_000,
+            conversationsMax: try reader.int(
+                "conversationsMax", default: 131_072, in: ObserverDedupeSettings.conversationsRange),
             horizonMilliseconds: horizon.components.seconds * 1_000)
     }
 

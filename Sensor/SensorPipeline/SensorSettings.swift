@@ -33,6 +33,8 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `listen.capture` | list of interfaces | none | their packets are metered (AF_PACKET, needs CAP_NET_RAW) |
 /// | `listen.certificate`, `.key`, `.trust` | path | `tls.…` | PEM, for `listen.tls` |
 /// | `listen.clients` | text | `required` | anonymous, optional, required: certificates of exporters over TLS |
+/// | `listen.clientNames` | list of names | none | DNS names of which an exporter's certificate must have one |
+/// | `listen.tlsMinimum` | text | `1.3` | 1.2, 1.3: older versions are refused |
 /// | `decode.templateScope` | text | `borrow` | strict, borrow, shared: see `TemplateScope` |
 /// | `decode.templates` | list of maps | none | `exporter`: address, `scope`: as above |
 /// | `decode.protectedExporters` | list of networks | none | never forgotten to make room for others |
@@ -40,9 +42,13 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `decode.samplingDefault` | number | 0 | of exporters that don't tell; 0: unknown |
 /// | `decode.extras` | `all`, `none` or list of elements | `all` | which elements without a column are kept |
 /// | `decode.elements` | path | none | more elements: `enterprise,id,name,type` a line |
+/// | `decode.sflow.identity` | text | `agent` | agent, socket: which address an sFlow exporter goes by |
+/// | `decode.sflow.linkDetails` | true, false | `false` | keep MAC addresses, TTL and IP length of sampled packets |
 /// | `dedupe.mode` | text | `merge` | off, mark, merge: flows that several observers saw |
 /// | `dedupe.preferred` | list of addresses | none | exporters whose records are canonical, the best first |
 /// | `dedupe.horizon` | duration | `2m` | 1 s…1 h; the longest active timeout among exporters |
+/// | `dedupe.tolerance` | duration | `2s` | 0 s…1 min; how far two observers' times of one flow may lie apart |
+/// | `dedupe.conversationsMax` | number | 131072 | 1024…16777216 that are remembered, 80 octets each |
 /// | `forward` | list of maps | none | `to`: ADDRESS:PORT, `keepsSource`, `ports`, `protocols`: see `ForwardTarget` |
 /// | `aggregators` | list of HOST:PORT | required | 1…16, tried in this order |
 /// | `trustDomain` | text | required | a SPIFFE trust domain, the aggregators' and the sensor's own |

@@ -7,7 +7,8 @@ final class SensorState: Sendable {
     /// What each receiver's thread has told last.
     private struct Received {
         var ledger = LedgerBook()
-        var templatesLearned: UInt64 = 0
+        var decoded = DecodeTotals()
+        var interfaces = InterfaceTotals()
     }
     private let received = Mutex<[Received]>([])
     private let sealed = Mutex(LedgerBook())
@@ -24,13 +25,25 @@ final class SensorState: Sendable {
     let deduped = Mutex(DedupeTotals())
 
     /// To be called by the intake before it hands a window on, so that nothing is seen sealed before it was decoded.
-    func publish(received ledger: LedgerBook, templatesLearned: UInt64, worker: Int = 0) {
+    func publish(_ worker: borrowing SensorWorker, number: Int = 0) {
+        let news = Received(ledger: worker.ledger, decoded: worker.decodeTotals, interfaces: worker.interfaces)
         received.withLock { received in
-            while received.count <= worker { received.append(Received()) }
-            received[worker] = Received(ledger: ledger, templatesLearned: templatesLearned)
+            while received.count <= number { received.append(Received()) }
+            received[number] = news
         }
     }
-    var templatesLearned: UInt64 { received.withLock { $0.reduce(0) { $0 &+ $1.templatesLearned } } }
+    var decoded: DecodeTotals { received.withLock { $0.reduce(into: DecodeTotals()) { $0.add($1.decoded) } } }
+    /// An exporter's interfaces are one receiver's.
+    var interfaces: [InterfaceTotals] { received.withLock { $0.map(\.interfaces) } }
+    /// Of exporters whose clocks are off by `milliseconds` at least: how far they are ahead, in ms.
+    func clockSkews(ofAtLeast milliseconds: UInt64) -> [ExporterKey: Int64] {
+        var skews: [ExporterKey: Int64] = [:]
+        for entry in received.withLock({ $0 }).flatMap(\.ledger.entries) {
+            guard let skew = entry.health.skew.milliseconds, skew.magnitude >= milliseconds else { continue }
+            skews[entry.key] = skew
+        }
+        return skews
+    }
     func publish(sealed ledger: LedgerBook) { sealed.withLock { $0 = ledger } }
 
     /// A sealed batch is lost after the ledgers' last line, and the spool no longer knows its exporters: one sum for

@@ -34,7 +34,8 @@ package struct SensorWorker: ~Copyable {
     /// What windows opened from now on are summed to.
     package var fidelity: Fidelity
     package private(set) var ledger = LedgerBook()
-    package private(set) var templatesLearned: UInt64 = 0
+    package private(set) var decodeTotals = DecodeTotals()
+    package private(set) var interfaces = InterfaceTotals()
     /// Windows that closed before their time because they were full.
     package private(set) var windowsFull: UInt64 = 0
     private var closed: [SummedRows] = []
@@ -61,16 +62,24 @@ package struct SensorWorker: ~Copyable {
         let isRepeat = origin.session == 0 && repeats.isRepeat(datagram, from: origin)
         let result = decoder.decode(datagram, from: origin, into: &window.columns, isRepeat: isRepeat)
         let tally = window.columns.tally(of: result.rows)
-        let row = ledger.wantsRow(of: result.exporter) && !result.rows.isEmpty
+        let row =
+            ledger.wantsRow(of: result.exporter) && !result.rows.isEmpty
             ? window.columns[result.rows.lowerBound] : nil
         ledger.received(result, decoded: tally, row: row, atMilliseconds: origin.receiveMilliseconds)
-        if result.templatesLearned > 0 { templatesLearned &+= UInt64(result.templatesLearned) }
+        if !isRepeat { note(result, atMilliseconds: origin.receiveMilliseconds) }
         if result.ratesLearned > 0 || result.ratesChanged > 0 { hasLateRates = true }
         if isRepeat, let exporter = result.exporter {
             ledger.lost(.duplicate, tally, of: exporter)
             window.columns.truncate(to: result.rows.lowerBound)
         }
         absorb()
+    }
+    /// What a datagram brought besides records; a repeated one brings nothing new.
+    private mutating func note(_ result: borrowing DecodeResult, atMilliseconds now: Int64) {
+        decodeTotals.note(result)
+        if let exporter = result.exporter, !result.counterSamples.isEmpty {
+            interfaces.note(result.counterSamples, from: exporter, at: now)
+        }
     }
     private mutating func absorb() {
         guard window.pending >= Self.rowsTogether else { return }
@@ -117,7 +126,9 @@ package struct SensorWorker: ~Copyable {
 
     /// Gives up data sets that have waited too long for their template; `.max` gives up all.
     package mutating func expireHeld(atMilliseconds now: Int64) {
-        for loss in decoder.expireHeld(atMilliseconds: now) { ledger.lost(.noTemplate, count: loss.sets, of: loss.exporter) }
+        for loss in decoder.expireHeld(atMilliseconds: now) {
+            ledger.lost(.noTemplate, count: loss.sets, of: loss.exporter)
+        }
     }
     /// Changes whenever `templateSnapshot` would differ.
     package var templatesVersion: UInt64 { decoder.templatesVersion }
@@ -139,8 +150,8 @@ package struct SensorWorker: ~Copyable {
         if rows.columns.count > 0 { closed.append(rows) } else { window.recycle(rows) }
     }
 
-    /// Records that came before their exporter told its sampling rate get it now, unless they are summed up already with
-    /// others: what left the window earlier stays "unknown".
+    /// Records that came before their exporter told its sampling rate get it now, unless they are summed up already
+    /// with others: what left the window earlier stays "unknown".
     private mutating func correctSampling() {
         hasLateRates = false
         for row in window.columns.rows where window.columns.samplingInterval[row] == 0 {
@@ -174,8 +185,8 @@ package struct ExporterShare: Hashable, Sendable {
 }
 
 extension FlowColumns {
-    /// What `rows` carry, exporter by exporter, without those that have none. Rows that another observer's records stand
-    /// for don't count: they are in the ledger as a loss.
+    /// What `rows` carry, exporter by exporter, without those that have none. Rows that another observer's records
+    /// stand for don't count: they are in the ledger as a loss.
     package func shares(of rows: Range<Int>) -> [(key: ExporterKey, share: ExporterShare)] {
         var shares = [ExporterShare](repeating: ExporterShare(), count: exporters.count)
         let index = exporter.span, flows = deltaFlowCount.span, octets = octetDeltaCount.span

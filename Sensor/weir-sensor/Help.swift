@@ -11,7 +11,8 @@ enum Help {
     }
 
     static let overview = """
-        weir-sensor receives flow exports (NetFlow v5, v9, IPFIX, sFlow v5), sums them, and ships them to an aggregator.
+        weir-sensor receives flow exports, sums them, and ships them to an aggregator. It reads NetFlow v1, v5, v7, v9,
+        IPFIX (over UDP, TCP, TLS), sFlow v2, v4 and v5, and meters the packets of interfaces (listen.capture).
         usage: weir-sensor COMMAND [--help]
 
           run      the service
@@ -49,8 +50,9 @@ enum Help {
     static let check = """
         usage: weir-sensor check --config FILE [--set KEY=VALUE]...
 
-        Reads the settings and the certificate files as `run` would, opens no port, and exits: 0 when both are sound, 2
-        with the key, the value and what is allowed when not.
+        Reads the settings and the files that they name (certificates of shipping and of listen.tls, decode.elements)
+        as `run` would, opens no port, and exits: 0 when all are sound, 2 with the key, the value and what is allowed
+        when not.
 
         Example:
           weir-sensor check --config /etc/weir/sensor.yaml

@@ -77,7 +77,10 @@ struct APITests {
     @Test("without a good key there is nothing to read, and no reason why", arguments: [nil, "", "weir_", "nonsense"])
     func needsKey(_ key: String?) async throws {
         let world = try await APIWorld()
-        for uri in ["/v1/flows", "/v1/flows/top", "/v1/incidents", "/v1/incidents/x", "/v1/sensors", "/v1/sensors/hq:edge1/exporters"] {
+        for uri in [
+            "/v1/flows", "/v1/flows/top", "/v1/incidents", "/v1/incidents/x", "/v1/sensors",
+            "/v1/sensors/hq:edge1/exporters",
+        ] {
             let answer = try await world.get(uri, key: key)
             #expect(answer.status == 401, "\(uri)")
             #expect(answer.json["type"] as? String == "urn:weir:problem:unauthorized")

@@ -23,3 +23,9 @@ func peakRSSBytes() -> Int {
     return (line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0) << 10
 }
 func exitProcess(_ code: Int32) -> Never { exit(code) }
+/// CPU seconds of the calling thread so far.
+func threadSeconds() -> Double {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1_000_000_000
+}

@@ -11,10 +11,12 @@ import Platform
 enum WeirBench {
     static let usage = """
         usage: weir-bench NAME... --pcap FILE... [--repeat N]
+               weir-bench worst [--seconds N]
 
           decode     capture -> columns
           pipeline   capture -> columns -> repeats dropped -> 10 s windows -> sealed batches in memory
           batch      windows, made beforehand -> sealed batches
+          worst      a search for the datagram that costs most to decode; fails above 50 µs
 
         One JSON object a line. A capture is needed:
           weirctl simulate --scenario office --protocol netflow9 --pcap FILE
@@ -39,6 +41,7 @@ enum WeirBench {
             writeAll([UInt8](usage.utf8), to: 1)
             return
         }
+        if arguments.first == "worst" { return try worst(Array(arguments.dropFirst())) }
         let (names, files, rounds) = try parse(arguments)
         for name in names {
             for file in files {
@@ -51,6 +54,20 @@ enum WeirBench {
                 }
                 writeAll([UInt8](result.json(name: name, captureBytes: capture.bytes.count).utf8), to: 1)
             }
+        }
+    }
+
+    private static func worst(_ arguments: [String]) throws(BenchError) {
+        var seconds = 60.0
+        if !arguments.isEmpty {
+            guard arguments.count == 2, arguments[0] == "--seconds", let given = Double(arguments[1]), given > 0 else {
+                throw BenchError(code: 2, message: "worst takes --seconds N\n\n\(usage)")
+            }
+            seconds = given
+        }
+        var search = WorstSearch()
+        guard let found = search.run(seconds: seconds), found.microseconds <= 50 else {
+            throw BenchError(code: 1, message: "a datagram costs more than 50 µs")
         }
     }
 

@@ -24,7 +24,8 @@ import Testing
     }
 
     /// Found by fuzzing: such a datagram was counted as refused whole, and its sets were decoded later all the same.
-    @Test("C29 C9 a set that waits already is not refused with the template that finds no room") func heldThenRefused() {
+    @Test("C29 C9 a set that waits already is not refused with the template that finds no room") func heldThenRefused()
+    {
         var limits = DecodeLimits()
         limits.exportersMax = 1
         var decoding = Decoding(limits: limits)

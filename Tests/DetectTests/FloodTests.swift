@@ -26,7 +26,7 @@ import Testing
         #expect(finding.start == Traffic.noon && finding.end == Traffic.noon + 20_000)
     }
 
-    @Test("a long flow exported at once is not a burst (C18)") func longFlowIsNoBurst() throws {
+    @Test("C18 a long flow exported at once is spread over its time, no burst") func longFlowIsNoBurst() throws {
         // A million packets in one record: 1,000 packets/s for 1,000 s, far below the limit.
         #expect(try Traffic.detect([stream(rate: 1_000, seconds: 1_000)]).isEmpty)
         // The same counters in 10 s are a flood: it is the duration that decides.

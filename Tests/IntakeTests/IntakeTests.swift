@@ -73,7 +73,7 @@ struct IntakeTests {
         #expect(seen.map(\.isTruncated) == [false])
     }
 
-    @Test("received plus dropped by the kernel is sent, exactly") func drops() throws {
+    @Test("C34 received plus dropped by the kernel is sent, exactly") func drops() throws {
         let listener = try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 8_192)
         let sender = try UDPSender(to: listener.port)
         let sent = 2_000
@@ -86,7 +86,7 @@ struct IntakeTests {
         #expect(received + Int(dropped) == sent)
     }
 
-    @Test("a buffer that the kernel caps is named with the setting that caps it") func bufferWarning() throws {
+    @Test("C34 a buffer that the kernel caps is named with the setting that caps it") func bufferWarning() throws {
         let small = try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 8_192)
         #expect(small.bufferWarning == nil)
         #expect(small.bufferBytes >= 8_192)

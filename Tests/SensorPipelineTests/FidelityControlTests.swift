@@ -25,7 +25,8 @@ struct FidelityControlTests {
         #expect(control.update(Pressure(queue: 0.1)) == .full)
     }
 
-    @Test("processor: only after three busy windows in a row, a step at a time, and back the same way") func processor() {
+    @Test("processor: only after three busy windows in a row, a step at a time, and back the same way") func processor()
+    {
         var control = FidelityControl()
         func run(_ load: Double, _ windows: Int) -> [Fidelity] {
             (0..<windows).map { _ in control.update(Pressure(processor: load)) }

@@ -1,5 +1,8 @@
+import Decode
+import Dedupe
 import Foundation
 import HTTP2Client
+import Intake
 import SensorPipeline
 import Settings
 import TestKit
@@ -70,11 +73,39 @@ struct SensorSettingsTests {
                 "log.level=loud",
                 "log.level: loud is not one of trace, debug, info, notice, warning, error, critical (--set)"
             ),
+            ("listen.tlsMinimum=1.1", "listen.tlsMinimum: 1.1 is not one of 1.2, 1.3 (--set)"),
+            ("decode.sflow.identity=host", "decode.sflow.identity: host is not one of agent, socket (--set)"),
+            ("dedupe.tolerance=2m", "dedupe.tolerance: 2m is outside 0s...1m (--set)"),
+            (
+                "dedupe.conversationsMax=1",
+                "dedupe.conversationsMax: 1 is outside 1024...16777216 (--set)"
+            ),
             ("batch.rowMax=1", "batch.rowMax: unknown key; did you mean batch.rowsMax? (--set)"),
         ]
         for (override, error) in cases { #expect(refusal(override) == error) }
         #expect(refusal("metrics.listen=") == "accepted")
         #expect(refusal("listen.addresses=[::]:2055") == "accepted")
+    }
+
+    @Test("sFlow, dedupe and TLS are set by their keys") func depth() throws {
+        let plain = try settings(Self.least)
+        #expect(plain.decode.sflow == SFlowSettings() && plain.dedupe == ObserverDedupeSettings())
+        let set = try settings(
+            Self.least,
+            [
+                "decode.sflow.identity=socket", "decode.sflow.linkDetails=true", "dedupe.tolerance=1500ms",
+                "dedupe.conversationsMax=4096", "listen.tls=0.0.0.0:4740", "listen.tlsMinimum=1.2",
+                "listen.clientNames=r1.example.net",
+            ])
+        #expect(set.decode.sflow.identity == .socket && set.decode.sflow.keepsLinkDetails)
+        #expect(set.dedupe.toleranceMilliseconds == 1_500 && set.dedupe.conversationsMax == 4_096)
+        let tls = try #require(set.streams.first?.tls)
+        #expect(tls.minimum == .tls12 && tls.clientNames == ["r1.example.net"] && tls.clients == .required)
+    }
+
+    @Test("an elements file that can't be read is refused, whether a name needs it or not") func elements() {
+        let found = refusal("decode.elements=absent.csv")
+        #expect(found.contains("absent.csv"), "\(found)")
     }
 
     @Test("what must be given is named when it is not") func missing() {

@@ -207,7 +207,9 @@ struct SensorTests {
         #expect(sensor.ledger.total == ExporterLedger(), "a damaged file is no reason not to start")
     }
 
-    @Test("IPFIX over TCP: messages end where their length says, whatever the pieces they come in") func streams() throws {
+    @Test("IPFIX over TCP: messages end where their length says, whatever the pieces they come in") func streams()
+        throws
+    {
         let site = try Site("aggregate.window=10m", "listen.tcp=127.0.0.1:0")
         let sensor = try site.sensor()
         try sensor.start()

@@ -2,8 +2,8 @@ import FlowModel
 import WireBytes
 
 /// The loops at the bottom of the decoder: one field of many records into one column, or two fields into two, with
-/// bounds checked once a loop (`WireBytes`, "Gather"). `rows` and the records' places must fit their spans: both are the
-/// caller's arithmetic. Functions of their own, so that the code of all loops together stays small.
+/// bounds checked once a loop (`WireBytes`, "Gather"). `rows` and the records' places must fit their spans: both are
+/// the caller's arithmetic. Functions of their own, so that the code of all loops together stays small.
 
 /// Stores `value(data, offset)` for each row, with `offset` moving on by `stride`: for what is not one integer.
 @inline(__always)

@@ -54,12 +54,13 @@ extension FlowColumns {
 /// What is done about times that are missing or can't be.
 ///
 /// Missing (0, before 1970, after the year 9999): the other one, or the export time and `timesEstimated`. An end before
-/// its start: the end stands for both. A start longer than `spanMaxMilliseconds` before its end: that long before it. An
-/// end later than `futureMaxMilliseconds` after both clocks: the export time. Each but plain absence is flagged.
+/// its start: the end stands for both. A start longer than `spanMaxMilliseconds` before its end: that long before it.
+/// An end later than `futureMaxMilliseconds` after both clocks: the export time. Each but plain absence is flagged.
 struct TimeRepair {
     let exportMilliseconds: Int64
     private let latest: Int64
-    /// Active timeouts are minutes; counters of a flow that are older than this are an overflow of the exporter's clock.
+    /// Active timeouts are minutes; counters of a flow that are older than this are an overflow of the exporter's
+    /// clock.
     static let spanMaxMilliseconds: Int64 = 7 * 86_400_000
     static let futureMaxMilliseconds: Int64 = 86_400_000
     static let lastMillisecond: Int64 = 253_402_300_799_999

@@ -42,8 +42,8 @@ struct Counters: Equatable, Sendable {
 }
 
 extension DatagramDecoder {
-    /// Finishes the record in `row`, which begins at `start` of `body`, or whose places are in `scratch`: what its event
-    /// makes of its counters, and a record of its own for its reverse side.
+    /// Finishes the record in `row`, which begins at `start` of `body`, or whose places are in `scratch`: what its
+    /// event makes of its counters, and a record of its own for its reverse side.
     mutating func finish(
         _ row: Int, _ body: RawSpan, at start: Int, by plan: FlowPlan, _ context: RecordContext,
         into columns: inout FlowColumns, _ result: inout DecodeResult

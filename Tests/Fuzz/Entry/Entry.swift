@@ -2,8 +2,8 @@ import FuzzTargets
 import Glibc
 import Platform
 
-/// The fuzzer's entry points. libFuzzer brings `main`, so this is built as a library and linked with `-sanitize=fuzzer`:
-/// see `deploy/fuzz`.
+/// The fuzzer's entry points. libFuzzer brings `main`, so this is built as a library and linked with
+/// `-sanitize=fuzzer`: see `deploy/fuzz`.
 ///
 ///     WEIR_FUZZ_TARGET    which target; one of `FuzzTarget`
 ///     WEIR_FUZZ_SEEDS     a folder: write its seeds there and end

@@ -23,7 +23,19 @@ package enum FuzzSeeds {
     package static func all(for target: FuzzTarget) -> [FuzzSeed] { all.filter { $0.target == target } }
 
     /// What the fuzzers found, as a run of octets each; a find stays here when it is fixed.
-    static let found: [FuzzSeed] = []
+    static var found: [FuzzSeed] {
+        let empty = WireBuilder().u8(2, 0, 0).u32(1).zeros(22).u8(31), wire = TemplatedWire(isIPFIX: true)
+        let waiting = wire.message([wire.set(256, TemplatedWire.record), wire.template(256, TemplatedWire.basic)])
+        return [
+            // Further elements that are all zeros were sealed and did not open.
+            FuzzSeed("found-elements-of-zeros", .batch, empty.bytes),
+            // A place in a table of 64 was taken from more bits than it has.
+            FuzzSeed(
+                "found-agents-table", .sflow, run([SampledSeeds.usual, SampledSeeds.usual], control: .otherAddress)),
+            // A datagram with a set that waits was counted as refused whole.
+            FuzzSeed("found-held-and-refused", .ipfix, run([waiting, waiting], control: .otherAddress)),
+        ]
+    }
 
     /// | control :1 | length :2 | datagram | …, as `DatagramTarget` reads them.
     static func run(_ datagrams: [[UInt8]], control: FuzzControl = []) -> [UInt8] {

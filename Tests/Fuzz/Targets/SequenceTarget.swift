@@ -5,10 +5,10 @@ import PreAggregate
 import SensorPipeline
 import WireBytes
 
-/// What exporters do over time. Each octet of the input chooses a deed, the next ones say how; deeds write sets into the
-/// message at hand, send it, change who sends and when, or break what is about to be sent. Two decoders get all of it:
-/// one with so little room that every limit is met, whose results are checked one by one, and the sensor's whole first
-/// half, whose ledger must close.
+/// What exporters do over time. Each octet of the input chooses a deed, the next ones say how; deeds write sets into
+/// the message at hand, send it, change who sends and when, or break what is about to be sent. Two decoders get all
+/// of it: one with so little room that every limit is met, whose results are checked one by one, and the sensor's
+/// whole first half, whose ledger must close.
 enum SequenceTarget {
     static func run(_ input: [UInt8]) throws(Violation) {
         let first = try outcome(of: input)
