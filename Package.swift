@@ -157,9 +157,8 @@ let checks: [Target] = [
     program(
         "weir-bench", at: "Tests/Benchmarks",
         uses: [
-            "BatchFormat", "Capture", "Decode", "Dedupe", "FlowModel", "FuzzTargets", "Platform", "PreAggregate",
-            "SensorPipeline",
-            "WireBytes",
+            "BatchFormat", "Capture", "Decode", "Dedupe", "Delivery", "FlowModel", "FuzzTargets", "Platform",
+            "PreAggregate", "SensorPipeline", "Spool", "WireBytes",
         ], beside: ["compare-peers"]),
     .target(
         name: "FuzzTargets",

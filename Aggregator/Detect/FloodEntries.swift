@@ -7,9 +7,8 @@ struct FloodLimit {
     init(_ kind: FloodClass, _ parameters: DetectorParameters) {
         switch kind {
         case .datagrams: (packets, bits) = (parameters.floodPacketsPerSecond, parameters.floodBitsPerSecond)
-        case .conversation:
+        case .conversation, .summed:
             (packets, bits) = (parameters.conversationPacketsPerSecond, parameters.conversationBitsPerSecond)
-        case .summed: self.init(.conversation, parameters)
         case .empty: (packets, bits) = (parameters.emptyPacketsPerSecond, parameters.floodBitsPerSecond)
         }
     }

@@ -108,13 +108,12 @@ struct SummedScanDetector: Detector {
             isVertical
             ? "about \(counted(observed)) \(name) ports of \(key.second)"
             : "about \(counted(observed)) hosts over \(name), \(Self.portsText(entry.ports.count))"
+        let time = lasting(from: entry.totals.first, to: entry.totals.last)
         let severity: Severity = entry.isWeak || observed < 20 ? .low : observed < 100 ? .medium : .high
         return Finding(
             tenant: tenant, rule: rule, entity: "\(key.first)|\(key.second)|\(key.detail)|sums",
             windowStart: key.epoch * parameters.scanWindowMilliseconds,
-            title:
-                "\(key.first) tried \(what), without success \(lasting(from: entry.totals.first, to: entry.totals.last))"
-                + " (told from sums)",
+            title: "\(key.first) tried \(what), without success \(time) (told from sums)",
             severity: severity,
             entities: [FindingEntity(key.first, .attacker)] + victims.map { FindingEntity($0, .victim) }, ports: [],
             span: (entry.totals.first, entry.totals.last),

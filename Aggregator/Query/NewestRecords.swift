@@ -8,6 +8,7 @@ struct NewestRecords {
         let record: FlowRecord
         let exporter: ExporterKey
         let sensor: SensorIdentity
+        let details: RecordDetails?
     }
     private let limit: Int
     private let before: RecordPosition?
@@ -33,7 +34,8 @@ struct NewestRecords {
             held.append(
                 Held(
                     position: position(columns, row, logOffset), record: columns[row],
-                    exporter: columns.exporterKey(ofRow: row), sensor: sensor))
+                    exporter: columns.exporterKey(ofRow: row), sensor: sensor,
+                    details: RecordDetails(columns, row)))
             if held.count >= 2 * limit + 256 { settle() }
         }
         settle()
@@ -58,10 +60,36 @@ struct NewestRecords {
             guard let exporter = columns.intern(item.exporter) else { break }
             var record = item.record
             record.exporter = exporter
+            (record.extra, record.observers, record.sketch) = (0, 0, 0)
+            item.details?.write(to: &record, of: &columns)
             columns.append(record)
             sensors.append(item.sensor)
             last = item.position
         }
         return (columns, sensors, last)
+    }
+}
+
+/// What a record has in the side stores of its columns, apart from them: the columns go before the answer is made.
+private final class RecordDetails: Sendable {
+    let extras: [ExtraValue]
+    let observers: [ExporterKey]
+    let sketch: DistinctPair?
+
+    /// Nil for a record that has nothing there.
+    init?(_ columns: FlowColumns, _ row: Int) {
+        let (extra, observers, sketch) = (columns.extra[row], columns.observers[row], columns.sketch[row])
+        guard extra | observers | sketch != 0 else { return nil }
+        extras = columns.extras.values(at: extra)
+        self.observers = columns.observerSets.set(at: observers).compactMap {
+            columns.exporters.indices.contains(Int($0)) ? columns.exporters[Int($0)] : nil
+        }
+        self.sketch = columns.sketches.pair(at: sketch)
+    }
+    func write(to record: inout FlowRecord, of columns: inout FlowColumns) {
+        if !extras.isEmpty { record.extra = columns.extras.add(extras) }
+        let numbers = observers.compactMap { columns.intern($0) }
+        if !numbers.isEmpty { record.observers = columns.observerSets.place(of: numbers) }
+        if let sketch { record.sketch = columns.sketches.add(sketch) }
     }
 }

@@ -8,8 +8,8 @@ internal import WireBytes
 /// Invariants: endpoints and conversations are numbered in order of first use. Addresses, AS numbers, prefix lengths,
 /// ports and protocols of all rows follow exactly.
 /// The tables are open addressing with linear probing, at most half full (endpoints) or four fifths; a slot holds some
-/// bits of the hash over the number plus one. What is not found in `probesMax` slots counts as new, so that nobody
-/// who makes hashes collide can make this slow; it only takes more octets.
+/// bits of the hash over the number plus one. What is not found in `probesMax` slots counts as new, so that nobody who
+/// makes hashes collide can make this slow; it only takes more octets.
 struct ConversationTable {
     struct Endpoint: BitwiseCopyable {
         var high: UInt64, low: UInt64

@@ -27,10 +27,19 @@ package struct CaptureReader: Sendable {
     /// - Throws: `.damaged` once when the rest cannot be read; after that it returns nil.
     package mutating func nextReference() throws(CaptureError) -> DatagramReference? {
         let bytes = bytes
+        return try bytes.withBytes { file throws(CaptureError) in
+            while let frame = cursor.nextWhole(file) {
+                if let reference = FrameParser.plainDatagram(in: frame, of: file) { return reference }
+                if let reference = datagram(in: frame, of: file) { return reference }
+            }
+            return try searchedReference(file)
+        }
+    }
+    private mutating func searchedReference(_ file: RawSpan) throws(CaptureError) -> DatagramReference? {
         while true {
             let outcome: FrameCursor.Outcome
             do throws(CaptureError) {
-                outcome = try bytes.withBytes { file throws(CaptureError) in try cursor.next(file) }
+                outcome = try cursor.next(file)
             } catch {
                 cursor.stop()
                 throw error
@@ -38,15 +47,18 @@ package struct CaptureReader: Sendable {
             switch outcome {
             case .end: return nil
             case .skip(let reason): skipped[reason, default: 0] += 1
-            case .frame(let frame):
-                switch bytes.withBytes({ FrameParser.datagram(in: frame, of: $0) }) {
-                case .skip(let reason): skipped[reason, default: 0] += 1
-                case .datagram(let reference): return reference
-                }
+            case .frame(let frame): if let reference = datagram(in: frame, of: file) { return reference }
             }
         }
     }
-
+    private mutating func datagram(in frame: CapturedFrame, of file: RawSpan) -> DatagramReference? {
+        switch FrameParser.datagram(in: frame, of: file) {
+        case .skip(let reason):
+            skipped[reason, default: 0] += 1
+            return nil
+        case .datagram(let reference): return reference
+        }
+    }
     /// The next datagram with a copy of its payload. See `nextReference` for end and errors.
     package mutating func nextDatagram() throws(CaptureError) -> CapturedDatagram? {
         guard let reference = try nextReference() else { return nil }

@@ -15,9 +15,8 @@ struct CapturedFrame: Sendable {
 /// Walks from frame to frame, whichever of the two formats the file has.
 struct FrameCursor: Sendable {
     enum Outcome { case frame(CapturedFrame), skip(CaptureSkip), end }
-    private enum Format { case pcap(PcapCursor), pcapng(PcapngCursor), stopped }
-
-    private var format: Format
+    /// At most one of the two; none when the end was reached or nothing can be read any more.
+    private var pcap: PcapCursor?, pcapng: PcapngCursor?
     private(set) var frames = 0
 
     init(_ file: RawSpan) throws(CaptureError) {
@@ -25,37 +24,38 @@ struct FrameCursor: Sendable {
             throw .notACapture(reason: "\(file.byteCount) octets are fewer than any capture has")
         }
         if file.be32(at: 0) == PcapngCursor.sectionHeader {
-            format = .pcapng(try PcapngCursor(file))
+            pcapng = try PcapngCursor(file)
         } else {
-            format = .pcap(try PcapCursor(file))
+            pcap = try PcapCursor(file)
         }
     }
 
     /// The next frame, or a frame that cannot be used, or the end.
     /// - Throws: `.damaged`; the cursor must not be used after it.
     mutating func next(_ file: RawSpan) throws(CaptureError) -> Outcome {
-        let outcome: Outcome
-        let current = format
-        // Gives up the only other reference to a pcapng's list of interfaces, so that it grows in place.
-        format = .stopped
-        switch consume current {
-        case .stopped: return .end
-        case .pcap(var cursor):
-            outcome = try cursor.next(file, number: frames + 1)
-            format = .pcap(cursor)
-        case .pcapng(var cursor):
-            outcome = try cursor.next(file, number: frames + 1)
-            format = .pcapng(cursor)
+        var outcome = Outcome.end
+        if let found = try pcap?.next(file, number: frames + 1) {
+            outcome = found
+        } else if let found = try pcapng?.next(file, number: frames + 1) {
+            outcome = found
         }
         switch outcome {
-        case .end: format = .stopped
-        case .skip(.truncated): format = .stopped
+        case .end, .skip(.truncated): stop()
         case .skip, .frame: frames += 1
         }
         return outcome
     }
 
-    mutating func stop() { format = .stopped }
+    /// The next frame of a pcap where it lies whole, which is the rule; nil, and nothing is passed over, when only `next`
+    /// can tell.
+    @inline(__always)
+    mutating func nextWhole(_ file: RawSpan) -> CapturedFrame? {
+        guard let frame = pcap?.nextWhole(file, number: frames + 1) else { return nil }
+        frames += 1
+        return frame
+    }
+
+    mutating func stop() { (pcap, pcapng) = (nil, nil) }
 }
 
 /// Integers of a file that says in its first octets which order it has.
@@ -65,6 +65,7 @@ enum ByteOrder: Sendable {
     func u16(_ file: RawSpan, at offset: Int) -> UInt16 {
         self == .big ? file.be16(at: offset) : file.le16(at: offset)
     }
+    @inline(__always)
     func u32(_ file: RawSpan, at offset: Int) -> UInt32 {
         self == .big ? file.be32(at: offset) : file.le32(at: offset)
     }

@@ -34,6 +34,24 @@ enum FrameParser {
         }
     }
 
+    /// `datagram` for a frame of Ethernet with nothing but an IPv4 header of 20 octets and UDP, complete, which is the
+    /// rule; nil when it is anything else.
+    @inline(__always)
+    static func plainDatagram(in frame: CapturedFrame, of file: RawSpan) -> DatagramReference? {
+        let start = frame.range.lowerBound &+ 14, captured = frame.range.count &- 14
+        guard frame.linkType == 1, captured >= 28, file.be16(at: start &- 2) == 0x0800, file.u8(at: start) == 0x45,
+            file.be16(at: start &+ 6) & 0x3FFF == 0, file.u8(at: start &+ 9) == IPProtocol.udp
+        else { return nil }
+        let total = Int(file.be16(at: start &+ 2)), length = Int(file.be16(at: start &+ 24))
+        guard total <= captured, length >= 8, length &+ 20 <= total else { return nil }
+        let origin = DatagramOrigin(
+            source: IPAddress(v4: file.be32(at: start &+ 12)), sourcePort: file.be16(at: start &+ 20),
+            localPort: file.be16(at: start &+ 22), receiveMilliseconds: frame.milliseconds)
+        return DatagramReference(
+            origin: origin, destination: IPAddress(v4: file.be32(at: start &+ 16)),
+            payload: (start &+ 28)..<(start &+ 20 &+ length), frameNumber: frame.number)
+    }
+
     private static func packet(_ range: Range<Int>, of file: RawSpan) -> Inner<Packet> {
         guard !range.isEmpty else { return .none(.snapped) }
         switch file.u8(at: range.lowerBound) >> 4 {

@@ -7,7 +7,7 @@ import WireBytes
 struct PcapCursor: Sendable {
     private let order: ByteOrder
     /// Divides the fraction to milliseconds.
-    private let fractionsPerMillisecond: Int64
+    private let fractionsPerMillisecond: UInt32
     private let linkType: Int
     private var offset = 24
 
@@ -27,23 +27,31 @@ struct PcapCursor: Sendable {
         linkType = Int(order.u32(file, at: 20) & 0xFFFF)
     }
 
+    /// `next` for a frame that lies whole in the file; nil, and nothing is passed over, when it doesn't.
+    @inline(__always)
+    mutating func nextWhole(_ file: RawSpan, number: Int) -> CapturedFrame? {
+        let left = file.byteCount &- offset
+        guard left >= 16 else { return nil }
+        let length = Int(order.u32(file, at: offset &+ 8))
+        guard length <= CaptureLimit.frameBytesMax, left &- 16 >= length else { return nil }
+        let seconds = Int64(order.u32(file, at: offset)), fraction = order.u32(file, at: offset &+ 4)
+        let start = offset &+ 16
+        offset = start &+ length
+        // 32 bits, as the division is the dearest of all this.
+        let milliseconds = fractionsPerMillisecond == 1_000 ? fraction / 1_000 : fraction / 1_000_000
+        return CapturedFrame(
+            linkType: linkType, range: start..<offset, milliseconds: seconds &* 1_000 &+ Int64(milliseconds),
+            number: number)
+    }
+
     mutating func next(_ file: RawSpan, number: Int) throws(CaptureError) -> FrameCursor.Outcome {
+        if let frame = nextWhole(file, number: number) { return .frame(frame) }
         let left = file.byteCount - offset
         guard left > 0 else { return .end }
         guard left >= 16 else { return .skip(.truncated) }
         let length = Int(order.u32(file, at: offset + 8))
-        guard length <= CaptureLimit.frameBytesMax else {
-            throw .damaged(
-                reason: "a frame of \(length) octets, more than \(CaptureLimit.frameBytesMax)", offset: offset)
-        }
-        guard left - 16 >= length else { return .skip(.truncated) }
-        let seconds = Int64(order.u32(file, at: offset)), fraction = Int64(order.u32(file, at: offset + 4))
-        let start = offset + 16
-        offset = start + length
-        return .frame(
-            CapturedFrame(
-                linkType: linkType, range: start..<offset,
-                milliseconds: seconds * 1_000 + fraction / fractionsPerMillisecond, number: number))
+        guard length > CaptureLimit.frameBytesMax else { return .skip(.truncated) }
+        throw .damaged(reason: "a frame of \(length) octets, more than \(CaptureLimit.frameBytesMax)", offset: offset)
     }
 }
 

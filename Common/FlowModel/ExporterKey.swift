@@ -1,5 +1,5 @@
 /// How a record reached the sensor.
-package enum ExportProtocol: UInt8, Sendable, CaseIterable {
+@usableFromInline package enum ExportProtocol: UInt8, Sendable, CaseIterable {
     case netflow1 = 1, netflow5 = 5, netflow7 = 7, netflow9 = 9, ipfix = 10, sflow4 = 104, sflow5 = 105
     /// Packets of an interface that the sensor metered itself.
     case packets = 200
@@ -24,17 +24,24 @@ package enum ExportProtocol: UInt8, Sendable, CaseIterable {
 }
 
 /// Who exported a record: the unit of the loss ledger.
-package struct ExporterKey: Hashable, Sendable {
+///
+/// Compared for every datagram and set: in line, as a derived `==` is a call through a table in other modules.
+@usableFromInline package struct ExporterKey: Hashable, Sendable {
     /// The sender's address on the socket; for sFlow the agent address inside the datagram.
-    package var address: IPAddress
+    @usableFromInline package var address: IPAddress
     /// IPFIX Observation Domain ID, NetFlow v9 Source ID, NetFlow v5 engine type << 8 | engine ID, sFlow sub-agent ID.
-    package var observationDomain: UInt32
-    package var exportProtocol: ExportProtocol
+    @usableFromInline package var observationDomain: UInt32
+    @usableFromInline package var exportProtocol: ExportProtocol
 
-    package init(address: IPAddress, observationDomain: UInt32, exportProtocol: ExportProtocol) {
+    @inlinable package init(address: IPAddress, observationDomain: UInt32, exportProtocol: ExportProtocol) {
         self.address = address
         self.observationDomain = observationDomain
         self.exportProtocol = exportProtocol
+    }
+
+    @inlinable package static func == (a: ExporterKey, b: ExporterKey) -> Bool {
+        a.address == b.address && a.observationDomain == b.observationDomain
+            && a.exportProtocol.rawValue == b.exportProtocol.rawValue
     }
 }
 

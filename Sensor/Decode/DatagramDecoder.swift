@@ -13,7 +13,7 @@ package struct DatagramDecoder: Sendable {
     var store: TemplateStore
     var held: HeldSets
     var sequences: SequenceBook
-    /// Templates that the datagram at hand brought or confirmed.
+    /// Numbers of templates that the datagram at hand brought, changed or confirmed: sets may be waiting for them.
     var learnedTemplates: [UInt16] = []
     /// The numbers that exporters had in the columns last.
     var columnHints = PlaceHints()

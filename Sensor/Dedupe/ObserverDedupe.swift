@@ -17,6 +17,7 @@ package struct ObserverDedupe {
     package var clockSkews: [ExporterKey: Int64] = [:]
     private let seed: UInt64
     private var memory: ConversationMemory
+    private var sole = SolePoint()
     private var referee: Referee
     private var observerNumbers: [ExporterKey: Int] = [:]
     // Of one window, kept for their storage.
@@ -50,7 +51,8 @@ package struct ObserverDedupe {
     package mutating func apply(_ columns: inout FlowColumns, hashes: [UInt64]? = nil) -> DedupeReport {
         guard settings.mode != .off, columns.count > 0 else { return DedupeReport() }
         introduce(columns.exporters)
-        verdicts.reset(columns)
+        if sole.isAlone(columns, facts, horizon: settings.horizonMilliseconds) { return DedupeReport() }
+        verdicts.reset()
         let hashes = hashes.flatMap { $0.count == columns.count ? $0 : nil } ?? hash(columns)
         for start in stride(from: 0, to: columns.count, by: memory.partMax) {
             let rows = start..<min(start + memory.partMax, columns.count)
@@ -102,6 +104,7 @@ extension ObserverDedupe {
     }
     private mutating func forgetObservers() {
         observerNumbers.removeAll()
+        sole = SolePoint()
         // Number 0 is nobody's.
         referee.keys = [ExporterKey(address: .absent, observationDomain: 0, exportProtocol: .netflow9)]
         referee.ranks = [.max]
@@ -112,8 +115,9 @@ extension ObserverDedupe {
 extension ObserverDedupe {
     /// The first pass over a part of a window: enters each row's conversation, and lists rows of known ones.
     private mutating func admit(_ columns: FlowColumns, _ rows: Range<Int>, _ hashes: [UInt64]) {
+        let received = columns.receiveMilliseconds.span.extracting(rows)
         var newest = Int64.min
-        for row in rows { newest = max(newest, columns.receiveMilliseconds[row]) }
+        for row in 0..<received.count { newest = max(newest, received[row]) }
         memory.beginPart(rowCount: rows.count, newest: newest, horizonMilliseconds: settings.horizonMilliseconds)
         further.removeAll(keepingCapacity: true)
         verdicts.unexamined += memory.admit(

@@ -18,7 +18,7 @@ package struct ObserverDedupeSettings: Sendable, Equatable {
     /// the path between them. At most a minute.
     package var toleranceMilliseconds: Int64
     /// Conversations that are remembered across windows: the largest power of two that is not above this, at least
-    /// 1,024; 80 octets each, taken as they are needed.
+    /// 1,024; 64 octets each, taken as they are needed.
     package var conversationsMax: Int
     /// How long a conversation is remembered after its last row, in ms of receive time: as long as the longest active
     /// timeout among exporters, so that its last record still finds the others.
@@ -30,7 +30,7 @@ package struct ObserverDedupeSettings: Sendable, Equatable {
 
     package init(
         mode: ObserverDedupeMode = .merge, preferred: [IPAddress] = [], toleranceMilliseconds: Int64 = 2_000,
-        conversationsMax: Int = 1 << 17, horizonMilliseconds: Int64 = 120_000
+        conversationsMax: Int = 1 << 16, horizonMilliseconds: Int64 = 120_000
     ) {
         self.mode = mode
         self.preferred = preferred

@@ -4,7 +4,7 @@ internal import WireBytes
 /// Tells whether a datagram came before: the same bytes from the same address and port to the same local port, lately.
 /// Exporters that send to a pair of paths, and mirrors that copy twice, do that.
 ///
-/// Invariants: two different datagrams are never taken for one (128 bits of seeded hash, so nobody outside can make
+/// Invariants: two different datagrams are not taken for one (128 bits of seeded hash, so nobody outside can make
 /// them collide either); a datagram older than the window is never called a repeat; memory is bounded by `Bounds`.
 /// Forgetting is by halves: what is known lies in a younger and an older half, and when the younger is full it takes
 /// the older's place. So at least half of each bound is remembered, with no list to keep in order.
@@ -40,8 +40,7 @@ package struct RepeatedDatagrams: Sendable {
 
     private let bounds: Bounds
     private let seed: (UInt64, UInt64)
-    private var younger: [Exporter: RecentDatagrams] = [:]
-    private var older: [Exporter: RecentDatagrams] = [:]
+    private var younger = Exporters(), older = Exporters()
 
     /// - Parameter seed: unknown to whoever sends datagrams.
     package init(bounds: Bounds = Bounds(), seed: (UInt64, UInt64)) {
@@ -54,15 +53,49 @@ package struct RepeatedDatagrams: Sendable {
     ///   have been set back).
     package mutating func isRepeat(_ datagram: RawSpan, from origin: DatagramOrigin) -> Bool {
         let exporter = Exporter(origin, seed: seed)
-        if !older.isEmpty, let known = older.removeValue(forKey: exporter) { younger[exporter] = known }
+        let number = younger.lookUp(exporter) ?? admit(exporter)
         let digest = DatagramDigest(datagram, seed)
-        let isRepeat = younger[exporter, default: RecentDatagrams()].note(
-            digest, at: origin.receiveMilliseconds, bounds)
-        if younger.count > bounds.exportersMax / 2 {
+        let isRepeat = younger.recent[number].note(digest, at: origin.receiveMilliseconds, bounds)
+        if younger.recent.count > bounds.exportersMax / 2 {
             older = younger
-            younger = [:]
+            younger = Exporters()
         }
         return isRepeat
+    }
+    /// Takes an exporter over from the older half, or takes in a new one. Returns its number in the younger.
+    private mutating func admit(_ exporter: Exporter) -> Int { younger.add(exporter, older.take(exporter)) }
+
+    /// A half of the exporters: numbers by exporter, and in front of them the one asked for last of each of some parts
+    /// of the seeded words, which answers nearly always without a dictionary.
+    private struct Exporters: Sendable {
+        private var numbers: [Exporter: Int] = [:]
+        private var latest: [(exporter: Exporter, number: Int)] = []
+        var recent: [RecentDatagrams] = []
+
+        private static let latestMax = 256
+
+        @inline(__always)
+        mutating func lookUp(_ exporter: Exporter) -> Int? {
+            let place = Int(truncatingIfNeeded: exporter.word) & (Self.latestMax - 1)
+            if place < latest.count, latest[place].exporter == exporter { return latest[place].number }
+            guard let number = numbers[exporter] else { return nil }
+            latest[place] = (exporter, number)
+            return number
+        }
+        mutating func add(_ exporter: Exporter, _ datagrams: RecentDatagrams) -> Int {
+            let number = recent.count
+            if latest.isEmpty { latest = Array(repeating: (exporter, number), count: Self.latestMax) }
+            recent.append(datagrams)
+            numbers[exporter] = number
+            latest[Int(truncatingIfNeeded: exporter.word) & (Self.latestMax - 1)] = (exporter, number)
+            return number
+        }
+        /// Nothing stays of it here; an exporter that is not known has no datagrams.
+        mutating func take(_ exporter: Exporter) -> RecentDatagrams {
+            guard let number = numbers.removeValue(forKey: exporter) else { return RecentDatagrams() }
+            defer { recent[number] = RecentDatagrams() }
+            return recent[number]
+        }
     }
 }
 

@@ -1,5 +1,3 @@
-internal import FlowModel
-
 /// Where packets are looked at, in one word: exporter << 33 | egress << 32 | interface. Never 0.
 ///
 /// A packet enters a box by one interface and leaves by one: rows that were metered on ingress and differ only in
@@ -39,19 +37,21 @@ struct Sighting: BitwiseCopyable {
     /// 285,000 years: sums of two times can't overflow.
     private static let farthest: Int64 = 1 << 53
 
+    /// Of a record's fields; the times are the exporter's.
     @inline(__always)
-    init(_ columns: FlowColumns, _ row: Int, _ facts: ObserverFacts) {
-        let isEgress = columns.flowDirection[row] == FlowColumns.directionBase + 1
-        let interface = isEgress ? columns.egressInterface[row] : columns.ingressInterface[row]
-        point = ObservationPoint(bits: facts.pointBase | (isEgress ? 1 << 32 : 0) | UInt64(interface))
-        let first = Self.clamp(columns.flowStartMilliseconds[row] &- facts.skew)
-        end = Self.clamp(columns.flowEndMilliseconds[row] &- facts.skew)
-        start = min(first, end)
-        let packets = columns.packetDeltaCount[row]
-        weight = packets > 0 ? Self.float(packets) : -Self.float(columns.octetDeltaCount[row])
-        let interval = columns.samplingInterval[row]
+    init(
+        _ observer: ObserverFacts, isEgress: Bool, interface: UInt32, start: Int64, end: Int64, packets: UInt64,
+        octets: UInt64, interval: Float, row: UInt32
+    ) {
+        point = ObservationPoint(bits: observer.pointBase | (isEgress ? 1 << 32 : 0) | UInt64(interface))
+        var first = start &- observer.skew, last = end &- observer.skew
+        let far = UInt64(bitPattern: first &+ Self.farthest) | UInt64(bitPattern: last &+ Self.farthest)
+        if far >> 54 != 0 { (first, last) = (Self.clamp(first), Self.clamp(last)) }
+        self.start = min(first, last)
+        self.end = last
+        weight = packets > 0 ? Self.float(packets) : -Self.float(octets)
         sampling = interval > 0 ? interval : 0
-        self.row = UInt32(truncatingIfNeeded: row)
+        self.row = row
     }
     init(point: ObservationPoint, start: Int64, end: Int64, weight: Float, sampling: Float, row: UInt32) {
         (self.point, self.start, self.end, self.row) = (point, start, end, row)

@@ -67,8 +67,8 @@ package struct Poller: ~Copyable {
     private static let wakerSlot = 0, streamSlot = 1, firstListenerSlot = 2
 
     /// One round: waits at most `timeout` for something, takes one batch from each socket that has any, naps.
-    /// - Parameter body: as in `DatagramReceiver.take`; a message of a TCP or TLS connection comes with its session, and
-    ///   as truncated when the connection ended within it.
+    /// - Parameter body: as in `DatagramReceiver.take`; a message of a TCP or TLS connection comes with its session,
+    ///   and as truncated when the connection ended within it.
     /// - Returns: how many datagrams and messages there were.
     /// - Throws: `IntakeError.system` when waiting itself fails. What is wrong with one socket is in `takeFaults`.
     package mutating func poll(
@@ -150,8 +150,8 @@ package struct Poller: ~Copyable {
     // MARK: What the kernel dropped
 
     /// Datagrams that the kernel dropped since the last call, over all listeners.
-    /// - Parameter exact: false costs nothing and tells what datagrams brought word of, so that a loss is counted in the
-    ///   round that follows it; true asks each socket, so that nothing is missing: once a second and at the end.
+    /// - Parameter exact: false costs nothing and tells what datagrams brought word of, so that a loss is counted in
+    ///   the round that follows it; true asks each socket, so that nothing is missing: once a second and at the end.
     package mutating func takeKernelDrops(exact: Bool) -> UInt64 {
         var sum = dropsOfGone
         dropsOfGone = 0

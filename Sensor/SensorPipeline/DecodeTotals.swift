@@ -1,4 +1,4 @@
-package import Decode
+internal import Decode
 
 /// What decoding has met besides records and losses, since the start: the counters of `DecodeResult`, added up.
 package struct DecodeTotals: Sendable, Equatable {

@@ -11,6 +11,8 @@ package struct InterfaceTotals: Sendable {
         package var octets: [UInt64] = [0, 0], packets: [UInt64] = [0, 0]
         package var errors: [UInt64] = [0, 0], discards: [UInt64] = [0, 0]
 
+        package init() {}
+
         mutating func add(_ old: InterfaceCounters, _ new: InterfaceCounters) {
             add(\.octets, UInt64.growth(old.ifInOctets, new.ifInOctets), .growth(old.ifOutOctets, new.ifOutOctets))
             add(

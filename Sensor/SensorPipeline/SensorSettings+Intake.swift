@@ -107,7 +107,7 @@ extension SensorSettings {
             mode: ObserverDedupeMode(rawValue: mode) ?? .merge, preferred: preferred,
             toleranceMilliseconds: seconds * 1_000 + attoseconds / 1_000_000_000_000_000,
             conversationsMax: try reader.int(
-                "conversationsMax", default: 131_072, in: ObserverDedupeSettings.conversationsRange),
+                "conversationsMax", default: 65_536, in: ObserverDedupeSettings.conversationsRange),
             horizonMilliseconds: horizon.components.seconds * 1_000)
     }
 

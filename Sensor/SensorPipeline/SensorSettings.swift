@@ -48,7 +48,7 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `dedupe.preferred` | list of addresses | none | exporters whose records are canonical, the best first |
 /// | `dedupe.horizon` | duration | `2m` | 1 s…1 h; the longest active timeout among exporters |
 /// | `dedupe.tolerance` | duration | `2s` | 0 s…1 min; how far two observers' times of one flow may lie apart |
-/// | `dedupe.conversationsMax` | number | 131072 | 1024…16777216 that are remembered, 80 octets each |
+/// | `dedupe.conversationsMax` | number | 65536 | 1024…16777216 that are remembered, 64 octets each |
 /// | `forward` | list of maps | none | `to`: ADDRESS:PORT, `keepsSource`, `ports`, `protocols`: see `ForwardTarget` |
 /// | `aggregators` | list of HOST:PORT | required | 1…16, tried in this order |
 /// | `trustDomain` | text | required | a SPIFFE trust domain, the aggregators' and the sensor's own |
@@ -58,7 +58,7 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `spool.directory` | path | required | made when absent |
 /// | `spool.bytesMax` | size | `8GiB` | 1 MiB…1 TiB; in service no less than 64 MiB |
 /// | `aggregate.window` | duration | `10s` | 100 ms…10 min |
-/// | `aggregate.entriesMax` | number | 131072 | 16…4194304; rows of a window; a full one is sealed early |
+/// | `aggregate.entriesMax` | number | 65536 | 16…4194304; rows of a window; a full one is sealed early |
 /// | `batch.rowsMax` | number | 131072 | 1…200000 |
 /// | `metrics.listen` | ADDRESS:PORT | `127.0.0.1:9465` | empty: off |
 /// | `log.level` | text | `info` | trace, debug, info, notice, warning, error, critical |
@@ -106,7 +106,7 @@ package struct SensorSettings: Sendable {
         dedupe = try Self.dedupe(reader.scoped(to: "dedupe"))
         forward = try Self.forward(reader)
         window = try aggregate.duration("window", default: .seconds(10), in: .milliseconds(100)...(.seconds(600)))
-        entriesMax = try aggregate.int("entriesMax", default: 131_072, in: 16...4_194_304)
+        entriesMax = try aggregate.int("entriesMax", default: 65_536, in: 16...4_194_304)
         rowsMax = try reader.scoped(to: "batch").int("rowsMax", default: 131_072, in: 1...200_000)
         metricsListen = try Self.metricsAddress(reader.scoped(to: "metrics"))
         logLevel = try reader.scoped(to: "log").choice("level", default: "info", of: Self.logLevels)

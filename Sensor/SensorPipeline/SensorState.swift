@@ -38,9 +38,11 @@ final class SensorState: Sendable {
     /// Of exporters whose clocks are off by `milliseconds` at least: how far they are ahead, in ms.
     func clockSkews(ofAtLeast milliseconds: UInt64) -> [ExporterKey: Int64] {
         var skews: [ExporterKey: Int64] = [:]
-        for entry in received.withLock({ $0 }).flatMap(\.ledger.entries) {
-            guard let skew = entry.health.skew.milliseconds, skew.magnitude >= milliseconds else { continue }
-            skews[entry.key] = skew
+        for each in received.withLock({ $0 }) {
+            for entry in each.ledger.entries {
+                guard let skew = entry.health.skew.milliseconds, skew.magnitude >= milliseconds else { continue }
+                skews[entry.key] = skew
+            }
         }
         return skews
     }

@@ -35,6 +35,7 @@ package struct SensorWorker: ~Copyable {
     package var fidelity: Fidelity
     package private(set) var ledger = LedgerBook()
     package private(set) var decodeTotals = DecodeTotals()
+    package var templatesLearned: UInt64 { decodeTotals[.templatesLearned] }
     package private(set) var interfaces = InterfaceTotals()
     /// Windows that closed before their time because they were full.
     package private(set) var windowsFull: UInt64 = 0
@@ -43,8 +44,8 @@ package struct SensorWorker: ~Copyable {
     private var nextExpiry = Int64.min
     private static let expiryMilliseconds: Int64 = 1_000
 
-    /// - Parameter seed: for hashes: secret from exporters, so that none can make keys collide; the same for all workers
-    ///   of a sensor.
+    /// - Parameter seed: for hashes: secret from exporters, so that none can make keys collide; the same for all
+    ///   workers of a sensor.
     package init(
         limits: Limits, fidelity: Fidelity = .full, seed: UInt64, decode: DecodeSettings = DecodeSettings()
     ) {

@@ -1,15 +1,57 @@
 import Capture
 import Decode
+import Dedupe
+import Delivery
 import FlowModel
 import Platform
 import PreAggregate
 import SensorPipeline
+import Spool
+
+/// What the sensor's stages are set to.
+struct BenchSettings {
+    var windowRows = 65_536
+    var dedupe = ObserverDedupeMode.merge
+    /// A folder for a spool; nil: batches are dropped once they are sealed.
+    var spool: String?
+    var rounds = 1
+
+    var limits: SensorWorker.Limits { SensorWorker.Limits(windowMilliseconds: 10_000, rowsMax: windowRows) }
+    func stage(seed: UInt64) -> SealStage {
+        SealStage(rowsMax: 131_072, dedupe: ObserverDedupeSettings(mode: dedupe), seed: seed)
+    }
+    func keeper() throws(BenchError) -> BenchKeeper {
+        guard let spool else { return BenchKeeper(spool: nil) }
+        do {
+            return BenchKeeper(
+                spool: try Spool(directory: spool, bytesMax: 1 << 40) {
+                    var random = SystemRandomNumberGenerator()
+                    return Epoch(using: &random)
+                })
+        } catch {
+            throw BenchError(code: 2, message: "\(spool): \(error)")
+        }
+    }
+}
+
+/// Where sealed batches go.
+struct BenchKeeper: BatchKeeper {
+    let spool: Spool?
+    var fillFraction: Double { 0 }
+
+    func keep(_ batch: SealedBatch) -> KeepOutcome {
+        guard let spool else { return .kept(BatchKey(epoch: Epoch(high: 0, low: 0), sequence: 1)) }
+        do {
+            return .kept(
+                try spool.append(batch.body, rows: batch.rows, tally: batch.tally, sealedMilliseconds: 1))
+        } catch {
+            return .failed(reason: "\(error)")
+        }
+    }
+}
 
 /// The measured paths. Each runs `rounds` times over the capture with a fresh start, and reports the sums.
 enum Measured {
-    static let limits = SensorWorker.Limits(windowMilliseconds: 10_000, rowsMax: 131_072)
-    static let rowsMax = 131_072
-
     static func capture(_ file: String) throws(BenchError) -> CaptureReader {
         do {
             return try CaptureReader(bytes: try readFile(file))
@@ -60,36 +102,41 @@ enum Measured {
         }
     }
 
-    static func pipeline(_ capture: CaptureReader, rounds: Int) throws(BenchError) -> BenchResult {
-        try timed { result throws(BenchError) in
-            for _ in 0..<rounds {
-                var worker = SensorWorker(limits: limits, seed: 1), sealer = BatchSealer(rowsMax: rowsMax)
-                var sealed = BenchResult()
+    static func pipeline(_ capture: CaptureReader, _ settings: BenchSettings) throws(BenchError) -> BenchResult {
+        let keeper = try settings.keeper()
+        return try timed { result throws(BenchError) in
+            for _ in 0..<settings.rounds {
+                var worker = SensorWorker(limits: settings.limits, seed: 1), stage = settings.stage(seed: 1)
+                var bytes = 0, failure: String?
                 try each(of: capture) { datagram, origin in
                     worker.receive(datagram, from: origin)
-                    if worker.hasClosedWindows { seal(&worker, &sealer, &sealed) }
+                    if worker.hasClosedWindows { seal(&worker, &stage, keeper, &bytes, &failure) }
                 }
                 worker.close()
-                seal(&worker, &sealer, &sealed)
+                seal(&worker, &stage, keeper, &bytes, &failure)
+                if let failure { throw BenchError(code: 1, message: failure) }
                 result.records += Int(worker.ledger.total.decoded.flows)
-                result.rows += sealed.rows
-                result.bytes += sealed.bytes
+                result.rows += Int(stage.ledger.total.sealedRows)
+                result.bytes += bytes
             }
         }
     }
-    private static func seal(_ worker: inout SensorWorker, _ sealer: inout BatchSealer, _ result: inout BenchResult) {
+    private static func seal(
+        _ worker: inout SensorWorker, _ stage: inout SealStage, _ keeper: BenchKeeper, _ bytes: inout Int,
+        _ failure: inout String?
+    ) {
         var windows = worker.takeClosed()
-        while let window = windows.popLast() {  // taken out, so that nothing else holds what is given back
-            for batch in sealer.seal(window) {
-                result.rows += batch.rows
-                result.bytes += batch.body.count
-            }
+        windows.reverse()
+        while var window = windows.popLast() {  // taken out, so that nothing else holds what is given back
+            let report = stage.take(&window, to: keeper)
+            bytes += report.bytes
+            failure = failure ?? report.failures.first
             worker.recycle(window)
         }
     }
 
-    static func batch(_ capture: CaptureReader, rounds: Int) throws(BenchError) -> BenchResult {
-        var worker = SensorWorker(limits: limits, seed: 1), windows: [SummedRows] = []
+    static func batch(_ capture: CaptureReader, _ settings: BenchSettings) throws(BenchError) -> BenchResult {
+        var worker = SensorWorker(limits: settings.limits, seed: 1), windows: [SummedRows] = []
         try each(of: capture) { datagram, origin in
             worker.receive(datagram, from: origin)
             if worker.hasClosedWindows { windows += worker.takeClosed() }
@@ -97,8 +144,8 @@ enum Measured {
         worker.close()
         windows += worker.takeClosed()
         return try timed { result throws(BenchError) in
-            for _ in 0..<rounds {
-                var sealer = BatchSealer(rowsMax: rowsMax)
+            for _ in 0..<settings.rounds {
+                var sealer = BatchSealer(rowsMax: 131_072)
                 for window in windows {
                     for batch in sealer.seal(window) {
                         result.records += batch.rows

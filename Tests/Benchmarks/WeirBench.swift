@@ -1,4 +1,5 @@
 import Capture
+import Dedupe
 import Platform
 
 /// Measures the sensor's data path on real captures, one JSON object a line:
@@ -10,13 +11,19 @@ import Platform
 @main
 enum WeirBench {
     static let usage = """
-        usage: weir-bench NAME... --pcap FILE... [--repeat N]
+        usage: weir-bench NAME... --pcap FILE... [options]
                weir-bench worst [--seconds N]
 
           decode     capture -> columns
-          pipeline   capture -> columns -> repeats dropped -> 10 s windows -> sealed batches in memory
+          pipeline   capture -> columns -> repeats dropped -> 10 s windows -> dedupe -> sealed batches [-> spool]
           batch      windows, made beforehand -> sealed batches
           worst      a search for the datagram that costs most to decode; fails above 50 µs
+
+          --repeat N          the capture so many times
+          --window-rows N     rows of a window, 65536 unless given
+          --dedupe MODE       off, mark or merge (the default)
+          --spool FOLDER      batches go into a real spool, synced; give a folder that is empty
+          --baseline FILE     lines of an earlier run: adds "ratio", this run's rate over that one's
 
         One JSON object a line. A capture is needed:
           weirctl simulate --scenario office --protocol netflow9 --pcap FILE
@@ -42,17 +49,19 @@ enum WeirBench {
             return
         }
         if arguments.first == "worst" { return try worst(Array(arguments.dropFirst())) }
-        let (names, files, rounds) = try parse(arguments)
+        let (names, files, settings, baseline) = try parse(arguments)
         for name in names {
             for file in files {
                 let capture = try Measured.capture(file)
                 let result: BenchResult
                 switch name {
-                case "decode": result = try Measured.decode(capture, rounds: rounds)
-                case "pipeline": result = try Measured.pipeline(capture, rounds: rounds)
-                default: result = try Measured.batch(capture, rounds: rounds)
+                case "decode": result = try Measured.decode(capture, rounds: settings.rounds)
+                case "pipeline": result = try Measured.pipeline(capture, settings)
+                default: result = try Measured.batch(capture, settings)
                 }
-                writeAll([UInt8](result.json(name: name, captureBytes: capture.bytes.count).utf8), to: 1)
+                let before = baseline["\(name) \(capture.bytes.count)"]
+                writeAll(
+                    [UInt8](result.json(name: name, captureBytes: capture.bytes.count, before: before).utf8), to: 1)
             }
         }
     }
@@ -71,26 +80,70 @@ enum WeirBench {
         }
     }
 
-    private static func parse(
-        _ arguments: [String]
-    ) throws(BenchError) -> (names: [String], files: [String], rounds: Int) {
-        var names: [String] = [], files: [String] = [], rounds = 1, rest = arguments[...], isInFiles = false
+    private typealias Parsed = (
+        names: [String], files: [String], settings: BenchSettings, baseline: [String: Double]
+    )
+    private static func parse(_ arguments: [String]) throws(BenchError) -> Parsed {
+        var parsed: Parsed = ([], [], BenchSettings(), [:])
+        var rest = arguments[...], isInFiles = false
         while let argument = rest.popFirst() {
+            guard argument.hasPrefix("--") || !isInFiles else {
+                parsed.files.append(argument)
+                continue
+            }
+            isInFiles = argument == "--pcap"
             switch argument {
-            case "--pcap": isInFiles = true
-            case "--repeat":
-                guard let count = rest.popFirst().flatMap({ Int($0) }), (1...1_000).contains(count) else {
-                    throw BenchError(code: 2, message: "--repeat needs a number, 1...1000")
+            case "--pcap": break
+            case "--repeat": parsed.settings.rounds = try number(rest.popFirst(), argument, 1...1_000)
+            case "--window-rows": parsed.settings.windowRows = try number(rest.popFirst(), argument, 16...(1 << 24))
+            case "--spool": parsed.settings.spool = try value(rest.popFirst(), argument)
+            case "--baseline": parsed.baseline = try Baseline.read(try value(rest.popFirst(), argument))
+            case "--dedupe":
+                guard let mode = ObserverDedupeMode(rawValue: try value(rest.popFirst(), argument)) else {
+                    throw BenchError(code: 2, message: "--dedupe takes off, mark or merge")
                 }
-                (rounds, isInFiles) = (count, false)
-            case "decode", "pipeline", "batch": names.append(argument)
-            case _ where isInFiles && !argument.hasPrefix("-"): files.append(argument)
+                parsed.settings.dedupe = mode
+            case "decode", "pipeline", "batch": parsed.names.append(argument)
             default: throw BenchError(code: 2, message: "\(argument) is not decode, pipeline or batch\n\n\(usage)")
             }
         }
-        guard !names.isEmpty else { throw BenchError(code: 2, message: "nothing to measure\n\n\(usage)") }
-        guard !files.isEmpty else { throw BenchError(code: 2, message: "--pcap FILE is missing\n\n\(usage)") }
-        return (names, files, rounds)
+        guard !parsed.names.isEmpty else { throw BenchError(code: 2, message: "nothing to measure\n\n\(usage)") }
+        guard !parsed.files.isEmpty else { throw BenchError(code: 2, message: "--pcap FILE is missing\n\n\(usage)") }
+        return parsed
+    }
+    private static func value(_ text: String?, _ option: String) throws(BenchError) -> String {
+        guard let text else { throw BenchError(code: 2, message: "\(option) needs a value") }
+        return text
+    }
+    private static func number(
+        _ text: String?, _ option: String, _ range: ClosedRange<Int>
+    ) throws(BenchError) -> Int {
+        guard let number = text.flatMap({ Int($0) }), range.contains(number) else {
+            throw BenchError(code: 2, message: "\(option) needs a number, \(range.lowerBound)...\(range.upperBound)")
+        }
+        return number
+    }
+}
+
+/// Rates of an earlier run, by name and size of the capture. Reads this program's own lines.
+enum Baseline {
+    static func read(_ path: String) throws(BenchError) -> [String: Double] {
+        let text: String
+        do { text = String(decoding: try readFile(path), as: UTF8.self) } catch {
+            throw BenchError(code: 2, message: "\(path): \(error)")
+        }
+        var rates: [String: Double] = [:]
+        for line in text.split(separator: "\n") {
+            guard let name = field("name", of: line), let bytes = field("captureBytes", of: line),
+                let rate = field("recordsPerCPUSecond", of: line).flatMap({ Double($0) })
+            else { throw BenchError(code: 2, message: "\(path): not a line of weir-bench: \(line)") }
+            rates["\(name) \(bytes)"] = rate
+        }
+        return rates
+    }
+    private static func field(_ name: String, of line: Substring) -> String? {
+        guard let start = line.firstRange(of: "\"\(name)\":")?.upperBound else { return nil }
+        return String(line[start...].prefix { $0 != "," && $0 != "}" }.filter { $0 != "\"" })
     }
 }
 
@@ -104,11 +157,13 @@ struct BenchResult {
     var cpuSeconds = 0.0
     var peakRSSBytes = 0
 
-    func json(name: String, captureBytes: Int) -> String {
+    /// - Parameter before: the rate of an earlier run on the same capture.
+    func json(name: String, captureBytes: Int, before: Double?) -> String {
         let rate = cpuSeconds > 0 ? Int(Double(records) / cpuSeconds) : 0
         let each = records > 0 ? Double(Int(Double(bytes) / Double(records) * 100)) / 100 : 0
         return "{\"name\":\"\(name)\",\"records\":\(records),\"rows\":\(rows),\"cpuSeconds\":\(cpuSeconds)"
             + ",\"recordsPerCPUSecond\":\(rate),\"peakRSSBytes\":\(peakRSSBytes),\"bytesPerRecord\":\(each)"
-            + ",\"captureBytes\":\(captureBytes)}\n"
+            + ",\"captureBytes\":\(captureBytes)"
+            + (before.map { ",\"ratio\":\(Double(Int(Double(rate) / $0 * 1_000)) / 1_000)" } ?? "") + "}\n"
     }
 }

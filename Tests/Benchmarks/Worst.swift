@@ -81,9 +81,10 @@ struct WorstSearch: ~Copyable {
 
     private func report(_ finding: Finding) {
         let hex = finding.packet.packet.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-        writeAll(
-            [UInt8](
-                "{\"name\":\"worst\",\"packet\":\"\(finding.packet.name)\",\"microseconds\":\(finding.microseconds),\"before\":\(finding.packet.before.count),\"octets\":\(finding.packet.packet.count),\"hex\":\"\(hex)\"}\n"
-                    .utf8), to: 1)
+        let line =
+            "{\"name\":\"worst\",\"packet\":\"\(finding.packet.name)\",\"microseconds\":\(finding.microseconds)"
+            + ",\"before\":\(finding.packet.before.count),\"octets\":\(finding.packet.packet.count)"
+            + ",\"hex\":\"\(hex)\"}\n"
+        writeAll([UInt8](line.utf8), to: 1)
     }
 }

@@ -7,14 +7,20 @@ import Foundation
 /// counters of a record counts, times relative to the exporter's start, and the reverse side of a biflow.
 struct Dissection {
     private(set) var records: [Int: [ComparedRecord]] = [:]
-    /// Options templates seen so far, as their data looks like any other.
-    private var optionsTemplates: Set<String> = []
+    /// Templates seen so far, and whether they are options': their data looks like any other.
+    private var templates: [String: Bool] = [:]
+    /// Data sets whose template comes later: the analyser reads the capture twice and knows it already.
+    private var waiting: [String: [Sighting]] = [:]
     /// When an exporter started, in ms since 1970, as it said in an options record.
     private var starts: [String: Int64] = [:]
 
     init(pdml: Data) throws {
         var made = Dissection()
         try PDMLReader.read(pdml) { made.add($0) }
+        for key in made.waiting.keys.sorted() {
+            made.learn(key, isOptions: false)
+            made.takeWaiting(key)
+        }
         self = made
     }
     private init() {}
@@ -25,7 +31,7 @@ struct Dissection {
         else { return }
         let sender = "\(packet.first("ip.src")?.show ?? "-"):\(packet.first("udp.srcport")?.show ?? "-")"
         for node in packet.children where node.name == "cflow" {
-            records[frame, default: []] += flows(of: node, sender: sender)
+            flows(of: node, sender: sender, frame: frame)
         }
         for node in packet.children where node.name == "sflow" {
             records[frame, default: []] += node.children.compactMap { sample($0, time: time) }
@@ -34,7 +40,7 @@ struct Dissection {
 
     // MARK: NetFlow and IPFIX
 
-    private mutating func flows(of message: PDMLNode, sender: String) -> [ComparedRecord] {
+    private mutating func flows(of message: PDMLNode, sender: String, frame: Int) {
         let version = message.first("cflow.version")?.show ?? "-"
         let domain = message.first("cflow.od_id")?.show ?? message.first("cflow.source_id")?.show ?? "-"
         let seconds = (message.first("cflow.unix_secs") ?? message.first("cflow.exporttime")).flatMap { Int64($0.show) }
@@ -43,21 +49,41 @@ struct Dissection {
         var header = MessageTimes(
             export: (seconds ?? 0) * 1_000 + nanoseconds / 1_000_000,
             uptime: message.first("cflow.sysuptime").flatMap { milliseconds(seconds: $0.show) })
-        var made: [ComparedRecord] = []
+        header.sampling = message.first("cflow.samplerate").flatMap { Int($0.show) } ?? 0
         for set in message.children {
-            if set.show.hasPrefix("pdu ") { made += FlowFields(set, header).records }
+            if set.show.hasPrefix("pdu ") { records[frame, default: []] += FlowFields(set, header).records }
             let set = SetOfRecords(set, stream)
-            for template in set.templates { optionsTemplates.remove(template) }
-            for template in set.optionsTemplates { optionsTemplates.insert(template) }
-            guard !optionsTemplates.contains(set.key) else {
-                let stated = set.flows.compactMap { $0.first("cflow.sys_init_time") }
-                if let start = stated.last.flatMap({ utcMilliseconds($0.show) }) { starts[stream] = start }
-                continue
+            for template in set.templates { learn(template, isOptions: false) }
+            for template in set.optionsTemplates { learn(template, isOptions: true) }
+            guard !set.flows.isEmpty else { continue }
+            let sighting = Sighting(frame: frame, stream: stream, header: header, flows: set.flows)
+            if let isOptions = templates[set.key] {
+                take(sighting, isOptions: isOptions)
+            } else {
+                waiting[set.key, default: []].append(sighting)
             }
-            header.start = starts[stream]
-            made += set.flows.flatMap { FlowFields($0, header).records }
         }
-        return made
+        // What waited is read last: with what the message's options tell.
+        for key in waiting.keys.sorted() { takeWaiting(key) }
+    }
+    private mutating func learn(_ template: String, isOptions: Bool) { templates[template] = isOptions }
+    private mutating func takeWaiting(_ key: String) {
+        guard let isOptions = templates[key] else { return }
+        for sighting in waiting.removeValue(forKey: key) ?? [] { take(sighting, isOptions: isOptions) }
+    }
+    private mutating func take(_ sighting: Sighting, isOptions: Bool) {
+        guard !isOptions else {
+            let stated = sighting.flows.compactMap { $0.first("cflow.sys_init_time") }
+            if let start = stated.last.flatMap({ utcMilliseconds($0.show) }) { starts[sighting.stream] = start }
+            return
+        }
+        var header = sighting.header
+        header.start = starts[sighting.stream]
+        records[sighting.frame, default: []] += sighting.flows.flatMap { FlowFields($0, header).records }
+    }
+    /// The records of a data set.
+    private struct Sighting {
+        let frame: Int, stream: String, header: MessageTimes, flows: [PDMLNode]
     }
 
     private struct SetOfRecords {
@@ -94,6 +120,7 @@ struct Dissection {
         record[.end] = String(time)
         record[.source] = value("ip.src", "ipv6.src").flatMap { IPAddress($0)?.description } ?? "::"
         record[.destination] = value("ip.dst", "ipv6.dst").flatMap { IPAddress($0)?.description } ?? "::"
+        addDetails(to: &record, value)
         let number = protocolNumber(fields)
         record[.protocolIdentifier] = number
         switch number {
@@ -107,6 +134,27 @@ struct Dissection {
         default: break
         }
         return record
+    }
+
+    private func addDetails(to record: inout ComparedRecord, _ value: (String...) -> String?) {
+        func number(_ text: String?) -> Int {
+            guard let text else { return 0 }
+            return (text.hasPrefix("0x") ? Int(text.dropFirst(2), radix: 16) : Int(text)) ?? -1
+        }
+        record[.sampling] = String(number(value("sflow.flow_sample.sampling_rate")))
+        record[.classOfService] = String(number(value("ip.dsfield", "ipv6.tclass")))
+        record[.tcpFlags] = String(number(value("tcp.flags")))
+        record[.sourceAS] = String(number(value("sflow_245.srcAS")))
+        record[.sourcePrefix] = String(number(value("sflow_245.nexthop.src_mask")))
+        record[.destinationPrefix] = String(number(value("sflow_245.nexthop.dst_mask")))
+        func interface(_ format: String?, _ index: String?) -> String {
+            // A reason or a number of interfaces instead of one, or the device itself.
+            let isOne = number(format) == 0 && number(index) != 0x3FFF_FFFF
+            return isOne ? String(number(index)) : "0"
+        }
+        let side = "sflow.flow_sample.input_interface", out = "sflow.flow_sample.output_interface"
+        record[.ingress] = interface(value("\(side)_format", "\(side).format"), value(side, "\(side)_value"))
+        record[.egress] = interface(value("\(out)_format", "\(out).format"), value("\(out)_value"))
     }
 
     /// The outermost IP header's protocol; of IPv6 the one behind its extension headers.
@@ -127,118 +175,8 @@ struct MessageTimes {
     let uptime: Int64?
     /// In IPFIX, when options say it.
     var start: Int64?
-}
-
-/// The fields of one record, as the analyser shows them.
-private struct FlowFields {
-    private let forward: [PDMLNode], reverse: [PDMLNode]
-    private let header: MessageTimes
-
-    init(_ flow: PDMLNode, _ header: MessageTimes) {
-        let all = flow.descendants
-        reverse = all.filter { $0.line.contains("(Reverse ") }
-        forward = all.filter { !$0.line.contains("(Reverse ") }
-        self.header = header
-    }
-
-    /// One record; two for a biflow whose reverse side counted something (RFC 5103).
-    var records: [ComparedRecord] {
-        let record = forwardRecord
-        let octets = counter(Self.octets, in: reverse), packets = counter(Self.packets, in: reverse)
-        guard octets != "0" || packets != "0" else { return [record] }
-        var back = record
-        (back[.source], back[.destination]) = (record[.destination], record[.source])
-        if !["1", "58"].contains(record[.protocolIdentifier]) {
-            (back[.sourcePort], back[.destinationPort]) = (record[.destinationPort], record[.sourcePort])
-        }
-        (back[.octets], back[.packets]) = (octets, packets)
-        return [record, back]
-    }
-
-    private static let octets = [
-        "cflow.octets", "cflow.permanent_octets", "cflow.post_octets", "cflow.initiator_octets",
-    ]
-    private static let packets = [
-        "cflow.packets", "cflow.permanent_packets", "cflow.post_packets", "cflow.initiator_packets",
-    ]
-
-    private var forwardRecord: ComparedRecord {
-        var record = ComparedRecord()
-        record[.source] = address("cflow.srcaddr", "cflow.srcaddrv6", "cflow.srcprefix")
-        record[.destination] = address("cflow.dstaddr", "cflow.dstaddrv6", "cflow.dstprefix")
-        record[.protocolIdentifier] = text("cflow.protocol") ?? "0"
-        record[.sourcePort] = text("cflow.srcport", "cflow.udp_srcport", "cflow.tcp_srcport") ?? "0"
-        record[.destinationPort] = icmp ?? text("cflow.dstport", "cflow.udp_dstport", "cflow.tcp_dstport") ?? "0"
-        record[.octets] = counter(Self.octets, in: forward)
-        record[.packets] = counter(Self.packets, in: forward)
-        let times = times
-        record[.start] = String(times.start)
-        record[.end] = String(times.end)
-        return record
-    }
-
-    private func text(_ names: String...) -> String? {
-        forward.first { names.contains($0.name) }?.show
-    }
-    /// The first of `names` that the record has, by the order of the names.
-    private func counter(_ names: [String], in fields: [PDMLNode]) -> String {
-        for name in names {
-            if let found = fields.first(where: { $0.name == name }) { return found.show }
-        }
-        return "0"
-    }
-    /// A record with both versions' fields uses one: that of its IP version, or else the one that isn't zero.
-    private func address(_ v4: String, _ v6: String, _ prefix: String) -> String {
-        let four = text(v4, prefix), six = text(v6).flatMap { IPAddress($0) }
-        let version = text("cflow.ip_version")
-        let usesSix = six.map { four == nil || version == "6" || (version != "4" && !$0.isAbsent) } ?? false
-        return usesSix ? six?.description ?? "::" : four.flatMap { IPAddress($0)?.description } ?? "::"
-    }
-    /// ICMP type and code where NetFlow v5 has them, for ICMP records that have any. A record without a protocol but
-    /// with such a field is one.
-    private var icmp: String? {
-        let number = text("cflow.protocol") ?? "0", port = text("cflow.dstport") ?? "0"
-        guard ["1", "58"].contains(number) || (number == "0" && port == "0") else { return nil }
-        let pairs = forward.filter { $0.name.hasPrefix("cflow.icmp_type_code") }.compactMap { integer($0.show) }
-        if let pair = pairs.first(where: { $0 != 0 }) { return String(pair) }
-        let types = [text("cflow.icmp_ipv4_type"), text("cflow.icmp_ipv6_type")].compactMap { $0.flatMap(integer) }
-        let codes = [text("cflow.icmp_ipv4_code"), text("cflow.icmp_ipv6_code")].compactMap { $0.flatMap(integer) }
-        let value = (types.first { $0 != 0 } ?? 0) << 8 | (codes.first { $0 != 0 } ?? 0)
-        return value == 0 ? nil : String(value)
-    }
-    private func integer(_ text: String) -> Int? {
-        text.hasPrefix("0x") ? Int(text.dropFirst(2), radix: 16) : Int(text)
-    }
-
-    /// Start and end in ms since 1970: one stands for both, and without either the time of the event or the export.
-    private var times: (start: Int64, end: Int64) {
-        let start = moment(absolute: "cflow.abstimestart", relative: "cflow.timestart")
-        let end = moment(absolute: "cflow.abstimeend", relative: "cflow.timeend")
-        if let start { return (start, end ?? start) }
-        if let end { return (end, end) }
-        if let observed { return (observed, observed) }
-        // Relative times, and nothing says to what: the span is right, and it ended by the export.
-        let first = text("cflow.timestart").flatMap { milliseconds(seconds: $0) }
-        let last = text("cflow.timeend").flatMap { milliseconds(seconds: $0) }
-        guard let first, let last else { return (header.export, header.export) }
-        return (header.export - (last - first), header.export)
-    }
-    /// A time in ms since 1970: absolute rather than relative, fine rather than coarse, whichever of them the record
-    /// has. Relative ones count from the exporter's start, modulo 2^32 ms, which in IPFIX is a field of its own.
-    private func moment(absolute: String, relative: String) -> Int64? {
-        let dates = forward.filter { $0.name == absolute }.compactMap { utcMilliseconds($0.show) }
-        if let date = dates.first(where: { $0 % 1_000 != 0 }) ?? dates.first { return date == 0 ? nil : date }
-        guard let since = text(relative).flatMap({ milliseconds(seconds: $0) }) else { return nil }
-        if let uptime = header.uptime { return header.export - Int64(Int32(truncatingIfNeeded: uptime - since)) }
-        let start = text("cflow.sys_init_time").flatMap { utcMilliseconds($0) } ?? header.start
-        return start.map { $0 + since }
-    }
-    private var observed: Int64? {
-        for name in ["cflow.observation_time_milliseconds", "cflow.observation_time_seconds"] {
-            if let time = text(name).flatMap({ utcMilliseconds($0) }) { return time }
-        }
-        return nil
-    }
+    /// Of the header; 0 when it says none.
+    var sampling = 0
 }
 
 /// `86400.660000000` as ms, without the rounding of a floating-point number.

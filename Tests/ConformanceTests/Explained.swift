@@ -74,7 +74,29 @@ struct Explained {
             """),
         Explained(
             "logstash-codec-netflow/*.dat", .extra, 25,
-            "The 15 and 2 records of the two entries above, and the 8 of the firewall, as the same datagrams are here."),
+            "The 15 and 2 records of the two entries above, and the firewall's 8: the same datagrams are here."),
+        Explained(
+            "logstash-codec-netflow/_pcap/IPFIX-YAF-basic-with-applabel.pcap", .field(.tcpFlags), 2,
+            """
+            The exporter has TCP flags in elements of its own (PEN 6871, 14 and 15, and their reverses), which the \
+            analyser shows as octets.
+            """),
+        Explained(
+            "logstash-codec-netflow/*.dat", .field(.tcpFlags), 2,
+            "The two records of the entry above, as the same datagrams are among the files."),
+        Explained(
+            "python-netflow/_extracted.pcap", .field(.start), 3,
+            """
+            Frame 6: data of one test and templates of another, so that the values mean nothing. Two spans of 46 days, \
+            which no flow has, are clamped to a week and marked; one start of 0 ms after the exporter's start, which \
+            the analyser shows as the year 1970.
+            """),
+        Explained(
+            "netflow_parser/_extracted.pcap", .extra, 5,
+            """
+            Frame 51: five connections whose responder had counted something. Its counters make a record of their own, \
+            ends exchanged; the analyser has one record with both.
+            """),
         Explained(
             "vflow/_extracted.pcap", .extra, 2,
             """

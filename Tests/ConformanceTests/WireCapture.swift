@@ -57,15 +57,24 @@ struct WireCapture: CustomTestStringConvertible, Sendable {
     func comparison() throws -> Comparison {
         let bytes = try analysable(try bytes())
         var reader = try CaptureReader(bytes: bytes), decoder = DatagramDecoder(), columns = FlowColumns()
-        var ours: [Int: [ComparedRecord]] = [:], ports: [UInt16: String] = [:]
+        var ours: [Int: [ComparedRecord]] = [:], ports: [UInt16: String] = [:], frames = FramesByTime()
         while let datagram = try reader.nextReference() {
             let (isSFlow, result) = reader.withPayload(of: datagram) {
                 ($0.isSFlow, decoder.decode($0, from: datagram.origin, into: &columns))
             }
             ports[datagram.origin.localPort] = isSFlow ? "sflow" : "cflow"
-            ours[datagram.frameNumber] = result.rows.map { ComparedRecord(columns[$0]) }
+            frames.add(datagram.frameNumber, at: datagram.origin.receiveMilliseconds)
+            for row in result.rows {
+                let exporter = columns.exporterKey(ofRow: row), record = columns[row]
+                // One that waited for its template belongs to the frame it came in.
+                let frame = frames.frame(at: record.receiveMilliseconds) ?? datagram.frameNumber
+                ours[frame, default: []].append(ComparedRecord(record, of: exporter.exportProtocol))
+            }
         }
-        let theirs = try dissected(bytes, ports: ports)
+        var theirs: [Int: [ComparedRecord]] = [:]
+        for (frame, records) in try dissected(bytes, ports: ports) {
+            theirs[frames.first(of: frame), default: []] += records
+        }
         var comparison = Comparison()
         for frame in Set(ours.keys).union(theirs.keys).sorted() {
             let (own, other) = (ours[frame] ?? [], theirs[frame] ?? [])
@@ -82,7 +91,7 @@ struct WireCapture: CustomTestStringConvertible, Sendable {
         try Data(bytes).write(to: file)
         let dissectors = ports.sorted { $0.key < $1.key }.flatMap { ["-d", "udp.port==\($0.key),\($0.value)"] }
         let outcome = try Program.run(
-            "tshark", ["-n", "-r", file.path, "-T", "pdml"] + dissectors, environment: ["TZ": "UTC"])
+            "tshark", ["-n", "-2", "-r", file.path, "-T", "pdml"] + dissectors, environment: ["TZ": "UTC"])
         return try Dissection(pdml: outcome.output).records
     }
 
@@ -114,6 +123,19 @@ struct WireCapture: CustomTestStringConvertible, Sendable {
         }
         return aliases.count == 0 && ports.values.allSatisfy { $0.count == 1 } ? bytes : writer.bytes
     }
+}
+
+/// Frames of one moment are compared as one: of a record that waited only the moment is known.
+private struct FramesByTime {
+    private var byTime: [Int64: Int] = [:], firsts: [Int: Int] = [:]
+
+    mutating func add(_ frame: Int, at milliseconds: Int64) {
+        let first = byTime[milliseconds] ?? frame
+        byTime[milliseconds] = first
+        firsts[frame] = first
+    }
+    func frame(at milliseconds: Int64) -> Int? { byTime[milliseconds] }
+    func first(of frame: Int) -> Int { firsts[frame] ?? frame }
 }
 
 /// Which address stands for a sender at the moment.

@@ -156,6 +156,22 @@ struct ObserverMemoryTests {
         }
     }
 
+    @Test("a point that was alone for a horizon is passed over; with a second one both are told apart again")
+    func alone() {
+        var dedupe = dedupe(.init(horizonMilliseconds: 60_000)), remembered = 0
+        for minute in 0..<5 as Range<Int64> {
+            var window = Window {
+                $0.add(Window.flow(UInt32(minute)), by: one) { $0.receiveMilliseconds = 60_000 * minute }
+            }
+            remembered += dedupe.apply(&window.columns).conversations > 0 ? 1 : 0
+        }
+        #expect(remembered == 2)
+        #expect(pass(&dedupe, one, 290, 300, flow: 7) { $0.ingressInterface = 9 }.count == 1)
+        #expect(pass(&dedupe, two, 290, 300, flow: 7).count == 0)
+        #expect(pass(&dedupe, one, 290, 300, flow: 8).count == 1)
+        #expect(pass(&dedupe, two, 290, 300, flow: 8).count == 0)
+    }
+
     @Test("exporters beyond all bounds cost the memory, never a row")
     func manyExporters() {
         var dedupe = dedupe(), left = 0

@@ -81,7 +81,8 @@ struct ActivationTests {
         #expect(listener.dropsBefore > 0)
         #expect(
             sockets.warnings.last
-                == "on port \(udp.1) the kernel had dropped \(listener.dropsBefore) datagrams before this process started"
+                == "on port \(udp.1) the kernel had dropped \(listener.dropsBefore) datagrams"
+                + " before this process started"
         )
         var poller = Poller(listeners: [listener], receiver: try DatagramReceiver(), time: ManualTime())
         let waited = try poller.poll(timeout: .zero) { _, _, _ in }

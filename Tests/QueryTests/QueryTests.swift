@@ -179,6 +179,47 @@ struct QueryTests {
         #expect(sum == answer.total)
     }
 
+    @Test("a record that another observer's stands for is shown and not counted") func observedElsewhere() async throws
+    {
+        let store = try SQLiteFlowStore(directory: folder.file("marked").path)
+        let ends = [RandomHistory.start, RandomHistory.start + 1_000, RandomHistory.start + 2_000]
+        try await store.store([
+            RandomHistory.batch(tenant: tenant, offset: 1, ends: ends, flags: [[], .observedElsewhere, .denied])
+        ])
+        let top = try await query(store).top(
+            tenant: tenant, filter: FlowFilter(), by: [.exporter], measure: .flows, limit: 10)
+        #expect(top.total == Tally(flows: 2, octets: 1_000 + 1_002, packets: 0) && top.groupCount == 1)
+        let records = try await query(store).records(tenant: tenant, filter: FlowFilter(), limit: 10)
+        #expect(records.columns.rows.map { records.columns[$0].octetDeltaCount } == [1_002, 1_001, 1_000])
+        #expect(
+            records.columns.rows.map { records.columns[$0].flags } == [.denied, .observedElsewhere, []])
+    }
+
+    @Test("an answer's records keep their further elements, observers and sketches") func details() async throws {
+        let store = try SQLiteFlowStore(directory: folder.file("details").path)
+        let element = ElementKey(enterprise: 6_876, id: 880)
+        try await store.store([
+            RandomHistory.batch(tenant: tenant, offset: 1, ends: [RandomHistory.start, RandomHistory.start + 1_000]) {
+                columns in
+                let other = ExporterKey(address: IPAddress(v4: 7), observationDomain: 3, exportProtocol: .netflow9)
+                columns.extra[1] = columns.extras.add([ExtraValue(element, [6])])
+                if let number = columns.intern(other) {
+                    columns.observers[1] = columns.observerSets.place(of: [number])
+                }
+                var pair = DistinctPair()
+                pair.ports.insert(443)
+                columns.sketch[1] = columns.sketches.add(pair)
+            }
+        ])
+        let found = try await query(store).records(tenant: tenant, filter: FlowFilter(), limit: 10).columns
+        try #require(found.count == 2)
+        #expect(found.extras.values(at: found.extra[0]) == [ExtraValue(element, [6])])
+        let observers = found.observerSets.set(at: found.observers[0]).map { found.exporters[Int($0)].address }
+        #expect(observers == [IPAddress(v4: 7)])
+        #expect(found.sketches.pair(at: found.sketch[0])?.ports.estimate.rounded() == 1)
+        #expect(found.extra[1] == 0 && found.observers[1] == 0 && found.sketch[1] == 0)
+    }
+
     @Test("another tenant's question finds nothing") func tenantIsolation() async throws {
         let (_, _, store) = try await world(seed: 4)
         let other = try #require(TenantID("globex"))

@@ -58,7 +58,10 @@ struct RandomHistory {
     }
 
     /// A batch of one-second flows with these ends; octets are 1000 times the offset, plus the row.
-    static func batch(tenant: TenantID, offset: Int64, ends: [Int64]) throws -> StoredBatch {
+    static func batch(
+        tenant: TenantID, offset: Int64, ends: [Int64], flags: [RecordFlags] = [],
+        _ change: (inout FlowColumns) -> Void = { _ in }
+    ) throws -> StoredBatch {
         var encoder = BatchEncoder(), columns = FlowColumns()
         _ = columns.intern(ExporterKey(address: IPAddress(v4: 1), observationDomain: 0, exportProtocol: .ipfix))
         for (row, end) in ends.enumerated() {
@@ -66,8 +69,10 @@ struct RandomHistory {
             record.flowStartMilliseconds = end - 1_000
             record.flowEndMilliseconds = end
             record.octetDeltaCount = UInt64(offset) * 1_000 + UInt64(row)
+            if flags.indices.contains(row) { record.flags = flags[row] }
             columns.append(record)
         }
+        change(&columns)
         return StoredBatch(
             sensor: SensorIdentity(tenant: tenant, site: "hq", name: "edge-1"),
             key: BatchKey(epoch: Epoch(high: 1, low: 1), sequence: UInt64(offset)), logOffset: offset,

@@ -41,7 +41,7 @@ struct SensorSettingsTests {
         #expect(sound.aggregators.map(\.authority) == ["weir.example.org:8443", "[2001:db8::1]:443"])
         #expect(sound.tls.certificate == "/etc/weir/a.pem" && sound.tls.trust == "/c.pem")
         #expect(sound.spoolDirectory == "/etc/weir/spool" && sound.spoolBytesMax == 8 << 30)
-        #expect(sound.window == .seconds(10) && sound.entriesMax == 131_072 && sound.rowsMax == 131_072)
+        #expect(sound.window == .seconds(10) && sound.entriesMax == 65_536 && sound.rowsMax == 131_072)
         #expect(sound.metricsListen?.description == "127.0.0.1:9465" && sound.logLevel == "info")
         #expect(sound.drain == .seconds(10))
     }

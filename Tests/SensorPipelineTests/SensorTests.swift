@@ -97,6 +97,8 @@ struct SensorTests {
         let page = try exchange(status, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         #expect(page.hasPrefix("HTTP/1.0 200 OK\r\n") && page.contains("\nweir_decode_records_total 1000\n"))
         #expect(page.contains("\nweir_sensor_info{version=\"1.2.3\"} 1\n"))
+        #expect(
+            page.contains("\nweir_decode_sets_held_total 0\n") && page.contains("\nweir_spool_retired_files_total 0\n"))
         #expect(try exchange(status, "GET /readyz HTTP/1.0\r\n\r\n").hasSuffix("ready\n"))
         sensor.stop()
         let ledger = sensor.ledger

@@ -121,6 +121,22 @@ final class Site {
             return row
         }
     }
+    /// The API's answer to a plain GET, as curl gets it.
+    func get(_ tenant: String, _ path: String) throws -> [String: Any] {
+        let key = try String(contentsOf: folder.file("keys/\(tenant)"), encoding: .utf8)
+        let answer = try Program.run(
+            "curl",
+            [
+                "--silent", "--show-error", "--fail", "--cacert", self.path("pki/ca.pem"), "--header",
+                "Authorization: Bearer \(key.trimmingCharacters(in: .whitespacesAndNewlines))",
+                "https://127.0.0.1:\(apiPort)\(path)",
+            ])
+        let body = try? JSONSerialization.jsonObject(with: Data(answer.text.utf8))
+        guard answer.status == 0, let object = body as? [String: Any] else {
+            throw Unexpected("GET \(path): \(answer.status) \(answer.errors)")
+        }
+        return object
+    }
     func isReady() -> Bool { (try? ask("acme", ["incidents", "--limit", "1"]).status) == 0 }
 
     /// The rows of a query on a database of Weir's, read by SQLite's own shell.
@@ -181,10 +197,18 @@ final class Exporter {
     private let fd: Int32
     private(set) var sent = 0
 
-    init(to port: Int) throws {
+    /// - Parameter source: 127.0.0.x, where x is this.
+    init(to port: Int, from source: UInt32 = 1) throws {
         fd = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = (0x7F00_0000 | source).bigEndian
+        let isBound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        guard isBound else { throw Unexpected("cannot send from 127.0.0.\(source)") }
         address.sin_port = UInt16(port).bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         let connected = withUnsafePointer(to: &address) { pointer in

@@ -109,6 +109,28 @@ struct TidyTests {
         #expect(inCode.subtracting(inTests).sorted() == [])
     }
 
+    @Test("each requirement, C1 to C34, has a test named after it, and the page of requirements quotes one that exists")
+    func requirementsHaveTests() throws {
+        // A test's name stands in one literal on one line, wherever @Test( is.
+        let tests = tree.swift.filter { $0.path.hasSuffix("Tests.swift") && !$0.path.hasPrefix("Tests/TidyTests/") }
+        let names = tests.flatMap { file in
+            file.lines.compactMap { $0.firstMatch(of: /^\s*(?:@Test\()?"((?:C\d+ )+)(.*)"/)?.output }
+                .map { (numbers: $0.1.split(separator: " ").map(String.init), rest: String($0.2)) }
+        }
+        let numbers = Set(names.flatMap(\.numbers))
+        #expect((1...34).map { "C\($0)" }.filter { !numbers.contains($0) } == [])
+
+        let page = PackageTree.root.appendingPathComponent("Common/Handbook/Handbook.docc/Requirements.md")
+        let rows = try String(contentsOf: page, encoding: .utf8).split(separator: "\n").compactMap {
+            $0.firstMatch(of: /^\| (C\d+) \|.*\| "(.*)" \|$/)?.output
+        }
+        #expect(Set(rows.map { String($0.1) }) == Set((1...34).map { "C\($0)" }) && rows.count == 34)
+        let stale = rows.filter { row in
+            !names.contains { $0.numbers.contains(String(row.1)) && $0.rest.contains(row.2) }
+        }
+        #expect(stale.map { "\($0.1): \($0.2)" } == [])
+    }
+
     @Test("no private key, certificate or capture is committed") func noSecrets() throws {
         let suspicious = tree.paths.filter { path in
             [".key", ".pem", ".p12", ".pcap", ".pcapng", ".sqlite"].contains { path.hasSuffix($0) }

@@ -37,7 +37,10 @@ extension DatagramDecoder {
         let version = datagram.be32(at: 0)
         var offset = headerAt + 12
         for _ in 0..<datagram.be32(at: headerAt + 8) {  // ends: each turn adds at least 4
-            guard let end = sflow.readOld(datagram, at: offset, version, begun, &columns, &result) else {
+            work.samples &-= 1
+            guard work.samples >= 0,
+                let end = sflow.readOld(datagram, at: offset, version, begun, &columns, &result)
+            else {
                 result.lose(.badSet)
                 break
             }

@@ -110,7 +110,8 @@ extension DatagramDecoder {
         var offset = headerAt + 16
         // The count is the sender's word; the datagram's end is what holds.
         for _ in 0..<datagram.be32(at: headerAt + 12) {  // ends: each turn adds at least 8
-            guard datagram.byteCount &- offset >= 8 else {
+            work.samples &-= 1
+            guard datagram.byteCount &- offset >= 8, work.samples >= 0 else {
                 result.lose(.badSet)
                 break
             }

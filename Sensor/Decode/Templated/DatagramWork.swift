@@ -1,13 +1,14 @@
 /// What is left of the work that one datagram may make: so that none, whatever its octets, costs more than a full
-/// one of honest records. Honest ones come nowhere near: their records have 8 octets and more, and a datagram has few
-/// sets. A message of a TCP session may bring as many templates as fit, since it brings them once.
+/// one of honest records. Honest ones come nowhere near: their records have 8 octets and more, their samples
+/// 40, and a datagram has few sets. A message of a TCP session may bring as many templates as fit, since it brings them once.
 struct DatagramWork: Sendable {
-    var records: Int, sets: Int, templates: Int
+    var records: Int, sets: Int, templates: Int, samples: Int
 
     init(octets: Int, session: UInt32 = 0) {
         records = max(Self.recordsMin, octets / 8)
         sets = max(Self.setsMin, octets / 64)
+        samples = max(Self.samplesMin, octets / 40)
         templates = session == 0 ? Self.templatesMax : .max
     }
-    static let recordsMin = 256, setsMin = 256, templatesMax = 256
+    static let recordsMin = 256, setsMin = 256, templatesMax = 256, samplesMin = 64
 }

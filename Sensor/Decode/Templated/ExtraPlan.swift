@@ -55,7 +55,8 @@ extension FlowColumns {
         let step = ExtraPlan.headerBytes + plan.octets
         guard let shape = extras.shape(plan.fields) else { return rows.count }
         let first = extras.add(shape, count: rows.count, valueOctets: plan.octets) { octets, entries in
-            for run in plan.runs {
+            for index in plan.runs.indices {
+                let run = plan.runs[index]
                 octets.copyRuns(
                     rows.count, of: run.length, from: data, at: start + run.source, stride: stride,
                     to: entries + run.target, step: step)

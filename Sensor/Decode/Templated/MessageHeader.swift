@@ -10,7 +10,8 @@ struct MessageHeader {
     var exportMilliseconds: Int64
     /// NetFlow v9 only: ms since the exporter's start.
     var uptime: UInt32?
-    var isNetFlow9: Bool { key.exportProtocol == .netflow9 }
+    /// Else IPFIX. As `key` says, which is dearer to ask.
+    let isNetFlow9: Bool
     /// Set numbers of templates and options templates.
     var templateSet: UInt16 { isNetFlow9 ? 0 : 2 }
     var optionsTemplateSet: UInt16 { isNetFlow9 ? 1 : 3 }
@@ -30,7 +31,8 @@ extension DatagramDecoder {
             key: ExporterKey(
                 address: origin.source, observationDomain: datagram.be32(at: 16), exportProtocol: .netflow9),
             length: 20, end: datagram.byteCount,
-            exportMilliseconds: Int64(datagram.be32(at: 8)) * 1_000, uptime: datagram.be32(at: 4))
+            exportMilliseconds: Int64(datagram.be32(at: 8)) * 1_000, uptime: datagram.be32(at: 4),
+            isNetFlow9: true)
         result.sequence = SequenceMark(
             number: datagram.be32(at: 12), units: 1, isExact: true, uptime: header.uptime)
         decodeSets(datagram, header, from: origin, into: &columns, &result)
@@ -48,7 +50,7 @@ extension DatagramDecoder {
             key: ExporterKey(
                 address: origin.source, observationDomain: datagram.be32(at: 12), exportProtocol: .ipfix),
             length: 16, end: min(length, datagram.byteCount),
-            exportMilliseconds: Int64(datagram.be32(at: 4)) * 1_000, uptime: nil)
+            exportMilliseconds: Int64(datagram.be32(at: 4)) * 1_000, uptime: nil, isNetFlow9: false)
         result.sequence = SequenceMark(number: datagram.be32(at: 8), units: 0, isExact: true)
         decodeSets(datagram, header, from: origin, into: &columns, &result)
         if length > datagram.byteCount, result.losses[.badSet] == nil {

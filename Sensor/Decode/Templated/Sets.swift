@@ -43,7 +43,6 @@ extension DatagramDecoder {
             }
             offset += length
         }
-        learnedTemplates = message.learned
     }
 
     private mutating func decodeData(
@@ -167,8 +166,6 @@ struct Message {
     var place: TemplateStore.Place
     /// There is no room for this exporter: nothing of the message can be used.
     var isRefused = false
-    /// Numbers of templates that are new, changed or confirmed: sets may be waiting for them.
-    var learned: [UInt16] = []
 
     init(header: MessageHeader, origin: DatagramOrigin, place: TemplateStore.Place) {
         (self.header, self.origin, self.place) = (header, origin, place)
@@ -176,7 +173,8 @@ struct Message {
     /// The message that a set which waited came in, as far as its records need it.
     init(replaying set: HeldSet, of key: ExporterKey, at place: TemplateStore.Place) {
         let header = MessageHeader(
-            key: key, length: 0, end: 0, exportMilliseconds: set.exportMilliseconds, uptime: set.uptime)
+            key: key, length: 0, end: 0, exportMilliseconds: set.exportMilliseconds, uptime: set.uptime,
+            isNetFlow9: key.exportProtocol == .netflow9)
         self.init(header: header, origin: set.origin, place: place)
     }
 }

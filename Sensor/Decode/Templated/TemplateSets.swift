@@ -45,7 +45,7 @@ extension DatagramDecoder {
         case .known: return
         case .confirmed:
             result.templatesConfirmed += 1
-            return message.learned.append(head.id)
+            return learnedTemplates.append(head.id)
         case .unknown: break
         }
         work.templates -= 1
@@ -68,7 +68,7 @@ extension DatagramDecoder {
             return
         }
         census?.learn(head.id, definition, isOptions: head.isOptions, of: message.header.key)
-        message.learned.append(head.id)
+        learnedTemplates.append(head.id)
     }
 
     /// A record without octets would be in a set endlessly often.

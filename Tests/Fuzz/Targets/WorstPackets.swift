@@ -10,7 +10,8 @@ package struct WorstPacket: Sendable {
     /// The UDP payload of an Ethernet frame.
     package static let octetsMax = 1_472
 
-    init(_ name: String, _ before: [[UInt8]] = [], _ packet: [UInt8]) {
+    init(_ name: String, _ packet: [UInt8]) { self.init(name, [], packet) }
+    init(_ name: String, _ before: [[UInt8]], _ packet: [UInt8]) {
         (self.name, self.before, self.packet) = (name, before, Array(packet.prefix(Self.octetsMax)))
     }
 
