@@ -46,8 +46,8 @@ struct FrameCursor: Sendable {
         return outcome
     }
 
-    /// The next frame of a pcap where it lies whole, which is the rule; nil, and nothing is passed over, when only `next`
-    /// can tell.
+    /// The next frame of a pcap where it lies whole, which is the rule; nil, and nothing is passed over, when only
+    /// `next` can tell.
     @inline(__always)
     mutating func nextWhole(_ file: RawSpan) -> CapturedFrame? {
         guard let frame = pcap?.nextWhole(file, number: frames + 1) else { return nil }

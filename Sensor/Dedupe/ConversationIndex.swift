@@ -3,21 +3,19 @@
 /// The number has three bits more than the ring's places, so that of eight turns of the ring one can be told from the
 /// others; the rest is tag: 12 bits for 131,072 entries. Both only save reads: the entry has the whole hash.
 struct SlotLayout: BitwiseCopyable {
-    /// Of the number.
-    let bits: UInt32
+    /// The number's bits.
+    let sequenceMask: UInt32
     /// The tag's bits in both halves of a word, without the highest.
     let lowTag: UInt64
 
     /// - Parameter capacity: of the ring: a power of two up to 2^24.
     init(capacity: Int) {
-        bits = UInt32(capacity.trailingZeroBitCount) + 3
-        lowTag = UInt64(0x7FFF_FFFF & ~(((1 as UInt32) << bits) &- 1)) &* Self.both
+        sequenceMask = UInt32(truncatingIfNeeded: 8 * capacity - 1)
+        lowTag = UInt64(0x7FFF_FFFF & ~sequenceMask) &* Self.both
     }
     fileprivate static let both: UInt64 = 0x1_0000_0001
     fileprivate static let highest: UInt64 = 0x8000_0000_8000_0000
 
-    @inline(__always)
-    var sequenceMask: UInt32 { (1 << (bits & 31)) &- 1 }
     /// In its place, the number's bits 0. Not the bits that choose the group.
     @inline(__always)
     func tag(of hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash >> 32) & ~sequenceMask }
@@ -54,7 +52,7 @@ struct IndexGroup: BitwiseCopyable {
         var match: UInt32 = 0
         for number in 0..<4 {
             let slot = self[number]
-            match = (slot ^ tag) >> (layout.bits & 31) == 0 ? slot : match
+            match = (slot ^ tag) & ~layout.sequenceMask == 0 ? slot : match
         }
         return match
     }

@@ -96,11 +96,16 @@ struct ConversationMemory {
         var sum: UInt64 = 0
         for row in 0..<hashes.count { sum &+= index[Int(truncatingIfNeeded: hashes[row]) & groupMask].older }
         var ahead = ahead.mutableSpan
-        for row in 0..<hashes.count {
+        var found = 0
+        for row in 0..<hashes.count {  // without a branch: which rows are known is not to be guessed
             let hash = hashes[row]
-            ahead[row] = index[Int(truncatingIfNeeded: hash) & groupMask].match(slots.tag(of: hash), slots)
+            ahead[found] = UInt32(truncatingIfNeeded: row)
+            found += index[Int(truncatingIfNeeded: hash) & groupMask].has(slots.tag(of: hash), slots) ? 1 : 0
         }
-        for row in 0..<hashes.count { sum &+= entries[Int(ahead[row]) & mask].ends }
+        for number in 0..<found {
+            let hash = hashes[Int(ahead[number])], group = index[Int(truncatingIfNeeded: hash) & groupMask]
+            sum &+= entries[Int(group.match(slots.tag(of: hash), slots)) & mask].ends
+        }
         readAhead &+= sum
     }
 

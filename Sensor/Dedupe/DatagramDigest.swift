@@ -17,10 +17,11 @@ struct DatagramDigest: Equatable, Sendable, BitwiseCopyable {
             var other1 = Chain(seed, count: count, number: 1), other2 = Chain(seed, count: count, number: 2)
             var other3 = Chain(seed, count: count, number: 3)
             while count - offset >= 64 {
-                chain.step(bytes.le64(at: offset), bytes.le64(at: offset &+ 8), seed)
-                other1.step(bytes.le64(at: offset &+ 16), bytes.le64(at: offset &+ 24), seed)
-                other2.step(bytes.le64(at: offset &+ 32), bytes.le64(at: offset &+ 40), seed)
-                other3.step(bytes.le64(at: offset &+ 48), bytes.le64(at: offset &+ 56), seed)
+                let part = bytes.extracting(offset..<(offset &+ 64))  // one check of bounds for all
+                chain.step(part.le64(at: 0), part.le64(at: 8), seed)
+                other1.step(part.le64(at: 16), part.le64(at: 24), seed)
+                other2.step(part.le64(at: 32), part.le64(at: 40), seed)
+                other3.step(part.le64(at: 48), part.le64(at: 56), seed)
                 offset &+= 64
             }
             chain.join(other1, seed)

@@ -69,7 +69,7 @@ struct Ring {
         _ hash: UInt64, _ group: inout IndexGroup, _ entries: inout MutableSpan<Conversation>
     ) -> UInt32? {
         let tag = slots.tag(of: hash)
-        for number in 0..<4 where (group[number] ^ tag) >> (slots.bits & 31) == 0 {
+        for number in 0..<4 where (group[number] ^ tag) & ~slots.sequenceMask == 0 {
             let age = age(of: group[number]), sequence = head &- age
             guard age &- 1 < live, entries[Int(sequence) & (entries.count - 1)].hash == hash else { continue }
             guard age > head &- partStart else { return sequence }

@@ -67,7 +67,7 @@ package struct TLSServerSettings: Hashable, Sendable {
     // OpenSSL writes these as function-like macros, which the importer does not see.
     private static let noTicket: UInt64 = 1 << 14, noRenegotiation: UInt64 = 1 << 30, noCompression: UInt64 = 1 << 17
 
-    /// - Throws: `IntakeError.identity`: a file is unreadable, the key is another's, or the certificate isn't valid now.
+    /// - Throws: `IntakeError.identity`: a file is unreadable, the key another's, or the certificate not valid now.
     init(_ settings: TLSServerSettings, atMilliseconds now: Int64) throws(IntakeError) {
         _ = Self.ignoresBrokenPipes
         TLSFaults.forget()

@@ -32,9 +32,11 @@ package struct FlowWindow: ~Copyable {
     /// What rows are coarsened to when they are looked up.
     package private(set) var fidelity: Fidelity
     package let rowsMax: Int
+    /// When the present window calls itself full: at most `rowsMax`.
+    package private(set) var rows: Int
     let seed: UInt64
     private var indexed = 0
-    private let slotMask: Int
+    private var slotMask: Int
     private var slots: [UInt64]
     private var conversations: [UInt64] = []
     /// The keys' hashes of the rows at hand.
@@ -53,17 +55,22 @@ package struct FlowWindow: ~Copyable {
         precondition((1...1 << 24).contains(rowsMax), "a window of \(rowsMax) rows")
         (self.rowsMax, self.fidelity, self.seed) = (rowsMax, fidelity, seed)
         columns = FlowColumns(capacity: min(rowsMax + 2_048, 16_384))
-        var slotCount = 16
-        while slotCount < 2 * rowsMax { slotCount *= 2 }
-        slotMask = slotCount - 1
-        slots = [UInt64](repeating: 0, count: slotCount)
+        rows = rowsMax
+        slotMask = Self.slotCount(rowsMax) - 1
+        slots = [UInt64](repeating: 0, count: slotMask + 1)
         crowded = CrowdedHosts(seed: seed)
+    }
+
+    private static func slotCount(_ rows: Int) -> Int {
+        var count = 16
+        while count < 2 * rows { count *= 2 }
+        return count
     }
 
     /// Rows appended and not yet looked up.
     package var pending: Int { columns.count - indexed }
     /// Time to close: more rows would go on being taken, but ever fewer summed.
-    package var isFull: Bool { columns.count >= rowsMax }
+    package var isFull: Bool { columns.count >= rows }
 
     /// Looks up the rows appended since the last time.
     package mutating func absorb() {
@@ -162,7 +169,8 @@ package struct FlowWindow: ~Copyable {
     }
 
     /// Sums what is left and hands out all rows; the window is empty again and sums to `next` from now on.
-    package mutating func close(next: Fidelity) -> SummedRows {
+    /// - Parameter rows: how many the next window may have, 1...`rowsMax`; nil: as many as may be.
+    package mutating func close(next: Fidelity, rows: Int? = nil) -> SummedRows {
         absorb()
         let closed = SummedRows(
             columns: columns, conversations: conversations, hashed: indexed, fidelity: fidelity)
@@ -173,9 +181,12 @@ package struct FlowWindow: ~Copyable {
             conversations = []
         }
         if indexed > 0 {
+            let used = slotMask + 1
             var slots = self.slots.mutableSpan
-            for slot in slots.indices { slots[slot] = 0 }
+            for slot in 0..<used { slots[slot] = 0 }
         }
+        self.rows = min(max(rows ?? rowsMax, 1), rowsMax)
+        slotMask = Self.slotCount(self.rows) - 1
         if fidelity == .host { crowded = CrowdedHosts(seed: seed) }
         indexed = 0
         fidelity = next

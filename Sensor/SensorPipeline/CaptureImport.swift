@@ -26,6 +26,7 @@ package struct CaptureImport: ~Copyable {
     private let isInterrupted: () -> Bool
     private let report: (Progress) -> Void
     private var worker: SensorWorker
+    private var sealer: WindowSealer
     private var progress = Progress()
 
     /// Starts sealing and shipping; no port is opened.
@@ -39,6 +40,7 @@ package struct CaptureImport: ~Copyable {
         self.isInterrupted = isInterrupted
         self.report = report
         worker = SensorWorker(limits: sensor.limits, seed: sensor.seed, decode: sensor.settings.decode)
+        sealer = WindowSealer(rowsMax: sensor.settings.rowsMax, board: sensor.observers)
         try sensor.startShipping()
     }
 
@@ -75,21 +77,19 @@ package struct CaptureImport: ~Copyable {
     }
 
     private mutating func handOn() {
-        var windows = worker.takeClosed()
+        let batches = sealer.seal(from: &worker)
         sensor.state.publish(worker)
-        windows.reverse()
-        while let window = windows.popLast() {  // taken out, so that nothing else holds its memory
+        for batch in batches {
             // From 80 % on the sensor would sum coarser, then drop: a file can wait.
             while !isInterrupted(), sensor.keeper.fillFraction >= 0.79 {
                 tellProgress()
                 systemSleep(milliseconds: 5)
             }
-            while !sensor.handOver.offer(window) {  // ends: sealing goes on
+            while !sensor.handOver.offer(batch) {  // ends: spooling goes on
                 tellProgress()
                 systemSleep(milliseconds: 5)
             }
         }
-        while let rows = sensor.handOver.takeBack(worker: 0) { worker.recycle(rows) }
         tellProgress()
     }
     private mutating func tellProgress() {

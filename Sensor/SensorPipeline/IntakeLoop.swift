@@ -7,8 +7,8 @@ internal import Platform
 internal import Synchronization
 internal import Telemetry
 
-/// One receiver's thread: sockets -> worker -> windows on their way to the spool. Everything that it owns, it makes, so
-/// that nothing is shared but `SensorState`, `IntakeBoard` and `HandOver`.
+/// One receiver's thread: sockets -> worker -> windows -> sealed batches on their way to the spool. Everything that it
+/// owns, it makes, so that nothing is shared but `SensorState`, `IntakeBoard`, `ObserverBoard` and `HandOver`.
 struct IntakeLoop: Sendable {
     /// Which of the receivers this is, from 0.
     let number: Int
@@ -17,29 +17,33 @@ struct IntakeLoop: Sendable {
     let decode: DecodeSettings
     let forward: [ForwardTarget]
     let seed: UInt64
+    let rowsMax: Int
+    let observers: ObserverBoard
     let state: SensorState
     let handOver: HandOver
     let templates: TemplateKeeper
     let time: any TimeSource
     let logger: Logger
 
-    private static let publishEvery: Duration = .seconds(1)
+    private static let countEvery: Duration = .seconds(1)
     private static let saveEvery: Duration = .seconds(2)
 
     /// Returns when `state.isStopping` is set and everything received is handed on.
     func run() {
         var worker = SensorWorker(limits: limits, seed: seed, decode: decode)
+        var outlet = Outlet(
+            number: number, sealer: WindowSealer(rowsMax: rowsMax, board: observers), state: state,
+            handOver: handOver, time: time, logger: logger)
         restoreTemplates(&worker)
         do {
-            try receive(into: &worker)
+            try receive(into: &worker, &outlet)
         } catch {
             logger.critical("No datagrams can be received.", metadata: ["error": "\(error)"])
             state.intakeFailure.withLock { $0 = "receiver \(number): \(error)" }
         }
         worker.expireHeld(atMilliseconds: .max)
         worker.close()
-        handOver.take(from: &worker, number, state, logger)
-        publish(worker)
+        outlet.pass(&worker, isLast: true)
         templates.save(worker.templateSnapshot(), of: number)
     }
 
@@ -54,7 +58,7 @@ struct IntakeLoop: Sendable {
         }
     }
 
-    private func receive(into worker: inout SensorWorker) throws {
+    private func receive(into worker: inout SensorWorker, _ outlet: inout Outlet) throws {
         let sockets = board.sockets
         let streams = try StreamServer(listeners: sockets.streams(of: number), numbers: board.numbers, time: time)
         let forwarder = try Forwarder(to: forward, ownPorts: Set(sockets.ports))
@@ -62,13 +66,13 @@ struct IntakeLoop: Sendable {
         var poller = Poller(
             listeners: sockets.listeners(of: number), receiver: try DatagramReceiver(), streams: streams,
             waker: board.waker(of: number), time: time)
-        var nextPublish = Duration.zero, limiter = RateLimiter(), generation = 1
+        var nextCount = Duration.zero, limiter = RateLimiter(), generation = 1
         var nextSave = time.monotonic() + Self.saveEvery, savedVersion = worker.templatesVersion
         while !state.isStopping.load(ordering: .relaxed) {
             worker.fidelity = state.fidelity
             round(&poller, &worker, forwarder, timeout: .milliseconds(200), &limiter)
             worker.tick(atMilliseconds: time.wallMilliseconds())
-            if worker.hasClosedWindows { handOver.take(from: &worker, number, state, logger) }
+            outlet.pass(&worker)
             if let news = board.news(since: generation) {
                 generation = news.generation
                 poller.replace(listeners: news.sockets.listeners(of: number))
@@ -79,11 +83,10 @@ struct IntakeLoop: Sendable {
                 }
             }
             let now = time.monotonic()
-            guard now >= nextPublish else { continue }
+            guard now >= nextCount else { continue }
             worker.kernelDropped(poller.takeKernelDrops(exact: true))
-            publish(worker)
             publish(forwarder)
-            nextPublish = now + Self.publishEvery
+            nextCount = now + Self.countEvery
             guard now >= nextSave, worker.templatesVersion != savedVersion else { continue }
             savedVersion = worker.templatesVersion
             templates.save(worker.templateSnapshot(), of: number)
@@ -151,9 +154,6 @@ struct IntakeLoop: Sendable {
         }
     }
 
-    private func publish(_ worker: borrowing SensorWorker) {
-        state.publish(worker, number: number)
-    }
     private func publish(_ forwarder: borrowing Forwarder) {
         guard !forwarder.isEmpty else { return }
         let counts = forwarder.counts

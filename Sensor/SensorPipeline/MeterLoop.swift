@@ -11,12 +11,14 @@ struct MeterLoop: Sendable {
     let interface: String
     let limits: SensorWorker.Limits
     let seed: UInt64
+    let rowsMax: Int
+    let observers: ObserverBoard
     let state: SensorState
     let handOver: HandOver
     let time: any TimeSource
     let logger: Logger
 
-    private static let publishEvery: Duration = .seconds(1)
+    private static let countEvery: Duration = .seconds(1)
 
     func run() {
         do throws(MeterError) {
@@ -35,8 +37,11 @@ struct MeterLoop: Sendable {
         var ring = try PacketRing(interface: interface)
         let exporter = ExporterKey(
             address: IPAddress(v4: 0x7F00_0001), observationDomain: ring.index, exportProtocol: .packets)
-        var meter = FlowMeter(exporter: exporter, interface: ring.index), nextPublish = Duration.zero
+        var meter = FlowMeter(exporter: exporter, interface: ring.index), nextCount = Duration.zero
         var worker = SensorWorker(limits: limits, seed: seed)
+        var outlet = Outlet(
+            number: number, sealer: WindowSealer(rowsMax: rowsMax, board: observers), state: state, handOver: handOver,
+            time: time, logger: logger)
         while !state.isStopping.load(ordering: .relaxed) {
             worker.fidelity = state.fidelity
             worker.meter(exporter, atMilliseconds: time.wallMilliseconds()) { columns in
@@ -47,35 +52,15 @@ struct MeterLoop: Sendable {
                 }
                 meter.sweep(atMilliseconds: time.wallMilliseconds(), into: &columns)
             }
-            if worker.hasClosedWindows { handOver.take(from: &worker, number, state, logger) }
+            outlet.pass(&worker)
             let now = time.monotonic()
-            guard now >= nextPublish else { continue }
+            guard now >= nextCount else { continue }
             worker.kernelDropped(ring.takeDrops())
-            state.publish(worker, number: number)
-            nextPublish = now + Self.publishEvery
+            nextCount = now + Self.countEvery
         }
         worker.meter(exporter, atMilliseconds: time.wallMilliseconds()) { meter.sweep(atMilliseconds: .max, into: &$0) }
         worker.kernelDropped(ring.takeDrops())
         worker.close()
-        handOver.take(from: &worker, number, state, logger)
-        state.publish(worker, number: number)
-    }
-}
-
-extension HandOver {
-    /// Hands the worker's closed windows on, and gives it back the memory of those that are sealed. A window that finds
-    /// no room is lost by name.
-    func take(from worker: inout SensorWorker, _ number: Int, _ state: SensorState, _ logger: Logger) {
-        var windows = worker.takeClosed()
-        // First what was decoded, so that nothing is seen sealed before.
-        state.publish(worker, number: number)
-        windows.reverse()
-        while let window = windows.popLast() {  // taken out, so that nothing else holds its memory
-            guard !offer(window, from: number) else { continue }
-            worker.dropped(window, as: .queueFull)
-            worker.recycle(window)
-            logger.error("A window was dropped: the spool does not keep up.", metadata: ["reason": "queue_full"])
-        }
-        while let rows = takeBack(worker: number) { worker.recycle(rows) }
+        outlet.pass(&worker, isLast: true)
     }
 }

@@ -26,6 +26,7 @@ package final class Sensor: Sendable {
     package let metrics = MetricRegistry()
     let state = SensorState()
     let handOver: HandOver
+    let observers: ObserverBoard
     let keeper: SpoolKeeper
     let time: any TimeSource
     let logger: Logger
@@ -41,8 +42,8 @@ package final class Sensor: Sendable {
     }
     private let running = Mutex(Running())
 
-    /// Windows between intake and spool: more means that the disk is seconds behind.
-    static let windowsMax = 8
+    /// Sealed batches between receivers and spool: more means that the disk is seconds behind.
+    static let handOverBytesMax = 64 << 20
 
     /// Reads the certificates and opens the spool; opens no port.
     package init(
@@ -54,7 +55,8 @@ package final class Sensor: Sendable {
         let state = self.state, started = time.wallMilliseconds()
         let keeper = try Self.openSpool(settings, time: time, state: state)
         self.keeper = keeper
-        handOver = try HandOver(capacity: Self.windowsMax)
+        handOver = try HandOver(bytesMax: Self.handOverBytesMax)
+        observers = ObserverBoard(settings.dedupe, seed: seed)
         let shipping = ShipSettings(
             endpoints: settings.aggregators, trustDomain: settings.trustDomain, files: settings.tls)
         do throws(ShipError) {
@@ -73,7 +75,7 @@ package final class Sensor: Sendable {
             throw .ship(reason: "\(error)")
         }
         SensorMetrics(metrics, version: version)
-            .keepUpToDate(state: state, keeper: keeper, shipper: shipper, time: time)
+            .keepUpToDate(state: state, observers: observers, keeper: keeper, shipper: shipper, time: time)
     }
 
     /// Reads the certificate files as shipping will.
@@ -129,13 +131,13 @@ package final class Sensor: Sendable {
         for number in 0..<board.sockets.receiverCount {
             let loop = IntakeLoop(
                 number: number, board: board, limits: limits, decode: settings.decode, forward: settings.forward,
-                seed: seed, state: state, handOver: handOver, templates: templates, time: time, logger: logger)
+                seed: seed, rowsMax: settings.rowsMax, observers: observers, state: state, handOver: handOver, templates: templates, time: time, logger: logger)
             threads.append(try SystemThread.start { loop.run() })
         }
         for (index, interface) in settings.captureInterfaces.enumerated() {
             let loop = MeterLoop(
                 number: board.sockets.receiverCount + index, interface: interface, limits: limits, seed: seed,
-                state: state, handOver: handOver, time: time, logger: logger)
+                rowsMax: settings.rowsMax, observers: observers, state: state, handOver: handOver, time: time, logger: logger)
             threads.append(try SystemThread.start { loop.run() })
         }
         let started = threads
@@ -184,9 +186,8 @@ package final class Sensor: Sendable {
     /// Starts sealing and shipping alone: an import brings its own datagrams.
     func startShipping() throws(SensorError) {
         let shipper = self.shipper
-        let loop = SealLoop(
-            rowsMax: settings.rowsMax, dedupe: settings.dedupe, seed: seed, keeper: keeper, state: state,
-            handOver: handOver, time: time, logger: logger
+        let loop = KeepLoop(
+            observers: observers, keeper: keeper, state: state, handOver: handOver, time: time, logger: logger
         ) { shipper.wake() }
         let thread = try SystemThread.start { loop.run() }
         running.withLock { $0.seal = thread }

@@ -20,7 +20,9 @@ struct SensorMetrics: Sendable {
             .set(1)
     }
 
-    func keepUpToDate(state: SensorState, keeper: SpoolKeeper, shipper: Shipper, time: any TimeSource) {
+    func keepUpToDate(
+        state: SensorState, observers: ObserverBoard, keeper: SpoolKeeper, shipper: Shipper, time: any TimeSource
+    ) {
         registry.beforeEachPage {
             let book = state.ledger
             var total = book.total
@@ -28,7 +30,7 @@ struct SensorMetrics: Sendable {
             update(total, exporters: book.entries.count)
             update(book.entries, atMilliseconds: time.wallMilliseconds())
             update(state)
-            update(state.deduped.withLock { $0 })
+            update(observers.totals)
             update(state.forwarded.withLock { $0 })
             update(state.interfaces)
             update(keeper.spool.usage)

@@ -21,8 +21,6 @@ final class SensorState: Sendable {
     let forwarded = Mutex<[Int: [(target: String, counts: ForwardCounts)]]>([:])
     /// Why a receiver's thread has ended before its time.
     let intakeFailure = Mutex<String?>(nil)
-    /// What dedupe across observers has found.
-    let deduped = Mutex(DedupeTotals())
 
     /// To be called by the intake before it hands a window on, so that nothing is seen sealed before it was decoded.
     func publish(_ worker: borrowing SensorWorker, number: Int = 0) {

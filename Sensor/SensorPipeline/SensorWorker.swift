@@ -9,7 +9,7 @@ package import PreAggregate
 /// Invariants: each record that a decoder made is in the open window, in a closed one, or in the ledger under a loss's
 /// name; a repeated datagram is decoded, to know what it carries, and dropped whole; a full window closes early, which
 /// loses nothing. Memory is the window's and the decoder's limits plus the windows not yet taken.
-/// Not here: flows that several exporters saw and batches (`SealStage`), threads (`Sensor`).
+/// Not here: flows that several exporters saw and batches (`WindowSealer`), threads (`Sensor`).
 package struct SensorWorker: ~Copyable {
     package struct Limits: Sendable {
         /// A window's length in ms, by receive time.
@@ -31,6 +31,8 @@ package struct SensorWorker: ~Copyable {
     private var repeats: RepeatedDatagrams
     private var window: FlowWindow
     private var windowIndex: Int64?
+    private var size: WindowSize
+    private var windowOpenedMilliseconds: Int64 = 0, lastMilliseconds: Int64 = 0
     /// What windows opened from now on are summed to.
     package var fidelity: Fidelity
     package private(set) var ledger = LedgerBook()
@@ -54,6 +56,7 @@ package struct SensorWorker: ~Copyable {
         decoder = DatagramDecoder(settings: decode)
         repeats = RepeatedDatagrams(seed: (seed ^ 0x9E37_79B9_7F4A_7C15, seed.byteSwapped))
         window = FlowWindow(rowsMax: limits.rowsMax, fidelity: fidelity, seed: seed)
+        size = WindowSize(rowsMax: limits.rowsMax)
     }
 
     /// Takes one whole UDP payload. Afterwards there may be closed windows.
@@ -85,10 +88,10 @@ package struct SensorWorker: ~Copyable {
     private mutating func absorb() {
         guard window.pending >= Self.rowsTogether else { return }
         window.absorb()
-        if window.isFull {
-            windowsFull &+= 1
-            close()
-        }
+        guard window.isFull else { return }
+        windowsFull &+= 1
+        size.filled(inMilliseconds: lastMilliseconds &- windowOpenedMilliseconds)
+        close()
     }
 
     /// Takes records that were metered here rather than exported: `body` appends those of `exporter`.
@@ -111,6 +114,7 @@ package struct SensorWorker: ~Copyable {
     /// Time has come this far: closes the window if it is over. A clock that jumps back by more than a window opens a
     /// new one; by less, records still go into the present one.
     package mutating func tick(atMilliseconds now: Int64) {
+        lastMilliseconds = now
         if now >= nextExpiry || now < nextExpiry &- 2 &* Self.expiryMilliseconds {
             expireHeld(atMilliseconds: now)
             nextExpiry = now.addingReportingOverflow(Self.expiryMilliseconds).partialValue
@@ -147,7 +151,8 @@ package struct SensorWorker: ~Copyable {
     package mutating func close() {
         guard window.columns.count > 0 || window.fidelity != fidelity else { return }
         if hasLateRates { correctSampling() }
-        let rows = window.close(next: fidelity)
+        let rows = window.close(next: fidelity, rows: size.rows)
+        windowOpenedMilliseconds = lastMilliseconds
         if rows.columns.count > 0 { closed.append(rows) } else { window.recycle(rows) }
     }
 
@@ -170,9 +175,13 @@ package struct SensorWorker: ~Copyable {
     }
     /// Takes back a window that has been sealed, for its memory.
     package mutating func recycle(_ rows: consuming SummedRows) { window.recycle(rows) }
-    /// Counts a window that found no place on its way to a batch.
-    package mutating func dropped(_ window: SummedRows, as loss: Loss) {
-        for (key, share) in window.columns.shares(of: window.columns.rows) { ledger.lost(loss, share.tally, of: key) }
+    /// Counts a batch that found no place on its way to the spool.
+    package mutating func dropped(_ batch: SealedBatch, as loss: Loss) {
+        for (key, share) in batch.shares { ledger.lost(loss, share.tally, of: key) }
+    }
+    /// Counts what other observers' records stand for.
+    mutating func seenElsewhere(_ tallies: [ExporterKey: Tally]) {
+        for (key, tally) in tallies { ledger.lost(.observedElsewhere, tally, of: key) }
     }
     /// Counts what the kernel dropped before it could be received.
     package mutating func kernelDropped(_ count: UInt64) { ledger.lostUnattributed(.kernelDrop, count: count) }

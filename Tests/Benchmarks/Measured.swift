@@ -17,8 +17,8 @@ struct BenchSettings {
     var rounds = 1
 
     var limits: SensorWorker.Limits { SensorWorker.Limits(windowMilliseconds: 10_000, rowsMax: windowRows) }
-    func stage(seed: UInt64) -> SealStage {
-        SealStage(rowsMax: 131_072, dedupe: ObserverDedupeSettings(mode: dedupe), seed: seed)
+    func sealer(seed: UInt64) -> WindowSealer {
+        WindowSealer(rowsMax: 131_072, board: ObserverBoard(ObserverDedupeSettings(mode: dedupe), seed: seed))
     }
     func keeper() throws(BenchError) -> BenchKeeper {
         guard let spool else { return BenchKeeper(spool: nil) }
@@ -106,14 +106,17 @@ enum Measured {
         let keeper = try settings.keeper()
         return try timed { result throws(BenchError) in
             for _ in 0..<settings.rounds {
-                var worker = SensorWorker(limits: settings.limits, seed: 1), stage = settings.stage(seed: 1)
-                var bytes = 0, failure: String?
+                var worker = SensorWorker(limits: settings.limits, seed: 1), sealer = settings.sealer(seed: 1)
+                var stage = KeepStage(), bytes = 0, failure: String?
                 try each(of: capture) { datagram, origin in
                     worker.receive(datagram, from: origin)
-                    if worker.hasClosedWindows { seal(&worker, &stage, keeper, &bytes, &failure) }
+                    guard worker.hasClosedWindows else { return }
+                    let report = stage.keep(sealer.seal(from: &worker), in: keeper)
+                    bytes += report.bytes
+                    failure = failure ?? report.failures.first
                 }
                 worker.close()
-                seal(&worker, &stage, keeper, &bytes, &failure)
+                bytes += stage.keep(sealer.seal(from: &worker), in: keeper).bytes
                 if let failure { throw BenchError(code: 1, message: failure) }
                 result.records += Int(worker.ledger.total.decoded.flows)
                 result.rows += Int(stage.ledger.total.sealedRows)
@@ -121,20 +124,6 @@ enum Measured {
             }
         }
     }
-    private static func seal(
-        _ worker: inout SensorWorker, _ stage: inout SealStage, _ keeper: BenchKeeper, _ bytes: inout Int,
-        _ failure: inout String?
-    ) {
-        var windows = worker.takeClosed()
-        windows.reverse()
-        while var window = windows.popLast() {  // taken out, so that nothing else holds what is given back
-            let report = stage.take(&window, to: keeper)
-            bytes += report.bytes
-            failure = failure ?? report.failures.first
-            worker.recycle(window)
-        }
-    }
-
     static func batch(_ capture: CaptureReader, _ settings: BenchSettings) throws(BenchError) -> BenchResult {
         var worker = SensorWorker(limits: settings.limits, seed: 1), windows: [SummedRows] = []
         try each(of: capture) { datagram, origin in

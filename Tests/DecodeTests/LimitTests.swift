@@ -116,6 +116,20 @@ import Testing
         #expect(decoding.decode(Make.ipfix([many]), session: 1).templatesLearned == 300)
     }
 
+    @Test("C29 a datagram of sFlow with more samples than it has room for whole ones is read as far as 64, and counts")
+    func samples() {
+        var decoding = Decoding()
+        let empty = SFlow.sample(99, [])
+        let all = decoding.decode(SFlow.datagram([[UInt8]](repeating: empty, count: 64)))
+        #expect(all.samplesSkipped == 64 && all.losses.isEmpty)
+        let many = decoding.decode(SFlow.datagram([[UInt8]](repeating: empty, count: 180)))
+        #expect(many.samplesSkipped == 64 && many.losses == [.badSet: 1])
+        // As many as fit of the smallest useful size are read whatever the datagram's length.
+        let small = SFlow.sample(99, [UInt8](repeating: 0, count: 32))
+        let long = decoding.decode(SFlow.datagram([[UInt8]](repeating: small, count: 200)))
+        #expect(long.samplesSkipped == 200 && long.losses.isEmpty)
+    }
+
     @Test("an empty data set is nothing, with a template or without") func emptySet() {
         var decoding = Decoding()
         let result = decoding.decode(Make.ipfix([Make.set(256, []), template(256), Make.set(256, []), data(256)]))

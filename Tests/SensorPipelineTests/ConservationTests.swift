@@ -47,7 +47,8 @@ private final class Shelf: BatchKeeper {
 /// A site's traffic of some thousand datagrams through worker and stage.
 private struct Site: ~Copyable {
     var worker: SensorWorker
-    var stage: SealStage
+    var sealer: WindowSealer
+    var stage = KeepStage()
     let shelf: Shelf
     var exports: Exports
     var generator: SeededGenerator
@@ -58,10 +59,10 @@ private struct Site: ~Copyable {
         let entries = Int.random(in: 16...200, using: &generator)
         let window = Int64.random(in: 100...2_000, using: &generator)
         worker = SensorWorker(limits: .init(windowMilliseconds: window, rowsMax: entries), seed: seed)
-        stage = SealStage(
+        let mode: ObserverDedupeMode = [.off, .mark, .merge][Int.random(in: 0...2, using: &generator)]
+        sealer = WindowSealer(
             rowsMax: Int.random(in: 1...150, using: &generator),
-            dedupe: ObserverDedupeSettings(mode: [.off, .mark, .merge][Int.random(in: 0...2, using: &generator)]),
-            seed: seed)
+            board: ObserverBoard(ObserverDedupeSettings(mode: mode), seed: seed))
         shelf = Shelf(seed: seed, troublePercent: Int.random(in: 0...60, using: &generator))
         exports = Exports(seed: seed)
         exports.keys = UInt32.random(in: 1...2_000, using: &generator)
@@ -98,12 +99,12 @@ private struct Site: ~Copyable {
         handOn()
     }
     private mutating func handOn() {
-        for var window in worker.takeClosed() {
+        for batch in sealer.seal(from: &worker) {
             if Int.random(in: 0..<100, using: &generator) < 5 {
-                dropped += window.columns.tally
-                worker.dropped(window, as: .queueFull)
+                dropped += batch.tally
+                worker.dropped(batch, as: .queueFull)
             } else {
-                _ = stage.take(&window, to: shelf)
+                _ = stage.keep([batch], in: shelf)
                 worker.fidelity = stage.fidelity(under: Pressure(spool: shelf.fillFraction))
             }
         }

@@ -49,7 +49,8 @@ struct SampleRow {
         trafficClass = reader.summary.outer.trafficClass
         let number = reader.summary.vlan
         if number != 0 { vlan = number }
-        if reader.summary.tunnel != .none { hasDetails = true }
+        // Not `!=`, which for another module's enum is a call through a table.
+        if case .none = reader.summary.tunnel {} else { hasDetails = true }
         if reader.summary.labelCount != 0 { hasDetails = true }
         if reader.summary.innerVLAN != 0 { hasDetails = true }
     }

@@ -1,6 +1,6 @@
 /// What is left of the work that one datagram may make: so that none, whatever its octets, costs more than a full
-/// one of honest records. Honest ones come nowhere near: their records have 8 octets and more, their samples
-/// 40, and a datagram has few sets. A message of a TCP session may bring as many templates as fit, since it brings them once.
+/// one of honest records. Honest ones come nowhere near: their records have 8 octets and more, their samples 40, and
+/// a datagram has few sets. A message of a TCP session may bring as many templates as fit, since it brings them once.
 struct DatagramWork: Sendable {
     var records: Int, sets: Int, templates: Int, samples: Int
 

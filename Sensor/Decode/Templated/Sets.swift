@@ -78,12 +78,7 @@ extension DatagramDecoder {
             result.lose(.badSet)
         }
         defer { work.records = max(work.records - body.byteCount / found.plan.recordLength, 0) }
-        switch found.plan.body {
-        case .options(let plan):
-            let records = learnOptions(body, by: plan, message, &result)
-            result.optionRecords += records
-            return records
-        case .flows(let plan):
+        if let plan = found.plan.flows {
             guard let exporter = number(of: message.header.key, in: &columns) else {
                 result.losses[.exporterLimit] = 1
                 return nil
@@ -96,6 +91,10 @@ extension DatagramDecoder {
             context.isBorrowed = found.isBorrowed
             return decodeFlows(body, by: plan, context, message.place, into: &columns, &result)
         }
+        guard let plan = found.plan.options else { return nil }
+        let records = learnOptions(body, by: plan, message, &result)
+        result.optionRecords += records
+        return records
     }
 
     /// The exporter's number in the columns.

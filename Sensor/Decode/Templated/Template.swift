@@ -22,8 +22,9 @@ struct Template: Sendable {
 
 /// A template's layout, ready to be applied. A class, so that a data set costs one reference count and no copy.
 final class TemplatePlan: Sendable {
-    enum Body: Sendable { case flows(FlowPlan), options(OptionsPlan) }
-    let body: Body
+    /// Of a data template; else there are `options`.
+    let flows: FlowPlan?
+    let options: OptionsPlan?
     let fieldCount: Int
     /// Of each field, when some are variable; empty otherwise.
     private let variableLengths: [UInt16]
@@ -31,10 +32,8 @@ final class TemplatePlan: Sendable {
     let recordLength: Int
 
     init(fields: [FieldSpec], isOptions: Bool, isNetFlow9: Bool, extras: ExtraSelection) {
-        body =
-            isOptions
-            ? .options(OptionsPlan(fields: fields, isNetFlow9: isNetFlow9))
-            : .flows(FlowPlan(fields: fields, extras: extras))
+        flows = isOptions ? nil : FlowPlan(fields: fields, extras: extras)
+        options = isOptions ? OptionsPlan(fields: fields, isNetFlow9: isNetFlow9) : nil
         fieldCount = fields.count
         variableLengths = fields.contains(where: \.isVariable) ? fields.map(\.length) : []
         recordLength = max(fields.reduce(0) { $0 + ($1.isVariable ? 1 : Int($1.length)) }, 1)

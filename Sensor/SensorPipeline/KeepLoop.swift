@@ -1,15 +1,12 @@
-internal import Dedupe
 internal import FlowModel
 internal import Logging
 internal import Platform
 internal import Synchronization
 internal import Telemetry
 
-/// The spool's thread: windows -> sealed batches -> spool. Ends when the hand-over has ended and is empty.
-struct SealLoop: Sendable {
-    let rowsMax: Int
-    let dedupe: ObserverDedupeSettings
-    let seed: UInt64
+/// The spool's thread: sealed batches -> spool. Ends when the hand-over has ended and is empty.
+struct KeepLoop: Sendable {
+    let observers: ObserverBoard
     let keeper: SpoolKeeper
     let state: SensorState
     let handOver: HandOver
@@ -18,15 +15,14 @@ struct SealLoop: Sendable {
     /// There is something new to ship.
     let onKept: @Sendable () -> Void
 
+    /// Clocks drift slowly.
+    private static let skewsEvery: Duration = .seconds(5)
+
     func run() {
-        var stage = SealStage(rowsMax: rowsMax, dedupe: dedupe, seed: seed), limiter = RateLimiter()
-        var meter = ProcessorMeter(time: time)
-        while var window = handOver.next() {
-            // Export times are often whole seconds: a smaller skew can't be told from none.
-            if dedupe.mode != .off { stage.clockSkews = state.clockSkews(ofAtLeast: 2_000) }
-            let report = stage.take(&window.rows, to: keeper)
-            state.deduped.withLock { $0 = stage.deduped }
-            handOver.giveBack(window)
+        var stage = KeepStage(), limiter = RateLimiter(), meter = ProcessorMeter(time: time)
+        var nextSkews = Duration.zero
+        while let batches = handOver.next() {
+            let report = stage.keep(batches, in: keeper)
             state.publish(sealed: stage.ledger)
             state.keptBatches.wrappingAdd(UInt64(report.kept), ordering: .relaxed)
             state.keptBytes.wrappingAdd(UInt64(report.bytes), ordering: .relaxed)
@@ -34,16 +30,21 @@ struct SealLoop: Sendable {
             log(report, &limiter)
             let pressure = Pressure(
                 spool: keeper.fillFraction, queue: handOver.fillFraction, processor: meter.load())
-            let fidelity = stage.fidelity(under: pressure)
-            if fidelity != state.fidelity {
-                state.fidelity = fidelity
-                logger.warning(
-                    "How near the limits are changes how coarse flows are summed.",
-                    metadata: ["fidelity": "\(fidelity)", "pressure": "\(pressure)"])
-            }
+            follow(stage.fidelity(under: pressure), pressure)
+            guard !observers.isOff, time.monotonic() >= nextSkews else { continue }
+            // Export times are often whole seconds: a smaller skew can't be told from none.
+            observers.follow(clockSkews: state.clockSkews(ofAtLeast: 2_000))
+            nextSkews = time.monotonic() + Self.skewsEvery
         }
     }
-    private func log(_ report: SealStage.Report, _ limiter: inout RateLimiter) {
+    private func follow(_ fidelity: Fidelity, _ pressure: Pressure) {
+        guard fidelity != state.fidelity else { return }
+        state.fidelity = fidelity
+        logger.warning(
+            "How near the limits are changes how coarse flows are summed.",
+            metadata: ["fidelity": "\(fidelity)", "pressure": "\(pressure)"])
+    }
+    private func log(_ report: KeepStage.Report, _ limiter: inout RateLimiter) {
         let now = time.monotonic()
         if report.full > 0, case .write(let suppressed) = limiter.verdict(on: "full", at: now) {
             logger.error(

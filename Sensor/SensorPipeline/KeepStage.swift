@@ -1,9 +1,7 @@
-package import Dedupe
 package import Delivery
 package import FlowModel
-package import PreAggregate
 
-/// What sealing needs of a spool.
+/// What keeping needs of a spool.
 package protocol BatchKeeper: Sendable {
     /// Durable on return, or not kept at all.
     func keep(_ batch: SealedBatch) -> KeepOutcome
@@ -18,9 +16,10 @@ package enum KeepOutcome: Equatable, Sendable {
     case failed(reason: String)
 }
 
-/// The sensor's second half: window -> batches -> spool, with what became of each in the ledger. Owned by one thread.
-package struct SealStage: ~Copyable {
-    /// What one window came to.
+/// The sensor's last stage before shipping: sealed batches -> spool, with what became of each in the ledger. Owned by one
+/// thread.
+package struct KeepStage: ~Copyable {
+    /// What some batches came to.
     package struct Report: Equatable, Sendable {
         package var kept = 0
         package var full = 0
@@ -29,27 +28,15 @@ package struct SealStage: ~Copyable {
         package var bytes = 0
         package init() {}
     }
-    private var dedupe: ObserverDedupe
-    private var sealer: BatchSealer
     private var control = FidelityControl()
     package private(set) var ledger = LedgerBook()
-    package private(set) var deduped = DedupeTotals()
 
-    /// - Parameter seed: of the windows' conversation hashes.
-    package init(rowsMax: Int, dedupe: ObserverDedupeSettings, seed: UInt64) {
-        sealer = BatchSealer(rowsMax: rowsMax)
-        self.dedupe = ObserverDedupe(settings: dedupe, seed: seed)
-    }
+    package init() {}
 
-    /// Removes from a window what other observers saw as well, seals it and hands its batches to `keeper`, in order.
-    /// What is not kept is counted per exporter.
-    package mutating func take(_ window: inout SummedRows, to keeper: some BatchKeeper) -> Report {
+    /// Hands batches to `keeper`, in order. What is not kept is counted per exporter.
+    package mutating func keep(_ batches: [SealedBatch], in keeper: some BatchKeeper) -> Report {
         var report = Report()
-        let hashes = window.hashed == window.columns.count ? window.conversations : nil
-        let found = dedupe.apply(&window.columns, hashes: hashes)
-        deduped.add(found)
-        for (exporter, tally) in found.elsewhere { ledger.lost(.observedElsewhere, tally, of: exporter) }
-        for batch in sealer.seal(window) {
+        for batch in batches {
             let outcome = keeper.keep(batch)
             switch outcome {
             case .kept:
@@ -70,11 +57,6 @@ package struct SealStage: ~Copyable {
             case .failed: ledger.lost(.spoolFailed, share.tally, of: key)
             }
         }
-    }
-    /// How far exporters' clocks are ahead, in ms, where that is more than dedupe bears by itself.
-    package var clockSkews: [ExporterKey: Int64] {
-        get { dedupe.clockSkews }
-        set { dedupe.clockSkews = newValue }
     }
     /// What the next window should be summed to.
     package mutating func fidelity(under pressure: Pressure) -> Fidelity { control.update(pressure) }
