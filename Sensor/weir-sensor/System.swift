@@ -6,6 +6,13 @@ import Platform
 /// So that `| head` ends the program by a failed write, without a message, and not by a signal.
 func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
+/// Memory of a batch or two stays with the process: given back and asked for again fifty times a second, its pages cost
+/// more than the batches (mallopt(3)). What is above goes back as ever.
+func keepBatchMemory() {
+    _ = mallopt(M_MMAP_THRESHOLD, 8 << 20)
+    _ = mallopt(M_TRIM_THRESHOLD, 32 << 20)
+}
+
 func exitProcess(_ code: Int32) -> Never { exit(code) }
 
 func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }

@@ -12,6 +12,7 @@ enum WeirSensor {
 
     static func main() {
         ignoreBrokenPipes()
+        keepBatchMemory()
         var output = StandardOutput()
         let code: Int32
         do throws(Failure) {
