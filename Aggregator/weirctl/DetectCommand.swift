@@ -38,6 +38,7 @@ struct DetectCommand: ParsableCommand {
                 }
             }
         }
+        while let result = decoder.replayHeld(into: &columns) { lost.merge(result.losses, uniquingKeysWith: +) }
         for loss in decoder.expireHeld(atMilliseconds: .max) { lost[.noTemplate, default: 0] += loss.sets }
         detection.observe(columns)
         try print(detection.finish())

@@ -43,7 +43,9 @@ package struct DatagramDecoder: Sendable {
         samplings = SamplingBook(settings)
         eventTotals = EventTotals(limits: settings.limits)
     }
-    package init(limits: DecodeLimits = .init()) { self.init(settings: DecodeSettings(limits: limits)) }
+    package init(limits: DecodeLimits = .init()) {
+        self.init(settings: DecodeSettings(limits: limits))
+    }
 
     /// Decodes one whole UDP payload and appends its flow records to `columns`.
     /// - Parameters:
@@ -52,7 +54,8 @@ package struct DatagramDecoder: Sendable {
     ///     data sets do not wait for templates.
     /// - Returns: which rows were added and what was lost. Never throws: refusals are losses.
     package mutating func decode(
-        _ datagram: RawSpan, from origin: DatagramOrigin, into columns: inout FlowColumns, isRepeat: Bool = false
+        _ datagram: RawSpan, from origin: DatagramOrigin, into columns: inout FlowColumns,
+        isRepeat: Bool = false
     ) -> DecodeResult {
         var result = DecodeResult(row: columns.count)
         guard datagram.byteCount >= 4 else {
@@ -60,30 +63,38 @@ package struct DatagramDecoder: Sendable {
             return result
         }
         self.isRepeat = isRepeat
+        store.plansLeft = max(PlanShelf.costMax, datagram.byteCount / 64)
         work = DatagramWork(octets: datagram.byteCount, session: origin.session)
         warmth ^= datagram.warm()
         switch datagram.be16(at: 0) {
-        case 1: decodeFixed(datagram, by: fixed.netflow1(datagram), from: origin, into: &columns, &result)
+        case 1:
+            decodeFixed(datagram, by: fixed.netflow1(datagram), from: origin, into: &columns, &result)
         case 5: decodeFixed(datagram, by: fixed.netflow5, from: origin, into: &columns, &result)
         case 7: decodeFixed(datagram, by: fixed.netflow7, from: origin, into: &columns, &result)
         case 9: decodeNetFlow9(datagram, from: origin, into: &columns, &result)
         case 10: decodeIPFIX(datagram, from: origin, into: &columns, &result)
-        case 0 where datagram.be16(at: 2) == 5: decodeSFlow5(datagram, from: origin, into: &columns, &result)
+        case 0 where datagram.be16(at: 2) == 5:
+            decodeSFlow5(datagram, from: origin, into: &columns, &result)
         case 0 where datagram.be16(at: 2) == 4 || datagram.be16(at: 2) == 2:
             decodeSFlow4(datagram, from: origin, into: &columns, &result)
         default: result.lose(.badVersion)
         }
         if !isRepeat { followSequence(datagram, origin, &result) }
         if !learnedTemplates.isEmpty {
-            if let key = result.exporter, !held.isEmpty { replay(key, into: &columns, &result) }
+            if let key = result.exporter, !held.isEmpty { held.setReady(learnedTemplates, of: key) }
             learnedTemplates.removeAll(keepingCapacity: true)
+        }
+        if held.hasReady, !isRepeat, let key = result.exporter, !result.isRefused {
+            replay(key, isFirst: result.rows.lowerBound == columns.count, into: &columns, &result)
         }
         result.rows = result.rows.lowerBound..<columns.count
         return result
     }
 
     @inline(__always)
-    private mutating func followSequence(_ datagram: RawSpan, _ origin: DatagramOrigin, _ result: inout DecodeResult) {
+    private mutating func followSequence(
+        _ datagram: RawSpan, _ origin: DatagramOrigin, _ result: inout DecodeResult
+    ) {
         guard let mark = result.sequence, let key = result.exporter else { return }
         let sender = UInt64(origin.session) << 16 | UInt64(origin.sourcePort)
         result.missing = sequences.note(mark, of: key, sender: sender, at: origin.receiveMilliseconds)
@@ -102,7 +113,21 @@ package struct DatagramDecoder: Sendable {
         store.exporter(of: key).map { store.exporters[$0].replaced } ?? 0
     }
 
-    /// Gives up data sets that have waited for their template too long.
+    /// Decodes data sets that waited and whose template has come, of one exporter and no more than a datagram has: a
+    /// template may free more of them than the datagrams after it have time for.
+    /// - Returns: nil when there are none. Of none of its rows, losses and counts a datagram told before.
+    package mutating func replayHeld(into columns: inout FlowColumns) -> DecodeResult? {
+        guard let key = held.nextReady() else { return nil }
+        var result = DecodeResult(row: columns.count)
+        result.exporter = key
+        (isRepeat, work, store.plansLeft) = (false, DatagramWork(octets: 0), PlanShelf.costMax)
+        replay(key, isFirst: true, into: &columns, &result)
+        result.rows = result.rows.lowerBound..<columns.count
+        return result
+    }
+
+    /// Gives up data sets that have waited for their template too long. Before the end of all is the time to call
+    /// `replayHeld` until there is no more.
     /// - Parameter now: in ms since 1970 UTC; `.max` gives up all, at the end of a capture.
     /// - Returns: by exporter and template, all sets lost while waiting since the last call, also those that made room
     ///   for others. Each counts as `Loss.noTemplate`.
@@ -127,7 +152,9 @@ package func decodeAny(_ input: RawSpan) -> Int {
     let origin = DatagramOrigin(
         source: IPAddress(v4: 0xC000_0201), sourcePort: 2055, localPort: 2055,
         receiveMilliseconds: 1_700_000_000_000)
-    var decoder = DatagramDecoder(), columns = FlowColumns(), offset = 0
+    var decoder = DatagramDecoder()
+    var columns = FlowColumns()
+    var offset = 0
     _ = decoder.decode(input, from: origin, into: &columns)
     while input.byteCount - offset >= 2 {  // ends: each turn adds at least 2
         let length = min(Int(input.be16(at: offset)), input.byteCount - offset - 2)

@@ -66,6 +66,9 @@ package struct DecodeResult: Sendable, Equatable {
 
     package init(row: Int) { rows = row..<row }
 
+    /// Nothing of the datagram was used.
+    var isRefused: Bool { losses.keys.contains { $0.unit == .datagrams } }
+
     mutating func lose(_ reason: Loss, _ count: UInt64 = 1) { losses[reason, default: 0] &+= count }
 }
 

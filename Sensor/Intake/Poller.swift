@@ -6,8 +6,8 @@ package import Platform
 /// What one receiver thread waits on: its UDP sockets, its TCP ports and connections, and a waker. Hands out what they
 /// received.
 ///
-/// After a round in which no batch was full it naps: a receiver that is woken for each datagram spends four times the
-/// processor time at 20,000 datagrams a second, and a buffer of 4 MiB holds far more than comes in 2 ms. A socket that
+/// After a round in which no batch was full it naps (`NapRule`): a receiver that is woken for each datagram spends many
+/// times the processor time at 20,000 datagrams a second. A socket that
 /// fails is left alone for a while and tried again; the others go on.
 package struct Poller: ~Copyable {
     package private(set) var listeners: [UDPListener]
@@ -17,6 +17,7 @@ package struct Poller: ~Copyable {
     private var set: [pollfd] = []
     private var watches: [Watch]
     private var faults: [IntakeError] = []
+    private var rule: NapRule
     private var dropsOfGone: UInt64 = 0
     private let time: any TimeSource
 
@@ -47,7 +48,11 @@ package struct Poller: ~Copyable {
         self.waker = waker
         self.time = time
         watches = listeners.map(Watch.init)
+        rule = NapRule(bufferBytes: Self.smallestBuffer(listeners))
         arrange()
+    }
+    private static func smallestBuffer(_ listeners: [UDPListener]) -> Int {
+        listeners.map(\.bufferBytes).min() ?? 1 << 20
     }
 
     /// Goes on with other sockets, as after a reload; what is known of those that stay is kept.
@@ -57,6 +62,7 @@ package struct Poller: ~Copyable {
             zip(listeners.map(ObjectIdentifier.init), watches), uniquingKeysWith: { first, _ in first })
         listeners = new
         watches = new.map { known[ObjectIdentifier($0)] ?? Watch($0) }
+        rule = NapRule(bufferBytes: Self.smallestBuffer(new))
         arrange()
     }
     /// Waker, streams, then the listeners in order; poll(2) passes over negative descriptors.
@@ -95,7 +101,8 @@ package struct Poller: ~Copyable {
             total += taken
             largest = max(largest, taken)
         }
-        if !isWoken { nap(napAfter(taken: largest, batchMax: receiver.batchMax)) }
+        let rest = rule.nap(taken: total, isMore: largest >= receiver.batchMax, now: time.monotonic())
+        if !isWoken { nap(rest) }
         return total
     }
 
@@ -179,9 +186,32 @@ package struct Poller: ~Copyable {
     }
 }
 
-/// How long to rest after a round whose largest batch held `taken` of at most `batchMax` datagrams: not at all when
-/// more may be waiting or none came, 2 ms when little came, down to 0.5 ms as batches fill up.
-package func napAfter(taken: Int, batchMax: Int) -> Duration {
-    guard taken > 0, taken < batchMax else { return .zero }
-    return .microseconds(max(2_000 - 1_500 * taken / batchMax, 500))
+/// How long to rest between rounds: as long as a quarter of the smallest socket's buffer takes to fill at the present rate,
+/// so that a wake-up brings many datagrams. Each costs as much as several of them, and what the processor's caches held is
+/// gone by then.
+struct NapRule {
+    /// Datagrams of middling size that the smallest buffer holds: the kernel charges about this much for each.
+    private let capacity: Double
+    private static let datagramBytes = 2_304.0
+    static let napMax = 0.010, napMin = 0.000_5
+    /// Datagrams a second, the last rounds weighing most.
+    private var rate = 0.0
+    private var lastRound: Duration?
+
+    /// - Parameter bufferBytes: of the smallest socket.
+    init(bufferBytes: Int) { capacity = max(Double(bufferBytes) / Self.datagramBytes, 1) }
+
+    /// - Parameters:
+    ///   - taken: datagrams of this round.
+    ///   - isMore: some batch was full, so there is more.
+    ///   - now: by a monotonic clock.
+    mutating func nap(taken: Int, isMore: Bool, now: Duration) -> Duration {
+        if let last = lastRound, now > last {
+            let seconds = (now - last) / .seconds(1)
+            rate += (Double(taken) / seconds - rate) * min(seconds * 50, 1)
+        }
+        lastRound = now
+        guard taken > 0, !isMore else { return .zero }
+        return .seconds(min(max(capacity / 4 / max(rate, 1), Self.napMin), Self.napMax))
+    }
 }

@@ -68,12 +68,7 @@ package struct LedgerBook: Sendable {
         guard let exporter = result.exporter else { return }
         let number = number(of: exporter)
         entries[number].health.note(result, row, atMilliseconds: now)
-        guard let outcome = result.missing else { return }
-        var missing = MissingUnits()
-        (missing.units, missing.late) = (outcome.missing &- outcome.late, outcome.late)
-        missing.restarts = outcome.restarted ? 1 : 0
-        missing.hasSeveralSenders = outcome.severalSenders
-        entries[number].ledger.missing.add(missing)
+        note(result.missing, of: exporter)
     }
     /// As above, for what tells nothing of the exporter's health.
     /// - Parameters:
@@ -92,6 +87,23 @@ package struct LedgerBook: Sendable {
             ledger.decoded += decoded
             for (loss, count) in losses { ledger.counts[loss, default: 0] += count }
         }
+    }
+    /// Sets that had waited were decoded, in no datagram's company.
+    package mutating func replayed(_ result: DecodeResult, decoded: Tally) {
+        guard let exporter = result.exporter else { return }
+        change(exporter) { ledger in
+            ledger.decoded += decoded
+            for (loss, count) in result.losses { ledger.counts[loss, default: 0] += count }
+        }
+        note(result.missing, of: exporter)
+    }
+    private mutating func note(_ outcome: SequenceOutcome?, of exporter: ExporterKey) {
+        guard let outcome else { return }
+        var missing = MissingUnits()
+        (missing.units, missing.late) = (outcome.missing &- outcome.late, outcome.late)
+        missing.restarts = outcome.restarted ? 1 : 0
+        missing.hasSeveralSenders = outcome.severalSenders
+        entries[number(of: exporter)].ledger.missing.add(missing)
     }
     /// Records came that no datagram brought: the sensor metered them.
     package mutating func metered(_ decoded: Tally, of exporter: ExporterKey) {

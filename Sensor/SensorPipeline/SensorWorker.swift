@@ -45,6 +45,9 @@ package struct SensorWorker: ~Copyable {
     private var hasLateRates = false
     private var nextExpiry = Int64.min
     private static let expiryMilliseconds: Int64 = 1_000
+    /// How often a second sets that waited are decoded beside those that datagrams take along: what one has at most
+    /// each time.
+    private static let replaysTogether = 128
 
     /// - Parameter seed: for hashes: secret from exporters, so that none can make keys collide; the same for all
     ///   workers of a sensor.
@@ -129,8 +132,16 @@ package struct SensorWorker: ~Copyable {
         windowIndex = index
     }
 
-    /// Gives up data sets that have waited too long for their template; `.max` gives up all.
+    /// Decodes data sets that waited and whose template has come, and gives up those that have waited too long; `.max`
+    /// decodes or gives up all.
     package mutating func expireHeld(atMilliseconds now: Int64) {
+        var turns = now == .max ? Int.max : Self.replaysTogether
+        while turns > 0, let result = decoder.replayHeld(into: &window.columns) {  // ends: each set is taken out once
+            turns -= 1
+            ledger.replayed(result, decoded: window.columns.tally(of: result.rows))
+            decodeTotals.note(result)
+            absorb()
+        }
         for loss in decoder.expireHeld(atMilliseconds: now) {
             ledger.lost(.noTemplate, count: loss.sets, of: loss.exporter)
         }

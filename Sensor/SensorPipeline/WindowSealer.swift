@@ -48,10 +48,11 @@ package struct WindowSealer: ~Copyable {
     package mutating func seal(from worker: inout SensorWorker) -> [SealedBatch] {
         var batches: [SealedBatch] = [], windows = worker.takeClosed()
         windows.reverse()
-        while var window = windows.popLast() {  // taken out, so that nothing else holds its memory
+        while var window = windows.popLast() {
             worker.seenElsewhere(board.apply(&window).elsewhere)
             batches += sealer.seal(window)
-            worker.recycle(window)
+            // Taken out and consumed: were anything else to hold its memory, clearing it would copy it first.
+            worker.recycle(consume window)
         }
         return batches
     }

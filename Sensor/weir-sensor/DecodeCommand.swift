@@ -58,6 +58,10 @@ struct DecodeCommand {
             }
             summary.add(reader)
         }
+        while !output.isBroken, let result = decoder.replayHeld(into: &columns) {  // ends: each set is taken out once
+            summary.addReplayed(result, columns.tally(of: result.rows))
+            if columns.count >= Self.rowsMax { printer.print(&columns, to: &output) }
+        }
         printer.print(&columns, to: &output)
         meter.end()
         guard format == .summary, let census = decoder.census else { return }

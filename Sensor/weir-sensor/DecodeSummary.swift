@@ -27,6 +27,11 @@ struct DecodeSummary {
         setsHeld += result.setsHeld
         setsReplayed += result.setsReplayed
     }
+    /// Sets that had waited, decoded behind the last datagram.
+    mutating func addReplayed(_ result: DecodeResult, _ tally: Tally) {
+        ledger.replayed(result, decoded: tally)
+        setsReplayed += result.setsReplayed
+    }
     mutating func add(_ reader: CaptureReader) {
         frames += reader.frames
         skipped.merge(reader.skipped) { $0 + $1 }

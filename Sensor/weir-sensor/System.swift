@@ -1,3 +1,4 @@
+import CSockets
 import Glibc
 import Platform
 
@@ -7,10 +8,9 @@ import Platform
 func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
 /// Memory of a batch or two stays with the process: given back and asked for again fifty times a second, its pages cost
-/// more than the batches (mallopt(3)). What is above goes back as ever.
+/// more than the batches. What is above goes back as ever.
 func keepBatchMemory() {
-    _ = mallopt(M_MMAP_THRESHOLD, 8 << 20)
-    _ = mallopt(M_TRIM_THRESHOLD, 32 << 20)
+    weir_keep_memory(8 << 20, 32 << 20)
 }
 
 func exitProcess(_ code: Int32) -> Never { exit(code) }

@@ -26,6 +26,53 @@ import Testing
         #expect(decoding.decoder.heldSets == 0 && decoding.decoder.expireHeld(atMilliseconds: .max).isEmpty)
     }
 
+    @Test("C9 a template that frees more than a datagram may cost has the rest decoded later, in order, none lost")
+    func inPortions() {
+        var decoding = Decoding(), order: [UInt64] = []
+        let count = UInt32(600)
+        for number in 0..<count { decoding.decode(Make.ipfix([data(number)], sequence: number)) }
+        let first = decoding.decode(Make.ipfix([templateSet], sequence: count))
+        #expect((1...64).contains(first.setsReplayed) && first.rows.count == first.setsReplayed)
+        let second = decoding.decode(Make.ipfix([data(count)], sequence: count))
+        #expect((1...64).contains(second.setsReplayed) && second.setsHeld == 0)
+        var replayed = first.setsReplayed + second.setsReplayed
+        while let result = decoding.decoder.replayHeld(into: &decoding.columns) {
+            #expect(result.rows.count == result.setsReplayed && result.exporter == key && result.setsReplayed <= 64)
+            replayed += result.setsReplayed
+        }
+        #expect(replayed == Int(count) && decoding.decoder.heldSets == 0)
+        order = decoding.records.filter { $0.flags.contains(.held) }.map(\.octetDeltaCount)
+        #expect(order == (0..<UInt64(count)).map { $0 })
+        #expect(decoding.decoder.expireHeld(atMilliseconds: .max).isEmpty)
+    }
+
+    @Test("C9 C29 layouts beyond what a datagram may cost wait, and their sets are decoded with the next ones")
+    func manyLayouts() {
+        var decoding = Decoding()
+        let sets = (UInt16(256)..<296).flatMap { id in
+            [Make.set(2, Make.template(id, Make.basic + [(id + 200, 1)])), Make.set(id, Make.basicRecord() + [1])]
+        }
+        let result = decoding.decode(Make.ipfix(sets))
+        #expect(result.templatesLearned == 40 && (1...12).contains(result.rows.count - result.setsReplayed))
+        #expect(result.rows.count + decoding.decoder.heldSets == 40 && result.losses.isEmpty)
+        while decoding.decoder.replayHeld(into: &decoding.columns) != nil {}
+        #expect(decoding.columns.count == 40 && decoding.decoder.heldSets == 0)
+    }
+
+    @Test("C9 sets of templates that did not come stay where they are while others are decoded") func others() {
+        var decoding = Decoding()
+        for number in UInt32(0)..<300 {
+            decoding.decode(Make.ipfix([data(number, number % 2 == 0 ? 256 : 512)], sequence: number))
+        }
+        decoding.decode(Make.ipfix([templateSet], sequence: 300))
+        while decoding.decoder.replayHeld(into: &decoding.columns) != nil {}
+        #expect(decoding.records.map(\.octetDeltaCount) == (0..<150).map { 2 * $0 })
+        #expect(decoding.decoder.heldSets == 150)
+        decoding.decode(Make.ipfix([Make.set(2, Make.template(512, Make.basic))], sequence: 300))
+        while decoding.decoder.replayHeld(into: &decoding.columns) != nil {}
+        #expect(decoding.records.map(\.octetDeltaCount).suffix(150) == (0..<150).map { 2 * $0 + 1 }[...])
+    }
+
     @Test("C9 a held set of NetFlow v9 keeps the uptime it came with, so that its times are right") func uptime() {
         var decoding = Decoding()
         let fields: [Field] = Make.basic + [(22, 4), (21, 4)]

@@ -1,6 +1,6 @@
 import FlowModel
 import Foundation
-import Intake
+@testable import Intake
 import Platform
 import TestKit
 import Testing
@@ -33,14 +33,26 @@ struct PollerTests {
     }
 
     @Test(
-        "the nap is nothing after a full or an empty batch and between 0.5 and 2 ms otherwise, shorter for fuller ones")
+        "a nap lasts a quarter of what the buffer holds, 0.5 to 10 ms, and there is none when more is waiting")
     func nap() {
-        #expect(napAfter(taken: 64, batchMax: 64) == .zero)
-        #expect(napAfter(taken: 0, batchMax: 64) == .zero)
-        let naps = (1..<64).map { napAfter(taken: $0, batchMax: 64) }
-        #expect(naps.allSatisfy { (.microseconds(500)...(.milliseconds(2))).contains($0) })
-        #expect(zip(naps, naps.dropFirst()).allSatisfy { $0 >= $1 })
-        #expect(naps.first != naps.last)
+        // 4 MiB hold about 1,800 datagrams: 450 may come during a nap.
+        func naps(_ datagramsPerSecond: Int, rounds: Int = 200) -> [Duration] {
+            var rule = NapRule(bufferBytes: 4 << 20), now = Duration.zero, pause = Duration.milliseconds(1)
+            return (0..<rounds).map { _ in
+                now += pause
+                let taken = Int((pause / .seconds(1) * Double(datagramsPerSecond)).rounded())
+                let nap = rule.nap(taken: taken, isMore: false, now: now)
+                pause = max(nap, .microseconds(500))
+                return nap
+            }
+        }
+        #expect(naps(20_000).last == .milliseconds(10))
+        let busy = naps(200_000).last ?? .zero
+        #expect(busy > .milliseconds(2) && busy < .milliseconds(2.6), "\(busy)")
+        #expect(naps(20_000_000).last == .microseconds(500))
+        var rule = NapRule(bufferBytes: 4 << 20)
+        #expect(rule.nap(taken: 256, isMore: true, now: .seconds(1)) == .zero, "there is more")
+        #expect(rule.nap(taken: 0, isMore: false, now: .seconds(2)) == .zero, "nothing came: the wait is in poll")
     }
 
     @Test("a socket that fails is left alone for a while; the others go on, and it comes back") func fault() throws {

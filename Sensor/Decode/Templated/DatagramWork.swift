@@ -3,12 +3,18 @@
 /// a datagram has few sets. A message of a TCP session may bring as many templates as fit, since it brings them once.
 struct DatagramWork: Sendable {
     var records: Int, sets: Int, templates: Int, samples: Int
+    /// Octets of sets that waited, to be decoded together with the datagram's own, and records of firewalls whose
+    /// counters depend on earlier ones.
+    var replayOctets: Int, events: Int
 
     init(octets: Int, session: UInt32 = 0) {
         records = max(Self.recordsMin, octets / 8)
         sets = max(Self.setsMin, octets / 64)
         samples = max(Self.samplesMin, octets / 40)
+        replayOctets = max(Self.replayOctetsMin, octets)
+        events = max(Self.eventsMin, octets / 40)
         templates = session == 0 ? Self.templatesMax : .max
     }
     static let recordsMin = 256, setsMin = 256, templatesMax = 256, samplesMin = 64
+    static let replayOctetsMin = 1_536, eventsMin = 40
 }

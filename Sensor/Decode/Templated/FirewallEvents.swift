@@ -13,18 +13,26 @@ enum FirewallEvent {
 
 extension DatagramDecoder {
     mutating func applyEvent(
-        _ plan: EventPlan, to row: Int, _ back: inout Counters, _ body: RawSpan, at start: Int, _ layout: FlowPlan,
+        _ plan: EventPlan, to row: Int, _ back: inout Counters, _ body: RawSpan, at start: Int,
+        _ layout: FlowPlan,
         in columns: inout FlowColumns, _ result: inout DecodeResult
     ) {
         guard let event = number(at: plan.event, body, start, layout) else { return }
         if event == FirewallEvent.denied { columns.flags[row] |= RecordFlags.denied.rawValue }
         guard plan.countsTotals else { return }
-        let forth = Counters(octets: columns.octetDeltaCount[row], packets: columns.packetDeltaCount[row])
+        let forth = Counters(
+            octets: columns.octetDeltaCount[row], packets: columns.packetDeltaCount[row])
         var sides = Sides(forth: forth, back: back)
         switch event {
         case FirewallEvent.update, FirewallEvent.deleted:
             guard forth != .zero || back != .zero else { return }
-            let flow = EventTotals.Flow(columns, row, id: number(at: plan.flowID, body, start, layout) ?? 0)
+            work.events -= 1
+            guard work.events >= 0 else {
+                result.eventFlowsForgotten += 1
+                break
+            }
+            let flow = EventTotals.Flow(
+                columns, row, id: number(at: plan.flowID, body, start, layout) ?? 0)
             if event == FirewallEvent.deleted {
                 sides = sides.less(eventTotals.remove(flow))
             } else if !eventTotals.add(sides, to: flow, now: columns.receiveMilliseconds[row]) {
@@ -32,11 +40,15 @@ extension DatagramDecoder {
             }
         default: sides = Sides()
         }
-        (columns.octetDeltaCount[row], columns.packetDeltaCount[row]) = (sides.forth.octets, sides.forth.packets)
+        (columns.octetDeltaCount[row], columns.packetDeltaCount[row]) = (
+            sides.forth.octets, sides.forth.packets
+        )
         back = sides.back
     }
 
-    private func number(at place: FieldPlace, _ body: RawSpan, _ start: Int, _ layout: FlowPlan) -> UInt64? {
+    private func number(at place: FieldPlace, _ body: RawSpan, _ start: Int, _ layout: FlowPlan)
+        -> UInt64?
+    {
         guard place.exists else { return nil }
         let found = located(place, at: start, layout)
         guard (1...8).contains(found.width) else { return nil }
@@ -52,7 +64,8 @@ struct Sides: Equatable, Sendable {
         Sides(
             forth: Counters(
                 octets: forth.octets &+ other.forth.octets, packets: forth.packets &+ other.forth.packets),
-            back: Counters(octets: back.octets &+ other.back.octets, packets: back.packets &+ other.back.packets))
+            back: Counters(
+                octets: back.octets &+ other.back.octets, packets: back.packets &+ other.back.packets))
     }
     /// Never below 0: a total that is smaller than the updates says no more than they did.
     func less(_ other: Sides) -> Sides {
@@ -88,6 +101,19 @@ struct EventTotals: Sendable {
             destinationPort = columns.destinationTransportPort[row]
             protocolIdentifier = columns.protocolIdentifier[row]
         }
+
+        /// In few words, as each costs; of the secret kind, as senders choose what is in them.
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(exporter.address.low ^ exporter.address.high &* 3)
+            hasher.combine(id)
+            hasher.combine(source.low)
+            hasher.combine(source.high)
+            hasher.combine(destination.low)
+            hasher.combine(destination.high)
+            hasher.combine(
+                UInt64(exporter.observationDomain) << 32 | UInt64(sourcePort) << 16
+                    | UInt64(destinationPort))
+        }
     }
     private let limits: DecodeLimits
     /// Two generations: at each turn the elder is dropped, and what was updated meanwhile is in the younger.
@@ -102,11 +128,14 @@ struct EventTotals: Sendable {
     /// Returns false when there is no room to remember it.
     mutating func add(_ sides: Sides, to flow: Flow, now: Int64) -> Bool {
         if now >= nextTurnMilliseconds { turn(now) }
-        let known = young[flow] ?? old.removeValue(forKey: flow)
+        let known = young[flow] ?? (old.isEmpty ? nil : old.removeValue(forKey: flow))
         if known == nil {
             let held = counts[flow.exporter, default: 0]
-            guard held < limits.eventFlowsPerExporterMax, count < limits.eventFlowsMax else { return false }
+            guard held < limits.eventFlowsPerExporterMax, count < limits.eventFlowsMax else {
+                return false
+            }
             counts[flow.exporter] = held + 1
+            if young.isEmpty { young.reserveCapacity(DatagramWork.eventsMin) }
         }
         young[flow] = known?.plus(sides) ?? sides
         return true
@@ -114,7 +143,10 @@ struct EventTotals: Sendable {
 
     /// What the updates of `flow` came to; it is forgotten.
     mutating func remove(_ flow: Flow) -> Sides {
-        guard let sides = young.removeValue(forKey: flow) ?? old.removeValue(forKey: flow) else { return Sides() }
+        if counts.isEmpty { return Sides() }
+        guard let sides = young.removeValue(forKey: flow) ?? old.removeValue(forKey: flow) else {
+            return Sides()
+        }
         release(flow)
         return sides
     }

@@ -12,21 +12,28 @@ struct ReversePlan: Sendable {
     let extras: ExtraPlan?
     let sharesExtras: Bool
 
+    private static let elements = Element.all.filter { !$0.target.isEnd }
+
     //= RFC 5103 §6.1
     /// nil when the template has no counters for a reverse side: then its reverse elements stay with the record.
     init?(_ fields: inout TemplateFields, _ selection: ExtraSelection) {
+        guard fields.mayBeBiflow else { return nil }
         var trial = fields
-        var ops = trial.take(Element.all.filter { !$0.target.isEnd }, reverse: true)
-        if !ops.contains(where: { $0.target == .tcpControlBits }) { ops += trial.takeYAFFlags(reverse: true) }
+        var ops = trial.take(Self.elements, reverse: true)
+        if !ops.contains(where: { $0.target == .tcpControlBits }) {
+            ops += trial.takeYAFFlags(reverse: true)
+        }
         if fields.hasTaken(231) || fields.hasTaken(298) {
-            ops += trial.take(Element.responder.filter { other in !ops.contains { $0.target == other.target } })
+            ops += trial.take(
+                Element.responder.filter { other in !ops.contains { $0.target == other.target } })
         }
         octets = ops.first { $0.target == .octets }
         packets = ops.first { $0.target == .packets }
         guard octets != nil || packets != nil else { return nil }
         self.ops = ops.filter { $0.target != .octets && $0.target != .packets }
         fields = trial
-        let own = fields.leftReverse, ownKeys = Set(own.compactMap { Element.forward(of: trial.specs[$0].key) })
+        let own = fields.leftReverse
+        let ownKeys = Set(own.compactMap { Element.forward(of: trial.specs[$0].key) })
         let shared = fields.left(isBiflow: true).filter { !ownKeys.contains(trial.specs[$0].key) }
         let plan = ExtraPlan((own + shared).sorted(), of: fields, selection, isReverse: true)
         sharesExtras = own.isEmpty && plan?.opposite.exists != true
@@ -61,10 +68,13 @@ extension DatagramDecoder {
             result.reverseSidesEmpty += 1
             return
         }
-        let rows = columns.extend(by: 1), other = rows.lowerBound
+        let rows = columns.extend(by: 1)
+        let other = rows.lowerBound
         columns[other] = columns[row].reversed(back)
         for op in reverse.ops {
-            if let op = placed(op, at: start, plan) { columns.apply(op, rows, body, at: 0, stride: 0, context) }
+            if let op = placed(op, at: start, plan) {
+                columns.apply(op, rows, body, at: 0, stride: 0, context)
+            }
         }
         result.timesClamped += columns.repairTimes(rows, context)
         if reverse.sharesExtras { return }
@@ -89,12 +99,17 @@ extension FlowRecord {
         var other = self
         (other.sourceIPAddress, other.destinationIPAddress) = (destinationIPAddress, sourceIPAddress)
         (other.sourceTransportPort, other.destinationTransportPort) =
-            IPProtocol.isICMP(protocolIdentifier) ? (0, 0) : (destinationTransportPort, sourceTransportPort)
+            IPProtocol.isICMP(protocolIdentifier)
+            ? (0, 0) : (destinationTransportPort, sourceTransportPort)
         (other.ingressInterface, other.egressInterface) = (egressInterface, ingressInterface)
-        (other.bgpSourceAsNumber, other.bgpDestinationAsNumber) = (bgpDestinationAsNumber, bgpSourceAsNumber)
+        (other.bgpSourceAsNumber, other.bgpDestinationAsNumber) = (
+            bgpDestinationAsNumber, bgpSourceAsNumber
+        )
         (other.sourceIPPrefixLength, other.destinationIPPrefixLength) =
             (destinationIPPrefixLength, sourceIPPrefixLength)
-        (other.octetDeltaCount, other.packetDeltaCount, other.tcpControlBits) = (counters.octets, counters.packets, 0)
+        (other.octetDeltaCount, other.packetDeltaCount, other.tcpControlBits) = (
+            counters.octets, counters.packets, 0
+        )
         other.flowDirection = flowDirection == 255 ? 255 : 1 - min(flowDirection, 1)
         other.ipNextHopAddress = .absent
         return other

@@ -7,15 +7,18 @@ extension DatagramDecoder {
     /// A set is | number :2 | length with these four octets :2 | content |. One that can't be used is skipped by its
     /// length; one with an impossible length ends the message, and what came before it stays.
     mutating func decodeSets(
-        _ datagram: RawSpan, _ header: MessageHeader, from origin: DatagramOrigin, into columns: inout FlowColumns,
+        _ datagram: RawSpan, _ header: MessageHeader, from origin: DatagramOrigin,
+        into columns: inout FlowColumns,
         _ result: inout DecodeResult
     ) {
         result.exporter = header.key
         var message = Message(
-            header: header, origin: origin, place: store.place(of: header.key, origin, uptime: header.uptime))
+            header: header, origin: origin,
+            place: store.place(of: header.key, origin, uptime: header.uptime))
         var offset = header.length
         while header.end - offset >= 4 {  // ends: each turn adds at least 4
-            let number = datagram.be16(at: offset), length = Int(datagram.be16(at: offset + 2))
+            let number = datagram.be16(at: offset)
+            let length = Int(datagram.be16(at: offset + 2))
             // Some exporters forget a set's padding, 3 octets at most, in the message's length.
             let end = min(header.end + 3, datagram.byteCount)
             guard length >= 4, length <= end - offset else {
@@ -57,7 +60,9 @@ extension DatagramDecoder {
             !(found.isOnProbation || found.isBorrowed) || found.plan.fits(body)
         else { return hold(body, number, message, &result) }
         let badBefore = result.losses.isEmpty ? nil : result.losses[.badSet]
-        guard let records = decodeRecords(body, by: found, message, into: &columns, &result) else { return }
+        guard let records = decodeRecords(body, by: found, message, into: &columns, &result) else {
+            return
+        }
         if !result.losses.isEmpty, result.losses[.badSet] != badBefore {
             result.sequence?.isExact = message.header.isNetFlow9
         }
@@ -73,11 +78,16 @@ extension DatagramDecoder {
         into columns: inout FlowColumns, _ result: inout DecodeResult
     ) -> Int? {
         var body = whole
+        let weight = found.plan.recordWeight
+        if weight > 1 { work.records /= weight }
         if let octets = found.plan.octets(ofRecords: work.records), octets < whole.byteCount - 3 {
             body = whole.extracting(0..<octets)
             result.lose(.badSet)
         }
-        defer { work.records = max(work.records - body.byteCount / found.plan.recordLength, 0) }
+        defer {
+            work.records = max(work.records - body.byteCount / found.plan.recordLength, 0) &* weight
+            work.replayOctets -= body.byteCount
+        }
         if let plan = found.plan.flows {
             guard let exporter = number(of: message.header.key, in: &columns) else {
                 result.losses[.exporterLimit] = 1
@@ -116,45 +126,75 @@ extension DatagramDecoder {
     ) {
         result.sequence?.isExact = message.header.isNetFlow9
         let set = HeldSet(
-            template: number, origin: message.origin, exportMilliseconds: message.header.exportMilliseconds,
+            template: number, origin: message.origin,
+            exportMilliseconds: message.header.exportMilliseconds,
             uptime: message.header.uptime, body: isRepeat ? [] : body.copied())
         let key = message.header.key
         if !isRepeat, held.keep(set, of: key, isKnown: isKnown(key, message.place)) {
             result.setsHeld += 1
+            if store.hasDeferredPlan { held.setReady([number], of: key) }
         } else {
             result.lose(.noTemplate)
         }
+        store.hasDeferredPlan = false
     }
     private func isKnown(_ key: ExporterKey, _ place: TemplateStore.Place) -> Bool {
         place.exporter != nil || settings.isProtected(key.address)
     }
 
-    /// Decodes the sets that waited for `templates` of the exporter, the oldest first. Their records say when they
-    /// were received and exported; options of this datagram are known to them already.
-    mutating func replay(_ key: ExporterKey, into columns: inout FlowColumns, _ result: inout DecodeResult) {
-        let sets = held.take(learnedTemplates, of: key)
+    /// Decodes sets of the exporter whose template came, the oldest first and as many as there is work left for; the
+    /// others go on waiting. Their records say when they were received and exported; options of this datagram are known
+    /// to them already.
+    /// - Parameter isFirst: nothing else was decoded, so that one set may be as large as it is.
+    mutating func replay(
+        _ key: ExporterKey, isFirst: Bool, into columns: inout FlowColumns, _ result: inout DecodeResult
+    ) {
+        let sets = held.take(of: key, octets: work.replayOctets, isFirst: isFirst)
         var waiting: [HeldSet] = []
-        for set in sets {
-            let message = Message(replaying: set, of: key, at: store.place(of: key, set.origin))
-            let isDecoded = set.body.withBytes { body in
-                guard
-                    let found = store.plan(
-                        set.template, at: message.place, session: set.origin.session, now: .max),
-                    !(found.isOnProbation || found.isBorrowed) || found.plan.fits(body)
-                else { return false }
-                let first = columns.count
-                work = DatagramWork(octets: body.byteCount)
-                let records = decodeRecords(body, by: found, message, into: &columns, &result)
-                if let records { census?.count(records, by: set.template, of: key) }
-                for row in first..<columns.count { columns.flags[row] |= RecordFlags.held.rawValue }
-                if key.exportProtocol == .ipfix, let told = sequences.explained(records ?? 0, of: key) {
-                    result.missing = result.missing.map { $0.adding(told) } ?? told
-                }
-                return true
+        var undone: ArraySlice<HeldSet> = []
+        var records = isFirst ? Int.max : work.records
+        for (place, set) in sets.enumerated() {
+            switch replay(set, of: key, &records, into: &columns, &result) {
+            case .decoded: result.setsReplayed += 1
+            case .waiting: waiting.append(set)
+            case .tooMuch: undone = sets[place...]
             }
-            if isDecoded { result.setsReplayed += 1 } else { waiting.append(set) }
+            if !undone.isEmpty { break }
+            if records == .max { records = max(work.records, 0) }
         }
-        held.putBack(waiting, of: key, isKnown: true)
+        held.putBack(waiting, undone: Array(undone), of: key)
+    }
+    private enum Replayed { case decoded, waiting, tooMuch }
+
+    private mutating func replay(
+        _ set: HeldSet, of key: ExporterKey, _ recordsLeft: inout Int, into columns: inout FlowColumns,
+        _ result: inout DecodeResult
+    ) -> Replayed {
+        let message = Message(replaying: set, of: key, at: store.place(of: key, set.origin))
+        return set.body.withBytes { body in
+            let plan = store.plan(set.template, at: message.place, session: set.origin.session, now: .max)
+            if store.hasDeferredPlan {
+                store.hasDeferredPlan = false
+                return .tooMuch
+            }
+            guard let found = plan, !(found.isOnProbation || found.isBorrowed) || found.plan.fits(body)
+            else { return .waiting }
+            let events = work.events
+            work = DatagramWork(octets: body.byteCount)
+            if recordsLeft < .max { work.events = events }
+            let most = min(
+                body.byteCount / found.plan.recordLength &* found.plan.recordWeight, work.records)
+            guard most <= recordsLeft else { return .tooMuch }
+            if recordsLeft < .max { recordsLeft -= most }
+            let first = columns.count
+            let records = decodeRecords(body, by: found, message, into: &columns, &result)
+            if let records { census?.count(records, by: set.template, of: key) }
+            for row in first..<columns.count { columns.flags[row] |= RecordFlags.held.rawValue }
+            if key.exportProtocol == .ipfix, let told = sequences.explained(records ?? 0, of: key) {
+                result.missing = result.missing.map { $0.adding(told) } ?? told
+            }
+            return .decoded
+        }
     }
 }
 

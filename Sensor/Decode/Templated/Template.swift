@@ -30,17 +30,23 @@ final class TemplatePlan: Sendable {
     private let variableLengths: [UInt16]
     /// Octets of one record, with variable-length fields the least that one can have. At least 1.
     let recordLength: Int
+    /// How many plain records one costs: one that tells of both directions or of a connection's events is read twice,
+    /// and makes a second record from the first.
+    let recordWeight: Int
 
     init(fields: [FieldSpec], isOptions: Bool, isNetFlow9: Bool, extras: ExtraSelection) {
         flows = isOptions ? nil : FlowPlan(fields: fields, extras: extras)
         options = isOptions ? OptionsPlan(fields: fields, isNetFlow9: isNetFlow9) : nil
+        recordWeight = flows.map { $0.reverse == nil && $0.events == nil ? 1 : 4 } ?? 1
         fieldCount = fields.count
         variableLengths = fields.contains(where: \.isVariable) ? fields.map(\.length) : []
         recordLength = max(fields.reduce(0) { $0 + ($1.isVariable ? 1 : Int($1.length)) }, 1)
     }
 
     /// What as many records take; nil when each says so itself.
-    func octets(ofRecords count: Int) -> Int? { variableLengths.isEmpty ? count &* recordLength : nil }
+    func octets(ofRecords count: Int) -> Int? {
+        variableLengths.isEmpty ? count &* recordLength : nil
+    }
 
     /// Whether `data` can be records of this layout: whole ones, with at most three zeros behind the last. False is
     /// sure proof that it is not; true is none that it is.
@@ -75,7 +81,9 @@ enum TemplateDefinition {
     ///     IPFIX options      | field count :2 | scope count :2 | fields |              RFC 7011 §3.4.2.2
     static func fields(_ definition: RawSpan, isOptions: Bool, isNetFlow9: Bool) -> [FieldSpec]? {
         guard definition.byteCount >= (isOptions ? 4 : 2) else { return nil }
-        var fieldCount = Int(definition.be16(at: 0)), scopeCount = 0, offset = 2
+        var fieldCount = Int(definition.be16(at: 0))
+        var scopeCount = 0
+        var offset = 2
         if isOptions {
             scopeCount = Int(definition.be16(at: 2))
             offset = 4
@@ -85,7 +93,8 @@ enum TemplateDefinition {
         for index in 0..<fieldCount {
             guard definition.byteCount - offset >= 4 else { return nil }
             var field = FieldSpec(
-                id: definition.be16(at: offset), length: definition.be16(at: offset + 2), isScope: index < scopeCount)
+                id: definition.be16(at: offset), length: definition.be16(at: offset + 2),
+                isScope: index < scopeCount)
             offset += 4
             //= RFC 7011 §3.2
             // The highest bit says that an enterprise number follows. NetFlow v9 has no enterprises.
@@ -98,7 +107,9 @@ enum TemplateDefinition {
             fields.append(field)
         }
         // A record without octets would be in a set endlessly often.
-        guard offset == definition.byteCount, fields.contains(where: { $0.length > 0 }) else { return nil }
+        guard offset == definition.byteCount, fields.contains(where: { $0.length > 0 }) else {
+            return nil
+        }
         return fields
     }
 }
@@ -112,7 +123,9 @@ struct PlanShelf: Sendable {
     private var fieldsPlanned = 0
     private let fieldsMax: Int, extras: ExtraSelection
 
-    init(fieldsMax: Int, extras: ExtraSelection) { (self.fieldsMax, self.extras) = (fieldsMax, extras) }
+    init(fieldsMax: Int, extras: ExtraSelection) {
+        (self.fieldsMax, self.extras) = (fieldsMax, extras)
+    }
 
     /// Whether there is no room for one more layout, so that all must be dropped first.
     var isFull: Bool { fieldsPlanned >= fieldsMax }
@@ -121,8 +134,15 @@ struct PlanShelf: Sendable {
         fieldsPlanned = 0
     }
 
-    mutating func plan(for template: Template, isNetFlow9: Bool) -> TemplatePlan? {
-        let key = Key(definition: template.definition, isOptions: template.isOptions, isNetFlow9: isNetFlow9)
+    /// What working layouts out may cost a datagram, in units of one that is on the shelf; and what a new one costs.
+    static let costMax = 24
+    private static let costOfNew = 4, fieldsPerCost = 32
+
+    /// - Parameter left: what it costs is taken off.
+    mutating func plan(for template: Template, isNetFlow9: Bool, _ left: inout Int) -> TemplatePlan? {
+        left -= 1
+        let key = Key(
+            definition: template.definition, isOptions: template.isOptions, isNetFlow9: isNetFlow9)
         if let known = plans[key] { return known }
         let fields = template.definition.withBytes {
             TemplateDefinition.fields($0, isOptions: template.isOptions, isNetFlow9: isNetFlow9)
@@ -130,6 +150,7 @@ struct PlanShelf: Sendable {
         guard let fields else { return nil }
         let plan = TemplatePlan(
             fields: fields, isOptions: template.isOptions, isNetFlow9: isNetFlow9, extras: extras)
+        left -= Self.costOfNew - 1 + plan.fieldCount / Self.fieldsPerCost
         plans[key] = plan
         fieldsPlanned += plan.fieldCount
         return plan

@@ -6,39 +6,88 @@ struct TemplateFields {
     let places: [FieldPlace]
     /// Octets of a record, a variable-length field counted as the one octet that it has at least.
     let recordLength: Int
-    private var first: [ElementKey: FieldPlace] = [:]
-    private var taken: Set<Int> = []
+    /// The first field of each element: of IANA's lower numbers, of their reverse, and of others; by index, -1 none.
+    private var first: [Int16], firstReverse: [Int16]
+    private var firstOthers: [ElementKey: Int] = [:]
+    private var taken: [Bool]
+    /// Whether there may be counters for a reverse side.
+    let mayBeBiflow: Bool
 
     //= RFC 7011 §8
     /// Of a repeated element the first feeds the column, the others stay with the record in their order. Junos has the
     /// time of a translation event twice: the first is the event's, the second that of the port block's allocation.
     init(_ specs: [FieldSpec]) {
         self.specs = specs
-        var places: [FieldPlace] = [], length = 0
+        taken = [Bool](repeating: false, count: specs.count)
+        var places: [FieldPlace] = []
+        var length = 0
+        var mayBeBiflow = false
+        var first = [Int16](repeating: -1, count: Self.plainMax)
+        var firstReverse: [Int16] = []
+        var others: [ElementKey: Int] = [:]
+        places.reserveCapacity(specs.count)
         for (index, field) in specs.enumerated() {
             places.append(FieldPlace(offset: length, width: Int(field.length), field: index))
             length += field.isVariable ? 1 : Int(field.length)
-            if first[field.key] == nil { first[field.key] = places[index] }
+            let number = Int(field.id)
+            let place = Int16(clamping: index)
+            switch field.enterprise {
+            case 0 where number < Self.plainMax:
+                if first[number] < 0 { first[number] = place }
+                if number == 231 || number == 298 { mayBeBiflow = true }
+            case Element.reverseEnterprise where number < Self.plainMax:
+                if firstReverse.isEmpty { firstReverse = [Int16](repeating: -1, count: Self.plainMax) }
+                if firstReverse[number] < 0 { firstReverse[number] = place }
+                mayBeBiflow = true
+            case 0 where field.id == Element.firewallEventASA:
+                if others[field.key] == nil { others[field.key] = index }
+            case Element.yafEnterprise where Self.yafNumbers.contains(field.id & ~Element.yafReverseBit):
+                if others[field.key] == nil { others[field.key] = index }
+                mayBeBiflow = true
+            default: break  // no column is filled from it
+            }
         }
-        (self.places, recordLength) = (places, length)
+        (self.places, recordLength, self.mayBeBiflow) = (places, length, mayBeBiflow)
+        (self.first, self.firstReverse, firstOthers) = (first, firstReverse, others)
+    }
+    /// Numbers from here on are looked up otherwise.
+    private static let plainMax = 512
+    private static let yafNumbers = Element.yafFlags.map(\.id)
+
+    private func index(of element: ElementKey) -> Int? {
+        let number = Int(element.id)
+        guard number < Self.plainMax, element.enterprise != Element.yafEnterprise else {
+            return firstOthers[element]
+        }
+        var found: Int16 = -1
+        if element.enterprise == 0 {
+            found = first[number]
+        } else if element.enterprise == Element.reverseEnterprise, !firstReverse.isEmpty {
+            found = firstReverse[number]
+        }
+        return found < 0 ? nil : Int(found)
     }
 
     /// The field of `element` when its length can hold the element.
     func place(of element: ElementKey, _ widths: ClosedRange<Int>) -> FieldPlace? {
-        guard let place = first[element], widths.contains(place.width) || place.width == Int(FieldSpec.variableLength)
-        else { return nil }
-        return place
+        guard let index = index(of: element) else { return nil }
+        let place = places[index]
+        return widths.contains(place.width) || place.width == Int(FieldSpec.variableLength)
+            ? place : nil
     }
 
     /// The ops for those of `elements` that the template has, of the reverse side on demand; takes their fields.
     mutating func take(_ elements: [Element], reverse: Bool = false) -> [FieldOp] {
-        var ops: [FieldOp] = [], targets: Set<Target> = []
+        var ops: [FieldOp] = []
+        var targets = TargetSet()
         for element in elements where !targets.contains(element.target) {
             let key = ElementKey(enterprise: element.enterprise, id: element.id)
-            guard let key = reverse ? Element.reverse(of: key) : key, let place = place(of: key, element.widths)
+            guard let key = reverse ? Element.reverse(of: key) : key,
+                let place = place(of: key, element.widths)
             else { continue }
             targets.insert(element.target)
-            var op = FieldOp(target: element.target, form: element.form, widths: element.widths, place: place)
+            var op = FieldOp(
+                target: element.target, form: element.form, widths: element.widths, place: place)
             if let other = element.target.fourthVersionCounterpart, targets.contains(other) {
                 op.isOverlay = true
                 op.second = self.place(of: ElementKey(id: Element.ipVersion), 1...1) ?? .none
@@ -52,12 +101,12 @@ struct TemplateFields {
         return ops
     }
     private mutating func take(_ op: FieldOp) {
-        taken.insert(op.place.field)
-        if op.second.exists { taken.insert(op.second.field) }
+        taken[op.place.field] = true
+        if op.second.exists { taken[op.second.field] = true }
     }
 
     /// Whether IANA's element `id` fills a column.
-    func hasTaken(_ id: UInt16) -> Bool { first[ElementKey(id: id)].map { taken.contains($0.field) } ?? false }
+    func hasTaken(_ id: UInt16) -> Bool { index(of: ElementKey(id: id)).map { taken[$0] } ?? false }
 
     /// YAF's flags, the first packet's and those of the rest together.
     mutating func takeYAFFlags(reverse: Bool = false) -> [FieldOp] {
@@ -86,10 +135,10 @@ struct TemplateFields {
     /// The fields that nothing has taken and that say something, in the template's order. In a biflow those of the
     /// reverse side are not among them.
     func left(isBiflow: Bool) -> [Int] {
-        let isFamilyKnown = specs.indices.contains { taken.contains($0) && Self.addresses.contains(specs[$0].key) }
+        let isFamilyKnown = Self.addresses.contains(where: hasTaken)
         return specs.indices.filter { index in
             let field = specs[index]
-            if taken.contains(index) || field.length == 0 || field.key == ElementKey(id: Element.paddingOctets) {
+            if taken[index] || field.length == 0 || field.key == ElementKey(id: Element.paddingOctets) {
                 return false
             }
             if isFamilyKnown, field.key == ElementKey(id: Element.ipVersion) { return false }
@@ -99,11 +148,19 @@ struct TemplateFields {
     /// Those of the reverse side that nothing has taken.
     var leftReverse: [Int] {
         specs.indices.filter {
-            !taken.contains($0) && specs[$0].length > 0 && Element.forward(of: specs[$0].key) != nil
+            !taken[$0] && specs[$0].length > 0 && Element.forward(of: specs[$0].key) != nil
                 && specs[$0].id != Element.paddingOctets
         }
     }
-    private static let addresses = Set([8, 12, 27, 28].map { ElementKey(id: $0) })
+    private static let addresses: [UInt16] = [8, 12, 27, 28]
+}
+
+/// Some of the targets.
+private struct TargetSet {
+    private var bits: UInt64 = 0
+
+    func contains(_ target: Target) -> Bool { bits & 1 << UInt64(target.rawValue) != 0 }
+    mutating func insert(_ target: Target) { bits |= 1 << UInt64(target.rawValue) }
 }
 
 extension Target {

@@ -73,6 +73,10 @@ struct TemplateStore: Sendable {
     var version: UInt64 = 0
     private var versionMilliseconds = Int64.min
     var plans: PlanShelf
+    /// What is left of the datagram's share of working layouts out.
+    var plansLeft = PlanShelf.costMax
+    /// A layout was not worked out for want of that: its data has to wait.
+    var hasDeferredPlan = false
 
     init(settings: DecodeSettings) {
         self.settings = settings
@@ -104,7 +108,9 @@ struct TemplateStore: Sendable {
         heard(exporter, stream, at: origin.receiveMilliseconds, uptime: uptime)
         return Place(exporter: exporter, stream: stream, uptime: uptime)
     }
-    private mutating func searchedPlace(of key: ExporterKey, _ origin: DatagramOrigin, uptime: UInt32?) -> Place {
+    private mutating func searchedPlace(
+        of key: ExporterKey, _ origin: DatagramOrigin, uptime: UInt32?
+    ) -> Place {
         guard let exporter = exporter(of: key) else { return Place(uptime: uptime) }
         places[key] = exporter
         exporters[exporter].lastHeardMilliseconds = origin.receiveMilliseconds
@@ -139,11 +145,15 @@ struct TemplateStore: Sendable {
     @inline(__always)
     mutating func plan(_ id: UInt16, at place: Place, session: UInt32, now: Int64) -> Found? {
         guard let exporter = place.exporter else { return nil }
-        if let stream = place.stream, let found = recent.found(id, exporter, stream, generation, now) { return found }
+        if let stream = place.stream, let found = recent.found(id, exporter, stream, generation, now) {
+            return found
+        }
         return searchedPlan(id, at: place, exporter, session: session)
     }
 
-    private mutating func searchedPlan(_ id: UInt16, at place: Place, _ exporter: Int, session: UInt32) -> Found? {
+    private mutating func searchedPlan(
+        _ id: UInt16, at place: Place, _ exporter: Int, session: UInt32
+    ) -> Found? {
         if let stream = place.stream, let slot = exporters[exporter].streams[stream].slot(of: id) {
             guard let found = found(exporter, stream, slot, isBorrowed: false) else { return nil }
             let used = exporters[exporter].streams[stream].templates[slot].lastUsedMilliseconds
@@ -165,29 +175,41 @@ struct TemplateStore: Sendable {
         return match.flatMap { found(exporter, $0.stream, $0.slot, isBorrowed: true) }
     }
 
-    private mutating func found(_ exporter: Int, _ stream: Int, _ slot: Int, isBorrowed: Bool) -> Found? {
+    private mutating func found(_ exporter: Int, _ stream: Int, _ slot: Int, isBorrowed: Bool)
+        -> Found?
+    {
         let now = exporters[exporter].lastHeardMilliseconds
         if now &- exporters[exporter].streams[stream].templates[slot].lastUsedMilliseconds > 1_000 {
             exporters[exporter].streams[stream].templates[slot].lastUsedMilliseconds = now
             changedInUse(at: now)
         }
-        let hasServed = exporters[exporter].hasServed && exporters[exporter].streams[stream].templates[slot].hasServed
-        guard let plan = exporters[exporter].streams[stream].templates[slot].plan ?? planned(exporter, stream, slot)
+        let hasServed =
+            exporters[exporter].hasServed && exporters[exporter].streams[stream].templates[slot].hasServed
+        guard
+            let plan = exporters[exporter].streams[stream].templates[slot].plan
+                ?? planned(exporter, stream, slot)
         else { return nil }
         return Found(
             plan: plan, isBorrowed: isBorrowed,
-            isOnProbation: exporters[exporter].streams[stream].templates[slot].isOnProbation, hasServed: hasServed)
+            isOnProbation: exporters[exporter].streams[stream].templates[slot].isOnProbation,
+            hasServed: hasServed)
     }
 
     /// First use of a template: works its layout out.
     private mutating func planned(_ exporter: Int, _ stream: Int, _ slot: Int) -> TemplatePlan? {
+        guard plansLeft > 0 else {
+            hasDeferredPlan = true
+            return nil
+        }
         if plans.isFull {
             plans.removeAll()
             for exporter in exporters.indices { exporters[exporter].forgetPlans() }
         }
         let isNetFlow9 = exporters[exporter].key.exportProtocol == .netflow9
         let template = exporters[exporter].streams[stream].templates[slot]
-        guard let plan = plans.plan(for: template, isNetFlow9: isNetFlow9) else { return nil }
+        guard let plan = plans.plan(for: template, isNetFlow9: isNetFlow9, &plansLeft) else {
+            return nil
+        }
         exporters[exporter].streams[stream].templates[slot].plan = plan
         return plan
     }
@@ -195,7 +217,8 @@ struct TemplateStore: Sendable {
     /// A data set had whole records of the template: its sender is real, as far as can be told.
     mutating func served(_ id: UInt16, at place: Place) {
         guard let exporter = place.exporter else { return }
-        let age = exporters[exporter].lastHeardMilliseconds &- exporters[exporter].firstHeardMilliseconds
+        let age =
+            exporters[exporter].lastHeardMilliseconds &- exporters[exporter].firstHeardMilliseconds
         if age >= Self.servedMilliseconds, !exporters[exporter].hasServed {
             exporters[exporter].hasServed = true
             forgetHints()
@@ -230,7 +253,9 @@ extension TemplateStore.Exporter {
         for number in streams.indices {
             guard streams[number].session == origin.session else { continue }
             if isShared { return number }
-            if streams[number].sourcePort == origin.sourcePort, streams[number].localPort == origin.localPort {
+            if streams[number].sourcePort == origin.sourcePort,
+                streams[number].localPort == origin.localPort
+            {
                 return number
             }
         }
@@ -252,7 +277,8 @@ extension TemplateStore.Stream {
     /// Where `id` is among the numbers, or would have to be.
     @inline(__always)
     func insertion(of id: UInt16) -> Int {
-        var low = 0, high = ids.count
+        var low = 0
+        var high = ids.count
         while low < high {  // ends: the range halves
             let middle = (low + high) / 2
             if ids[middle] < id { low = middle + 1 } else { high = middle }

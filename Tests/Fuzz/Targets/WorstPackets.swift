@@ -31,6 +31,13 @@ package struct WorstPacket: Sendable {
                 let set = wire.set(256, [UInt8](repeating: octet, count: 1_440))
                 return WorstPacket(name, [wire.message([wire.template(256, fields)])], wire.message([set]))
             }
+            // Connections that updates told of before, each in its turn ended.
+            func connections(_ event: UInt8) -> [UInt8] {
+                wire.message([
+                    wire.set(256, (0..<200).flatMap { [6, event, 0, UInt8($0), 9, 9] as [UInt8] })
+                ])
+            }
+            let nsel = wire.message([wire.template(256, [(4, 1), (233, 1), (148, 2), (231, 1), (232, 1)])])
             let wide = (0..<90).map { (UInt16($0 + 400), UInt16(16)) }
             return [
                 data("one octet", [(4, 1)]), data("one extra octet", [(400, 1)]),
@@ -44,6 +51,8 @@ package struct WorstPacket: Sendable {
                 data("uptimes", [(22, 4), (21, 4)], 0xFF),
                 data("firewall", [(233, 1), (148, 4), (231, 2), (232, 2)], 3),
                 data("firewall ends", [(8, 1), (233, 1), (148, 2), (231, 1), (232, 1)], 2),
+                WorstPacket("firewall updates", [nsel], connections(5)),
+                WorstPacket("firewall ends after updates", [nsel, connections(5)], connections(2)),
                 data("sampler", [(8, 4), (302, 4), (305, 1), (306, 1), (48, 1)], 1),
                 data("no length but one", (0..<200).map { (400 + $0, $0 == 0 ? 8 : 0) }),
             ]
