@@ -131,13 +131,15 @@ package final class Sensor: Sendable {
         for number in 0..<board.sockets.receiverCount {
             let loop = IntakeLoop(
                 number: number, board: board, limits: limits, decode: settings.decode, forward: settings.forward,
-                seed: seed, rowsMax: settings.rowsMax, observers: observers, state: state, handOver: handOver, templates: templates, time: time, logger: logger)
+                seed: seed, rowsMax: settings.rowsMax, observers: observers, state: state, handOver: handOver,
+                templates: templates, time: time, logger: logger)
             threads.append(try SystemThread.start { loop.run() })
         }
         for (index, interface) in settings.captureInterfaces.enumerated() {
             let loop = MeterLoop(
                 number: board.sockets.receiverCount + index, interface: interface, limits: limits, seed: seed,
-                rowsMax: settings.rowsMax, observers: observers, state: state, handOver: handOver, time: time, logger: logger)
+                rowsMax: settings.rowsMax, observers: observers, state: state, handOver: handOver, time: time,
+                logger: logger)
             threads.append(try SystemThread.start { loop.run() })
         }
         let started = threads

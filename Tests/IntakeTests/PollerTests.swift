@@ -1,10 +1,11 @@
 import FlowModel
 import Foundation
-@testable import Intake
 import Platform
 import TestKit
 import Testing
 import WireBytes
+
+@testable import Intake
 
 @Suite("The poller serves all its listeners")
 struct PollerTests {
