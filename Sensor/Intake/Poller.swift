@@ -187,8 +187,8 @@ package struct Poller: ~Copyable {
 }
 
 /// How long to rest between rounds: as long as a quarter of the smallest socket's buffer takes to fill at the present
-/// rate, so that a wake-up brings many datagrams. Each costs as much as several of them, and what the processor's caches
-/// held is gone by then.
+/// rate, so that a wake-up brings many datagrams. Each costs as much as several of them, and what the processor's
+/// caches held is gone by then.
 struct NapRule {
     /// Datagrams of middling size that the smallest buffer holds: the kernel charges about this much for each.
     private let capacity: Double

@@ -16,8 +16,8 @@ package enum KeepOutcome: Equatable, Sendable {
     case failed(reason: String)
 }
 
-/// The sensor's last stage before shipping: sealed batches -> spool, with what became of each in the ledger. Owned by one
-/// thread.
+/// The sensor's last stage before shipping: sealed batches -> spool, with what became of each in the ledger. Owned by
+/// one thread.
 package struct KeepStage: ~Copyable {
     /// What some batches came to.
     package struct Report: Equatable, Sendable {

@@ -5,8 +5,8 @@ internal import Platform
 /// The end of a receiver's thread: closed windows -> sealed batches -> hand-over, the ledger always first, so that
 /// nothing is seen sealed that has not been seen decoded.
 ///
-/// Publishing copies the ledger. Where that has many exporters it is done a few times a second only, and batches wait for
-/// it.
+/// Publishing copies the ledger. Where that has many exporters it is done a few times a second only, and batches wait
+/// for it.
 struct Outlet: ~Copyable {
     private var sealer: WindowSealer
     private var waiting: [SealedBatch] = []

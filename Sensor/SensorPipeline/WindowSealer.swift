@@ -3,8 +3,8 @@ internal import FlowModel
 internal import PreAggregate
 internal import Synchronization
 
-/// Dedupe across observers for all receivers of a site: an exporter of one may see what one of another sees. Each window
-/// passes through it, one at a time.
+/// Dedupe across observers for all receivers of a site: an exporter of one may see what one of another sees. Each
+/// window passes through it, one at a time.
 package final class ObserverBoard: Sendable {
     private struct State: ~Copyable {
         var dedupe: ObserverDedupe
@@ -32,8 +32,8 @@ package final class ObserverBoard: Sendable {
     package var totals: DedupeTotals { state.withLock { $0.totals } }
 }
 
-/// A receiver's windows on their way out: dedupe -> sealed batches. It works on the receiver's own thread, while the rows
-/// are in its processor's cache: another one would have to fetch each of them. No I/O.
+/// A receiver's windows on their way out: dedupe -> sealed batches. It works on the receiver's own thread, while the
+/// rows are in its processor's cache: another one would have to fetch each of them. No I/O.
 package struct WindowSealer: ~Copyable {
     private let board: ObserverBoard
     private var sealer: BatchSealer
@@ -43,8 +43,8 @@ package struct WindowSealer: ~Copyable {
         sealer = BatchSealer(rowsMax: rowsMax)
     }
 
-    /// Seals the closed windows of `worker`, whose ledger gets what other observers saw as well, and gives it back their
-    /// memory.
+    /// Seals the closed windows of `worker`, whose ledger gets what other observers saw as well, and gives it back
+    /// their memory.
     package mutating func seal(from worker: inout SensorWorker) -> [SealedBatch] {
         var batches: [SealedBatch] = [], windows = worker.takeClosed()
         windows.reverse()
