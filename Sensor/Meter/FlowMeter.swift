@@ -97,7 +97,9 @@ package struct FlowMeter: Sendable {
         nextSweep = now.addingReportingOverflow(Self.sweepMilliseconds).partialValue
         let limits = self.limits
         end(atMilliseconds: now == .max ? nil : now, into: &columns) { flow in
+            // Before its start: the clock was set back, and the flow's times are another clock's.
             now &- flow.end >= limits.idleMilliseconds || now &- flow.start >= limits.activeMilliseconds
+                || now < flow.start &- limits.idleMilliseconds
         }
     }
     private mutating func makeRoom(into columns: inout FlowColumns, atMilliseconds now: Int64) {

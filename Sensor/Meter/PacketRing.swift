@@ -58,6 +58,12 @@ package struct MeterError: Error, Equatable, Sendable, CustomStringConvertible {
     ) -> Int {
         var set = pollfd(fd: unsafe weir_ring_descriptor(ring), events: Int16(POLLIN), revents: 0)
         _ = unsafe poll(&set, 1, milliseconds)
+        if set.revents & Int16(POLLERR) != 0 {
+            // The interface went down: told at once, again and again, until it is read.
+            var fault: Int32 = 0, length = socklen_t(MemoryLayout<Int32>.size)
+            unsafe getsockopt(set.fd, SOL_SOCKET, SO_ERROR, &fault, &length)
+            usleep(UInt32(milliseconds) * 1_000)
+        }
         var packet = unsafe weir_packet(), count = 0
         while count < packetsMax, unsafe weir_ring_next(ring, &packet) == 1 {
             guard let start = unsafe packet.bytes else { break }

@@ -9,7 +9,7 @@ package struct SealedBatch: Sendable {
     package let rows: Int
     package let tally: Tally
     package let fidelity: Fidelity
-    package let shares: [(key: ExporterKey, share: ExporterShare)]
+    package internal(set) var shares: [(key: ExporterKey, share: ExporterShare)]
     package var digest: BatchDigest { BatchDigest(of: body) }
 }
 

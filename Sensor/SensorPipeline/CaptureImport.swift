@@ -27,6 +27,7 @@ package struct CaptureImport: ~Copyable {
     private let report: (Progress) -> Void
     private var worker: SensorWorker
     private var sealer: WindowSealer
+    private let deadLettersBefore: Int
     private var progress = Progress()
 
     /// Starts sealing and shipping; no port is opened.
@@ -41,6 +42,7 @@ package struct CaptureImport: ~Copyable {
         self.report = report
         worker = SensorWorker(limits: sensor.limits, seed: sensor.seed, decode: sensor.settings.decode)
         sealer = WindowSealer(rowsMax: sensor.settings.rowsMax, board: sensor.observers)
+        deadLettersBefore = sensor.backlog.deadLetters
         try sensor.startShipping()
     }
 
@@ -60,7 +62,6 @@ package struct CaptureImport: ~Copyable {
         worker.close()
         handOn()
         progress.isReading = false
-        let before = sensor.backlog.deadLetters
         sensor.endOfWindows()
         while !isInterrupted(), sensor.backlog.batches > 0 {
             tellProgress()
@@ -69,7 +70,7 @@ package struct CaptureImport: ~Copyable {
         let wasInterrupted = sensor.backlog.batches > 0
         sensor.stop()
         let (waiting, deadLetters) = sensor.backlog
-        if deadLetters > before { return .deadLetters(deadLetters - before) }
+        if deadLetters > deadLettersBefore { return .deadLetters(deadLetters - deadLettersBefore) }
         let lost = sensor.ledger.total.records
         let dropped = [Loss.spoolFull, .spoolFailed, .queueFull].reduce(0) { $0 &+ (lost[$1]?.flows ?? 0) }
         if dropped > 0 { return .dropped(flows: dropped) }
@@ -81,7 +82,8 @@ package struct CaptureImport: ~Copyable {
         sensor.state.publish(worker)
         for batch in batches {
             // From 80 % on the sensor would sum coarser, then drop: a file can wait.
-            while !isInterrupted(), sensor.keeper.fillFraction >= 0.79 {
+            // What was offered counts once it is kept.
+            while !isInterrupted(), sensor.keeper.fillFraction >= 0.79 || !sensor.handOver.isIdle {
                 tellProgress()
                 systemSleep(milliseconds: 5)
             }

@@ -4,12 +4,12 @@ package import FlowModel
 package struct Pressure: Equatable, Sendable {
     /// Used bytes of the spool over `spool.bytesMax`.
     package var spool: Double
-    /// Windows that wait for the spool's thread over how many may: the disk, or sealing, does not keep up.
+    /// Octets of batches that wait for the spool's thread over how many may: the disk does not keep up.
     package var queue: Double
-    /// Processor seconds per second over the cores that this process may use.
-    package var processor: Double
+    /// Processor seconds per second over the cores that this process may use; nil when there is no new measurement.
+    package var processor: Double?
 
-    package init(spool: Double = 0, queue: Double = 0, processor: Double = 0) {
+    package init(spool: Double = 0, queue: Double = 0, processor: Double? = nil) {
         (self.spool, self.queue, self.processor) = (spool, queue, processor)
     }
 }
@@ -18,13 +18,13 @@ package struct Pressure: Equatable, Sendable {
 ///
 ///     spool      from 80 % per service, from 90 % per pair of hosts; back below 70 % and 80 %
 ///     queue      from 50 % per service, from 75 %; back below 25 % and 50 %
-///     processor  from 95 % per service, one step more each `patience` windows; a step back below 70 %
+///     processor  from 95 % per service, one step more each `patience` measurements, a second apart; a step back below 70 %
 ///
 /// The gaps keep it from swinging at an edge.
 package struct FidelityControl: Sendable {
     package private(set) var fidelity = Fidelity.full
     private var spool = Fidelity.full, queue = Fidelity.full, processor = Fidelity.full
-    private var windowsBusy = 0, windowsCalm = 0
+    private var secondsBusy = 0, secondsCalm = 0
     private static let patience = 3
 
     package init() {}
@@ -33,7 +33,7 @@ package struct FidelityControl: Sendable {
     package mutating func update(_ pressure: Pressure) -> Fidelity {
         spool = Self.step(spool, pressure.spool, up: (0.80, 0.90), down: (0.70, 0.80))
         queue = Self.step(queue, pressure.queue, up: (0.50, 0.75), down: (0.25, 0.50))
-        follow(processor: pressure.processor)
+        if let load = pressure.processor { follow(processor: load) }
         fidelity = max(spool, queue, processor)
         return fidelity
     }
@@ -47,16 +47,16 @@ package struct FidelityControl: Sendable {
         case .host: return fraction < down.0 ? .full : fraction < down.1 ? .service : .host
         }
     }
-    /// A busy second is no reason; several windows in a row are.
+    /// A busy second is no reason; several in a row are.
     private mutating func follow(processor load: Double) {
-        windowsBusy = load >= 0.95 ? windowsBusy + 1 : 0
-        windowsCalm = load < 0.70 ? windowsCalm + 1 : 0
-        if windowsBusy >= Self.patience {
+        secondsBusy = load >= 0.95 ? secondsBusy + 1 : 0
+        secondsCalm = load < 0.70 ? secondsCalm + 1 : 0
+        if secondsBusy >= Self.patience {
             processor = processor == .full ? .service : .host
-            windowsBusy = 0
-        } else if windowsCalm >= Self.patience {
+            secondsBusy = 0
+        } else if secondsCalm >= Self.patience {
             processor = processor == .host ? .service : .full
-            windowsCalm = 0
+            secondsCalm = 0
         }
     }
 }

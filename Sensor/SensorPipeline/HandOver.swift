@@ -6,6 +6,8 @@ final class HandOver: Sendable {
     private struct State {
         var batches: [SealedBatch] = []
         var bytes = 0
+        /// Batches were taken, and the taker has not come back for more.
+        var isTakerBusy = false
         var isEnded = false
     }
     private let state = Mutex(State())
@@ -38,6 +40,7 @@ final class HandOver: Sendable {
         while true {  // ends: with batches, or once ended and empty
             let (batches, isEnded) = state.withLock { state in
                 defer { (state.batches, state.bytes) = ([], 0) }
+                state.isTakerBusy = !state.batches.isEmpty
                 return (state.batches, state.isEnded)
             }
             if !batches.isEmpty { return batches }
@@ -45,6 +48,8 @@ final class HandOver: Sendable {
             waker.wait(atMostMilliseconds: 1_000)
         }
     }
+    /// Nothing waits, and what was taken has been dealt with.
+    var isIdle: Bool { state.withLock { $0.batches.isEmpty && !$0.isTakerBusy } }
     /// 0 empty, 1 full.
     var fillFraction: Double { state.withLock { Double($0.bytes) / Double(max(bytesMax, 1)) } }
 }

@@ -75,6 +75,8 @@ struct IntakeLoop: Sendable {
             outlet.pass(&worker)
             if let news = board.news(since: generation) {
                 generation = news.generation
+                // A socket that goes takes with it what waits in it.
+                drainSockets(&poller, &worker, forwarder, &limiter)
                 poller.replace(listeners: news.sockets.listeners(of: number))
                 do throws(IntakeError) {
                     try streams.replace(listeners: news.sockets.streams(of: number))

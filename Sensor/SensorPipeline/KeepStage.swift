@@ -29,7 +29,8 @@ package struct KeepStage: ~Copyable {
         package init() {}
     }
     private var control = FidelityControl()
-    package private(set) var ledger = LedgerBook()
+    /// Bounded by the workers' books, whose names its batches have.
+    package private(set) var ledger = LedgerBook(entriesMax: .max)
 
     package init() {}
 

@@ -24,8 +24,18 @@ package struct LedgerBook: Sendable {
     package private(set) var unattributed: [Loss: UInt64] = [:]
 
     package static let exportersMax = 16_384
+    private let entriesMax: Int
 
-    package init() {}
+    /// - Parameter entriesMax: exporters beyond it share one ledger for each protocol.
+    package init(entriesMax: Int = Self.exportersMax) { self.entriesMax = entriesMax }
+
+    /// The key under which this book has what `key` sends: its own, or the shared one of those beyond the limit.
+    package func keyHeld(for key: ExporterKey) -> ExporterKey {
+        numbers[key] != nil || entries.count < entriesMax ? key : Self.shared(key)
+    }
+    private static func shared(_ key: ExporterKey) -> ExporterKey {
+        ExporterKey(address: .absent, observationDomain: 0, exportProtocol: key.exportProtocol)
+    }
 
     package var exporters: [ExporterKey: ExporterLedger] {
         Dictionary(uniqueKeysWithValues: entries.map { ($0.key, $0.ledger) })
@@ -38,8 +48,8 @@ package struct LedgerBook: Sendable {
             return known
         }
         var key = key
-        if entries.count >= Self.exportersMax {
-            key = ExporterKey(address: .absent, observationDomain: 0, exportProtocol: key.exportProtocol)
+        if entries.count >= entriesMax {
+            key = Self.shared(key)
             if let shared = numbers[key] { return shared }
         }
         numbers[key] = entries.count

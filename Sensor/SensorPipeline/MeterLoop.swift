@@ -58,7 +58,19 @@ struct MeterLoop: Sendable {
             worker.kernelDropped(ring.takeDrops())
             nextCount = now + Self.countEvery
         }
-        worker.meter(exporter, atMilliseconds: time.wallMilliseconds()) { meter.sweep(atMilliseconds: .max, into: &$0) }
+        let deadline = time.monotonic() + .seconds(1)
+        worker.meter(exporter, atMilliseconds: time.wallMilliseconds()) { columns in
+            // The kernel hands over its open block within 50 ms.
+            while time.monotonic() < deadline {
+                let taken = ring.take(waitingAtMost: 60) { frame, facts in
+                    meter.take(
+                        frame, length: facts.length, vlan: facts.vlan, isOutgoing: facts.isOutgoing,
+                        atMilliseconds: facts.milliseconds, into: &columns)
+                }
+                if taken == 0 { break }
+            }
+            meter.sweep(atMilliseconds: .max, into: &columns)
+        }
         worker.kernelDropped(ring.takeDrops())
         worker.close()
         outlet.pass(&worker, isLast: true)

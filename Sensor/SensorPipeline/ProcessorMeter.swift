@@ -5,9 +5,8 @@ struct ProcessorMeter {
     private let time: any TimeSource
     private let cores: Double
     private var lastWall: Duration, lastProcessor: Duration
-    private var last = 0.0
 
-    /// Shorter spans than this say nothing: the last answer stands.
+    /// Shorter spans than this say nothing.
     private static let spanMin: Duration = .seconds(1)
 
     init(time: any TimeSource) {
@@ -16,13 +15,12 @@ struct ProcessorMeter {
         (lastWall, lastProcessor) = (time.monotonic(), systemProcessorTime())
     }
 
-    /// From 0 to 1, over the time since the last answer.
-    mutating func load() -> Double {
+    /// From 0 to 1, over the time since the last answer; nil when that is too short.
+    mutating func load() -> Double? {
         let wall = time.monotonic(), span = wall - lastWall
-        guard span >= Self.spanMin else { return last }
-        let processor = systemProcessorTime()
-        last = min((processor - lastProcessor) / span / cores, 1)
+        guard span >= Self.spanMin else { return nil }
+        let processor = systemProcessorTime(), spent = processor - lastProcessor
         (lastWall, lastProcessor) = (wall, processor)
-        return last
+        return min(spent / span / cores, 1)
     }
 }

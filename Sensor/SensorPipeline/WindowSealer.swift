@@ -50,7 +50,11 @@ package struct WindowSealer: ~Copyable {
         windows.reverse()
         while var window = windows.popLast() {
             worker.seenElsewhere(board.apply(&window).elsewhere)
-            batches += sealer.seal(window)
+            for var batch in sealer.seal(window) {
+                // As the worker's book has them, so that what is decoded under a name is sealed under it.
+                batch.shares = batch.shares.map { (key: worker.ledger.keyHeld(for: $0.key), share: $0.share) }
+                batches.append(batch)
+            }
             // Taken out and consumed: were anything else to hold its memory, clearing it would copy it first.
             worker.recycle(consume window)
         }

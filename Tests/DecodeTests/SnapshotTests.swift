@@ -60,6 +60,21 @@ import WireBytes
         #expect(decoding.decode(Make.ipfix([templateSet])).templatesConfirmed == 0)
     }
 
+    @Test("C30 of what several files have under one number the one used last counts, in whatever order they are read")
+    func newest() throws {
+        let short = Make.set(2, Make.template(256, [(8, 4), (1, 4)]))
+        var later = Decoding()
+        later.decode(Make.ipfix([short]), at: now + 3_600_000)
+        let files = [taught().decoder.snapshot(), later.decoder.snapshot()]
+        for order in [files, files.reversed()] {
+            var decoding = Decoding()
+            for file in order { _ = try decoding.decoder.restore(file, now: now + 3_700_000) }
+            let data = Bytes().u32(0x0A00_0009, 77).u32(0x0A00_0008, 78).bytes
+            #expect(decoding.decode(Make.ipfix([Make.set(256, data)])).rows.count == 2)
+            #expect(decoding.records.map(\.octetDeltaCount) == [77, 78])
+        }
+    }
+
     @Test("C30 templates not heard of for a week are not taken back; those in use are, however old") func age() throws {
         var decoding = taught()
         let week = DecodeLimits().templateAgeMaxMilliseconds

@@ -85,6 +85,16 @@ struct LedgerBookTests {
         #expect(book.total.decoded.flows == UInt64(3 * count) && book.total.datagramsReceived == UInt64(count))
     }
 
+    @Test("an exporter beyond a receiver's limit is sealed under the name it was decoded under") func names() {
+        var worker = LedgerBook(entriesMax: 2), keep = LedgerBook(entriesMax: .max)
+        for number in 1...4 as ClosedRange<UInt32> {
+            worker.received(from: key(number), losses: [:], decoded: tally)
+            keep.sealed(tally, rows: 1, of: worker.keyHeld(for: key(number)))
+        }
+        keep.add(worker)
+        #expect(keep.entries.count == 3 && keep.entries.allSatisfy { $0.ledger.open == Tally() })
+    }
+
     @Test("books of two threads add up") func adding() {
         var first = LedgerBook(), second = LedgerBook()
         first.received(from: key(1), losses: [:], decoded: tally)

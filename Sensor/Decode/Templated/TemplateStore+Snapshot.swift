@@ -108,12 +108,16 @@ extension TemplateStore {
     private mutating func take(_ entry: TemplateSnapshot.Entry) -> Bool {
         var place = place(of: entry.key, entry.origin)
         if let exporter = place.exporter, let stream = place.stream,
-            exporters[exporter].streams[stream].slot(of: entry.id) != nil
+            let slot = exporters[exporter].streams[stream].slot(of: entry.id)
         {
-            return false  // what was heard since the start is newer
+            // What was heard since the start is newer; of what several snapshots have, the one used last is.
+            let known = exporters[exporter].streams[stream].templates[slot]
+            guard known.isOnProbation, known.lastUsedMilliseconds < entry.template.lastUsedMilliseconds else {
+                return false
+            }
         }
         guard entry.template.definition.count <= 4 + 8 * limits.fieldsPerTemplateMax,
-            learn(entry.id, entry.template, of: entry.key, entry.origin, &place) == .new,
+            [.new, .replaced].contains(learn(entry.id, entry.template, of: entry.key, entry.origin, &place)),
             let exporter = place.exporter, let stream = place.stream
         else { return false }
         if entry.exporterFlags.contains(.hasServed) { exporters[exporter].hasServed = true }
