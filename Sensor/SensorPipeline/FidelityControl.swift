@@ -18,7 +18,7 @@ package struct Pressure: Equatable, Sendable {
 ///
 ///     spool      from 80 % per service, from 90 % per pair of hosts; back below 70 % and 80 %
 ///     queue      from 50 % per service, from 75 %; back below 25 % and 50 %
-///     processor  from 95 % per service, one step more each `patience` measurements, a second apart; a step back below 70 %
+///     processor  from 95 % per service, a step more each `patience` seconds; a step back below 70 %
 ///
 /// The gaps keep it from swinging at an edge.
 package struct FidelityControl: Sendable {

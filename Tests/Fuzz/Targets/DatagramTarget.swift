@@ -20,6 +20,7 @@ struct DatagramTarget {
         var again = WatchedDecoder(), sameOrigin = FuzzOrigin()
         try again.decode(versioned(input), from: sameOrigin.value)
         try run(Tape(input), &again, &sameOrigin)
+        try again.finish()
         try hold(again.tally == decoder.tally, "\(decoder.tally) the first time, then \(again.tally)")
     }
 
