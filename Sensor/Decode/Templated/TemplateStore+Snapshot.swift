@@ -116,13 +116,13 @@ extension TemplateStore {
                 return false
             }
         }
-        guard entry.template.definition.count <= 4 + 8 * limits.fieldsPerTemplateMax,
-            [.new, .replaced].contains(learn(entry.id, entry.template, of: entry.key, entry.origin, &place)),
-            let exporter = place.exporter, let stream = place.stream
+        guard entry.template.definition.count <= 4 + 8 * limits.fieldsPerTemplateMax else { return false }
+        let lesson = learn(entry.id, entry.template, of: entry.key, entry.origin, &place)
+        guard lesson == .new || lesson == .replaced, let exporter = place.exporter, let stream = place.stream
         else { return false }
         if entry.exporterFlags.contains(.hasServed) { exporters[exporter].hasServed = true }
         if entry.streamFlags.contains(.hasServed) { exporters[exporter].streams[stream].hasServed = true }
-        return true
+        return lesson == .new  // the one that was replaced counts as restored already
     }
 }
 
