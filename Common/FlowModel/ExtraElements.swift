@@ -17,6 +17,28 @@ package struct ExtraField: Hashable, Sendable {
     package static let variableLength: UInt16 = 65_535
 
     package init(_ element: ElementKey, length: UInt16) { (self.element, self.length) = (element, length) }
+
+    /// Calls `body` with each of `fields` and where its value is in the entry whose values begin at `start` of
+    /// `octets`.
+    /// - Returns: where the entry ends; nil when it does not fit, and `body` was called for what does.
+    package static func walk(
+        _ fields: [ExtraField], _ octets: [UInt8], from start: Int,
+        _ body: (ExtraField, Range<Int>) -> Void = { _, _ in }
+    ) -> Int? {
+        var offset = start
+        for field in fields {
+            var length = Int(field.length)
+            if field.length == variableLength {
+                guard octets.count - offset >= 2 else { return nil }
+                length = Int(octets[offset]) << 8 | Int(octets[offset + 1])
+                offset += 2
+            }
+            guard octets.count - offset >= length else { return nil }
+            body(field, offset..<(offset + length))
+            offset += length
+        }
+        return offset
+    }
 }
 
 /// One value, as the exporter sent it (big-endian); what it means is in the registry of elements.
@@ -114,23 +136,11 @@ package struct ExtraElements: Sendable {
     /// Where the entry at `place` ends in `octets`; nil for a place never given out or an entry that does not fit.
     @discardableResult
     package func walk(_ place: UInt32, _ body: (ExtraField, Range<Int>) -> Void) -> Int? {
-        var offset = Int(place) - 1
-        guard offset >= 0, octets.count - offset >= 2 else { return nil }
-        let shape = Int(octets[offset]) << 8 | Int(octets[offset + 1])
+        let start = Int(place) - 1
+        guard start >= 0, octets.count - start >= 2 else { return nil }
+        let shape = Int(octets[start]) << 8 | Int(octets[start + 1])
         guard shape < shapes.count else { return nil }
-        offset += 2
-        for field in shapes[shape] {
-            var length = Int(field.length)
-            if field.length == ExtraField.variableLength {
-                guard octets.count - offset >= 2 else { return nil }
-                length = Int(octets[offset]) << 8 | Int(octets[offset + 1])
-                offset += 2
-            }
-            guard octets.count - offset >= length else { return nil }
-            body(field, offset..<(offset + length))
-            offset += length
-        }
-        return offset
+        return ExtraField.walk(shapes[shape], octets, from: start + 2, body)
     }
 
     /// Takes over the entry at `place` of another store. Returns its place here, 0 when there is none or no room.

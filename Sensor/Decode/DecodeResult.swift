@@ -61,6 +61,12 @@ package struct DecodeResult: Sendable, Equatable {
     package var ratesLearned = 0
     /// Sampling rates told in options that differ from what was told before for the same scope.
     package var ratesChanged = 0
+    /// Sampling rates of a saved state that their exporter told again.
+    package var ratesConfirmed = 0
+    /// Records within sFlow samples that are not read, by what they are.
+    package var recordsSkipped: [SFlowRecord: UInt64] = [:]
+    /// Lengths in it can't be (RFC 7011 §9): what came before them is decoded all the same.
+    package var isMalformed = false
     /// Connections of firewalls whose updates could not be remembered: their end will count them a second time.
     package var eventFlowsForgotten = 0
 
@@ -70,6 +76,13 @@ package struct DecodeResult: Sendable, Equatable {
     var isRefused: Bool { losses.keys.contains { $0.unit == .datagrams } }
 
     mutating func lose(_ reason: Loss, _ count: UInt64 = 1) { losses[reason, default: 0] &+= count }
+
+    //= RFC 7011 §9
+    /// A set, a record or a message is longer than what it stands in, or shorter than its own head.
+    mutating func loseMalformed(_ reason: Loss) {
+        lose(reason)
+        isMalformed = true
+    }
 }
 
 /// What a datagram says about its place among its sender's.

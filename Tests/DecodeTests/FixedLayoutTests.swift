@@ -2,6 +2,23 @@ import Decode
 import FlowModel
 import Testing
 
+/// What the second record of `Make.netflow5` and of the older ones below tells, but for what only some of them have.
+private var commonRecord: FlowRecord {
+    var want = FlowRecord()
+    want.sourceIPAddress = address("10.0.0.2")
+    want.destinationIPAddress = address("10.0.0.2")
+    want.ipNextHopAddress = address("10.0.0.254")
+    (want.ingressInterface, want.egressInterface) = (3, 4)
+    (want.packetDeltaCount, want.octetDeltaCount) = (10, 1_500)
+    want.exportMilliseconds = Make.exportMilliseconds + 500
+    want.flowStartMilliseconds = want.exportMilliseconds - 5_000
+    want.flowEndMilliseconds = want.exportMilliseconds - 1_000
+    want.receiveMilliseconds = Decoding.received
+    (want.sourceTransportPort, want.destinationTransportPort) = (1_234, 53)
+    (want.tcpControlBits, want.protocolIdentifier, want.ipClassOfService) = (0x1B, 17, 0xB8)
+    return want
+}
+
 @Suite("NetFlow v5") struct NetFlow5Tests {
     @Test("every field of a record arrives in its column") func fields() {
         var decoding = Decoding()
@@ -11,18 +28,7 @@ import Testing
             result.exporter
                 == ExporterKey(address: Decoding.exporter, observationDomain: 0x0102, exportProtocol: .netflow5))
         #expect(result.sequence == SequenceMark(number: 99, units: 2, isExact: true, uptime: Make.uptime))
-        var want = FlowRecord()
-        want.sourceIPAddress = address("10.0.0.2")
-        want.destinationIPAddress = address("10.0.0.2")
-        want.ipNextHopAddress = address("10.0.0.254")
-        (want.ingressInterface, want.egressInterface) = (3, 4)
-        (want.packetDeltaCount, want.octetDeltaCount) = (10, 1_500)
-        want.exportMilliseconds = Make.exportMilliseconds + 500
-        want.flowStartMilliseconds = want.exportMilliseconds - 5_000
-        want.flowEndMilliseconds = want.exportMilliseconds - 1_000
-        want.receiveMilliseconds = Decoding.received
-        (want.sourceTransportPort, want.destinationTransportPort) = (1_234, 53)
-        (want.tcpControlBits, want.protocolIdentifier, want.ipClassOfService) = (0x1B, 17, 0xB8)
+        var want = commonRecord
         (want.bgpSourceAsNumber, want.bgpDestinationAsNumber) = (65_001, 65_002)
         (want.sourceIPPrefixLength, want.destinationIPPrefixLength) = (24, 16)
         #expect(decoding.record(1) == want)
@@ -94,29 +100,13 @@ import Testing
             bytes.raw(start(index).u8(0, 0x1B, 17, 0xB8).u16(65_001, 65_002).u8(24, 16).u16(0).u32(0xC0A8_0101).bytes)
         }.bytes
     }
-    private static var common: FlowRecord {
-        var want = FlowRecord()
-        want.sourceIPAddress = address("10.0.0.2")
-        want.destinationIPAddress = address("10.0.0.2")
-        want.ipNextHopAddress = address("10.0.0.254")
-        (want.ingressInterface, want.egressInterface) = (3, 4)
-        (want.packetDeltaCount, want.octetDeltaCount) = (10, 1_500)
-        want.exportMilliseconds = Make.exportMilliseconds + 500
-        want.flowStartMilliseconds = want.exportMilliseconds - 5_000
-        want.flowEndMilliseconds = want.exportMilliseconds - 1_000
-        want.receiveMilliseconds = Decoding.received
-        (want.sourceTransportPort, want.destinationTransportPort) = (1_234, 53)
-        (want.tcpControlBits, want.protocolIdentifier, want.ipClassOfService) = (0x1B, 17, 0xB8)
-        return want
-    }
-
     @Test("v1: every field arrives in its column, in records of 48 octets and of 52; there is no sequence") func first()
     {
         for longer in [false, true] {
             var decoding = Decoding()
             let result = decoding.decode(Self.netflow1(records: 3, longer: longer))
             #expect(result.rows == 0..<3 && result.losses.isEmpty && result.sequence == nil, "\(longer)")
-            #expect(decoding.record(1) == Self.common, "\(longer)")
+            #expect(decoding.record(1) == commonRecord, "\(longer)")
             #expect(decoding.columns.exporters.map(\.exportProtocol) == [.netflow1])
         }
     }
@@ -128,7 +118,7 @@ import Testing
         #expect(
             result.exporter
                 == ExporterKey(address: Decoding.exporter, observationDomain: 0, exportProtocol: .netflow7))
-        var want = Self.common
+        var want = commonRecord
         (want.bgpSourceAsNumber, want.bgpDestinationAsNumber) = (65_001, 65_002)
         (want.sourceIPPrefixLength, want.destinationIPPrefixLength) = (24, 16)
         let record = decoding.record(1)

@@ -119,13 +119,114 @@ import WireBytes
             }
         }
         var future = bytes
-        future[8] = 2
+        future[8] = 3
         var decoding = Decoding()
-        #expect(throws: SnapshotFault.unknownVersion(2)) { try decoding.decoder.restore(future, now: now) }
+        #expect(throws: SnapshotFault.unknownVersion(3)) { try decoding.decoder.restore(future, now: now) }
         #expect(throws: SnapshotFault.notASnapshot) {
             try decoding.decoder.restore([UInt8](repeating: 7, count: 40), now: now)
         }
         #expect(throws: SnapshotFault.tooShort) { try decoding.decoder.restore([], now: now) }
+    }
+
+    /// Tells the rates of two selectors, of one interface, of one line card and of the whole domain; a sequence; of
+    /// another exporter the whole system's.
+    private func told(_ first: UInt32 = 10) -> Decoding {
+        var decoding = Decoding()
+        decoding.decode(
+            Make.ipfix([
+                Make.set(3, Make.optionsTemplate10(300, scopes: [(302, 4)], options: [(34, 4)])),
+                Make.set(300, Bytes().u32(1, first, 2, 20).bytes),
+                Make.set(3, Make.optionsTemplate10(301, scopes: [(10, 4)], options: [(34, 4)])),
+                Make.set(301, Bytes().u32(77, 30).bytes),
+                Make.set(3, Make.optionsTemplate10(302, scopes: [(149, 4)], options: [(34, 4)])),
+                Make.set(302, Bytes().u32(7, 40).bytes),
+                Make.set(3, Make.optionsTemplate10(303, scopes: [(301, 4)], options: [(302, 4), (302, 4)])),
+                Make.set(303, Bytes().u32(8, 1, 2).bytes),
+                Make.set(3, Make.optionsTemplate10(304, scopes: [(141, 4)], options: [(34, 4)])),
+                Make.set(304, Bytes().u32(5, 50).bytes),
+            ]))
+        decoding.decode(
+            Make.netflow9([
+                Make.set(1, Make.optionsTemplate9(310, scopes: [(1, 4)], options: [(34, 4)])),
+                Make.set(310, Bytes().u32(0, 500).bytes),
+            ]), source: address("10.9.9.9"))
+        return decoding
+    }
+    /// The rates of records by selector 1, by sequence 8, from interface 77 and by nothing; and of another domain of
+    /// the other exporter.
+    private func rates(_ decoding: inout Decoding) -> [Float] {
+        let first = decoding.columns.count
+        decoding.decode(
+            Make.ipfix([
+                Make.set(2, Make.template(256, Make.basic + [(302, 4)])),
+                Make.set(256, Bytes(Make.basicRecord()).u32(1).bytes),
+                Make.set(2, Make.template(257, Make.basic + [(301, 4)])),
+                Make.set(257, Bytes(Make.basicRecord()).u32(8).bytes),
+                Make.set(2, Make.template(258, Make.basic + [(10, 4)])),
+                Make.set(258, Bytes(Make.basicRecord()).u32(77).raw(Make.basicRecord()).u32(1).bytes),
+            ]))
+        decoding.decode(
+            Make.netflow9(
+                [Make.set(0, Make.template(256, Make.basic)), Make.set(256, Make.basicRecord())], domain: 9),
+            source: address("10.9.9.9"))
+        return decoding.records.dropFirst(first).map(\.samplingInterval)
+    }
+
+    @Test("C11 C30 sampling rates outlive a restart, in each of their scopes, and are saved again as they were")
+    func savedRates() throws {
+        let bytes = told().decoder.snapshot()
+        var (decoding, report) = try restarted(bytes, at: now + 60_000)
+        #expect(report == SnapshotReport(restored: 6, ratesRestored: 6))
+        #expect(decoding.decoder.snapshot() == bytes)
+        #expect(rates(&decoding) == [10, 200, 30, 40, 500])
+        let (late, old) = try restarted(bytes, at: now + DecodeLimits().templateAgeMaxMilliseconds + 1)
+        #expect(old == SnapshotReport(tooOld: 6, ratesTooOld: 6) && late.decoder.templateCount == 0)
+    }
+
+    @Test("C11 C30 a saved rate is on probation: told again it is confirmed, told otherwise none of them holds")
+    func rateProbation() throws {
+        let bytes = told().decoder.snapshot()
+        func tell(_ rate: UInt32, _ decoding: inout Decoding) -> DecodeResult {
+            decoding.decode(Make.ipfix([Make.set(300, Bytes().u32(1, rate).bytes)]))
+        }
+        var (same, _) = try restarted(bytes, at: now)
+        let version = same.decoder.templatesVersion
+        let confirmed = tell(10, &same), again = tell(10, &same)
+        #expect([confirmed, again].map(\.ratesConfirmed) == [1, 0] && confirmed.ratesLearned == 0)
+        #expect(same.decoder.templatesVersion == version)
+        #expect(rates(&same) == [10, 200, 30, 40, 500])
+        var (other, _) = try restarted(bytes, at: now)
+        let changed = tell(11, &other)
+        #expect(changed.ratesChanged == 1 && changed.ratesConfirmed == 0)
+        #expect(other.decoder.templatesVersion == version + 1)
+        #expect(rates(&other) == [11, 0, 11, 11, 500])
+        // The other exporter names a sampler of its own now: what it said for all of its domains is over.
+        other.decode(
+            Make.netflow9([
+                Make.set(1, Make.optionsTemplate9(311, scopes: [(1, 4)], options: [(34, 4)])),
+                Make.set(311, Bytes().u32(0, 600).bytes),
+            ]), source: address("10.9.9.9"))
+        #expect(rates(&other).last == 600)
+    }
+
+    @Test("C30 of an exporter's rates in several files those heard last count") func newestRates() throws {
+        var later = told(12)
+        later.decode(Make.ipfix([Make.set(300, Bytes().u32(1, 13).bytes)]), at: now + 3_600_000)
+        let files = [told().decoder.snapshot(), later.decoder.snapshot()]
+        for order in [files, files.reversed()] {
+            var decoding = Decoding()
+            for file in order { _ = try decoding.decoder.restore(file, now: now + 3_700_000) }
+            #expect(rates(&decoding).first == 13)
+        }
+    }
+
+    @Test("C30 a file of the version before, without rates, is read") func older() throws {
+        let bytes = taught().decoder.snapshot()
+        var old = Array(bytes.dropLast(8))  // no exporter with rates, and the checksum
+        old[8] = 1
+        old.appendLE(checksum(old))
+        let (_, report) = try restarted(old, at: now)
+        #expect(report == SnapshotReport(restored: 3))
     }
 
     @Test("C30 a file with a right checksum and wrong content is refused or read, never trapped on") func hostile() {

@@ -9,6 +9,8 @@ package struct CounterSample: Sendable, Equatable {
     package var interface: InterfaceCounters?
     package var ethernet: EthernetCounters?
     package var processor: ProcessorCounters?
+    /// Records in it that are not read.
+    package private(set) var unread: UInt32 = 0
 
     init(sequence: UInt32, sourceType: UInt32, sourceIndex: UInt32) {
         (self.sequence, self.sourceType, self.sourceIndex) = (sequence, sourceType, sourceIndex)
@@ -38,7 +40,7 @@ package struct CounterSample: Sendable, Equatable {
         case 1: interface = InterfaceCounters(body)
         case 2: ethernet = EthernetCounters(body)
         case 1001: processor = ProcessorCounters(body)
-        default: break
+        default: unread &+= 1
         }
     }
     /// Whether it had anything that is read here.

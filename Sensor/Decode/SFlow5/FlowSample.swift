@@ -118,8 +118,8 @@ extension SampleRow {
         case 1001: readSwitch(body)
         case 1002: readRouter(body)
         case 1003: readGateway(body)
-        case 1004...1007, 1009, 1012, 1020, 1029, 1030: hasDetails = true
-        default: break
+        case 1004...1007, 1009, 1012, 1020...1030: hasDetails = true
+        default: hasUnread = true
         }
     }
 

@@ -41,6 +41,14 @@ enum SFlow5 {
         return (start..<(start + length), min(start + (length + 3) & ~3, data.byteCount))
     }
 
+    /// Whether records of that format are read, as `SampleRow.read(flowRecord:)` and `SampleDetails` do.
+    static func isRead(flowData format: UInt32) -> Bool {
+        switch format {
+        case 1...4, 1001...1007, 1009, 1012, 1020...1030: true
+        default: false
+        }
+    }
+
     /// The header that a sampled packet begins with, by sFlow's number for it.
     @inline(__always)
     static func link(of number: UInt32) -> PacketLink? {

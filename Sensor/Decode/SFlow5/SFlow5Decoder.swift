@@ -143,6 +143,9 @@ extension SFlowState {
                 result.samplesSkipped += 1
                 return
             }
+            if counters.unread > 0, !datagram.isRepeat {
+                result.recordsSkipped[.counters, default: 0] += UInt64(counters.unread)
+            }
             result.counterSamples.append(counters)
         case SFlow5.discardedPacket:
             guard let head = FlowSampleHead(discarded: sample) else { return result.lose(.sampleUndecodable) }
@@ -171,9 +174,25 @@ extension SFlowState {
         }
         let index = count
         if index == rows.count { addRows() }
-        guard rows[index].read(head, sample, &reader) else { return result.lose(.sampleUndecodable) }
+        let isRead = rows[index].read(head, sample, &reader)
+        if rows[index].hasUnread, !datagram.isRepeat { noteUnread(sample, head, &result) }
+        guard isRead else { return result.lose(.sampleUndecodable) }
         count = index &+ 1
         if rows[index].hasDetails || keepsAlways { readDetails(sample, head, index, &columns, &result) }
+    }
+    @inline(never)
+    private func noteUnread(_ sample: RawSpan, _ head: FlowSampleHead, _ result: inout DecodeResult) {
+        var offset = head.bodyAt
+        for _ in 0..<head.recordCount {  // ends: each turn adds at least 8
+            guard sample.byteCount - offset >= 8 else { return }
+            let format = sample.be32(at: offset), length = Int(sample.be32(at: offset + 4))
+            offset += 8
+            guard length <= sample.byteCount - offset else { return }
+            offset += length
+            if !SFlow5.isRead(flowData: format) {
+                result.recordsSkipped[SFlowRecord(flowData: format), default: 0] += 1
+            }
+        }
     }
     /// Room for more samples; a datagram can't have more than some thousands.
     @inline(never)

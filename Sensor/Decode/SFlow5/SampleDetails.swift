@@ -17,6 +17,8 @@ struct SampleDetails {
     private var natSourcePort: UInt16 = 0, natDestinationPort: UInt16 = 0
     private var nextAS: UInt32 = 0, previousAS: UInt32 = 0, pseudowire: UInt32 = 0
     private var user = 0..<0, host = 0..<0, target = 0..<0
+    /// Where each of the tunnel structures begins in the sample.
+    private var tunnelsAt = InlineArray<8, Int>(repeating: 0)
 
     init() {}
 
@@ -104,10 +106,17 @@ struct SampleDetails {
         case 1009: readVirtualCircuit(body)
         case 1012: readStrippedTags(body, &row)
         case 1020 where body.byteCount >= 8: takePorts(body.be32(at: 0), body.be32(at: 4))
+        case SampleElement.tunnelStructures: takeTunnel(Int(format - 1021), range)
         case 1029 where body.byteCount >= 4, 1030 where body.byteCount >= 4:
             if !present.contains(SampleElementSet(.layer2SegmentId)) { takeSegment(body.be32(at: 0), of: .vxlan) }
         default: break
         }
+    }
+
+    private mutating func takeTunnel(_ index: Int, _ range: Range<Int>) {
+        guard range.count >= SampleElement.tunnelOctets[index] else { return }
+        tunnelsAt[index] = range.lowerBound
+        present.formUnion(SampleElement.ofTunnels[index])
     }
 
     ///     | source charset :4 | source user | destination charset :4 | destination user |
@@ -198,8 +207,15 @@ struct SampleDetails {
         case .userName: octets.appendText(sample, user)
         case .httpRequestHost: octets.appendText(sample, host)
         case .httpRequestTarget: octets.appendText(sample, target)
-        default: octets.appendLabel(label(Int(element.rawValue - SampleElement.label1.rawValue), of: sample))
+        case .label1, .label2, .label3, .label4, .label5, .label6, .label7, .label8, .label9, .label10:
+            octets.appendLabel(label(Int(element.rawValue - SampleElement.label1.rawValue), of: sample))
+        default: appendTunnel(element, of: sample, to: &octets)
         }
+    }
+    private func appendTunnel(_ element: SampleElement, of sample: RawSpan, to octets: inout [UInt8]) {
+        guard let place = element.tunnelPlace else { return }
+        let start = tunnelsAt[Int(place.structure - 1021)] + place.offset
+        octets += sample.extracting(start..<(start + Int(place.length))).copied()
     }
     private func label(_ index: Int, of sample: RawSpan) -> UInt32 {
         guard labelsAt > 0 else {

@@ -14,6 +14,13 @@ enum SampleElement: UInt8, CaseIterable {
     case bgpNextAdjacentAsNumber, bgpPrevAdjacentAsNumber, pseudoWireId
     case sourceMacAddress, destinationMacAddress, ipTTL, ipTotalLength
     case userName, httpRequestHost, httpRequestTarget
+    // See `tunnelPlace`: of each structure in its order.
+    case l2EgressSource, l2EgressDestination, l2IngressSource, l2IngressDestination
+    case v4EgressProtocol, v4EgressSource, v4EgressDestination, v4EgressSourcePort, v4EgressDestinationPort
+    case v4IngressProtocol, v4IngressSource, v4IngressDestination, v4IngressSourcePort, v4IngressDestinationPort
+    case v6EgressProtocol, v6EgressSource, v6EgressDestination, v6EgressSourcePort, v6EgressDestinationPort
+    case v6IngressProtocol, v6IngressSource, v6IngressDestination, v6IngressSourcePort, v6IngressDestinationPort
+    case egressInnerOffset, ingressInnerOffset
 
     static let tenantEnterprise: UInt32 = 6_876
 
@@ -48,7 +55,13 @@ enum SampleElement: UInt8, CaseIterable {
         case .userName: iana(371, ExtraField.variableLength)
         case .httpRequestHost: iana(460, ExtraField.variableLength)
         case .httpRequestTarget: iana(461, ExtraField.variableLength)
+        default: tunnel(tunnelPlace)
         }
+    }
+    private func tunnel(_ place: TunnelPlace?) -> ExtraField {
+        let (structure, field) = (place?.structure ?? 0, place?.field ?? 0)
+        let id = UInt16(truncatingIfNeeded: 16 * structure) + field
+        return ExtraField(ElementKey(enterprise: Self.sflowEnterprise, id: id), length: place?.length ?? 0)
     }
     private func iana(_ id: UInt16, _ length: UInt16) -> ExtraField { ExtraField(ElementKey(id: id), length: length) }
     private func tenant(_ id: UInt16, _ length: UInt16) -> ExtraField {

@@ -25,6 +25,8 @@ struct SampleRow {
     var found = PacketSource.none
     /// There is something that no column holds, to be read in a second pass.
     var hasDetails = false
+    /// There are records that are not read, to be counted.
+    var hasUnread = false
 
     init() {}
 
@@ -36,7 +38,7 @@ struct SampleRow {
         (sourceAS, destinationAS, extra) = (0, 0, 0)
         (sourcePort, destinationPort, tcpControlBits, vlan) = (0, 0, 0, 0)
         (protocolIdentifier, trafficClass, sourcePrefix, destinationPrefix) = (0, 0, 0, 0)
-        (direction, flags, found, hasDetails) = (0, 0, .none, false)
+        (direction, flags, found, hasDetails, hasUnread) = (0, 0, .none, false, false)
     }
 
     /// Takes what the reader found in the packet.

@@ -45,7 +45,7 @@ extension DatagramDecoder {
     ) {
         guard datagram.byteCount >= 16 else { return result.lose(.datagramTruncated) }
         let length = Int(datagram.be16(at: 2))
-        guard length >= 16 else { return result.lose(.malformed) }
+        guard length >= 16 else { return result.loseMalformed(.malformed) }
         let header = MessageHeader(
             key: ExporterKey(
                 address: origin.source, observationDomain: datagram.be32(at: 12), exportProtocol: .ipfix),
@@ -55,7 +55,7 @@ extension DatagramDecoder {
         decodeSets(datagram, header, from: origin, into: &columns, &result)
         if length > datagram.byteCount, result.losses[.badSet] == nil {
             // Cut between two sets: how many are gone isn't known, so it counts as one.
-            result.lose(.badSet)
+            result.loseMalformed(.badSet)
             result.sequence?.isExact = false
         }
         if length < datagram.byteCount, !isZero(datagram, from: length) { result.paddingNotZero += 1 }

@@ -154,6 +154,7 @@ extension DatagramDecoder {
             switch samplings.learn(statement, of: exporter, now: message.origin.receiveMilliseconds) {
             case .new: result.ratesLearned += 1
             case .changed: result.ratesChanged += 1
+            case .confirmed: result.ratesConfirmed += 1
             case .known, .noRoom: break
             }
         }

@@ -5,29 +5,59 @@ import FlowModel
 /// Bounded by `DecodeLimits.exportersMax`: only exporters with an options template tell rates. One that has been silent
 /// for `idleMilliseconds` gives way to another.
 struct SamplingBook: Sendable {
-    private struct Entry: Sendable {
+    struct Entry: Sendable {
         let key: ExporterKey
+        /// All that serve.
         var rates = SamplingRates()
+        var probation: Probation?
         var lastHeardMilliseconds: Int64
+
+        /// Of rates that were told before the restart, and what has been told since. They serve until the exporter
+        /// tells another rate for one of their scopes: then none of them does, since it has been set up anew.
+        struct Probation: Sendable {
+            let saved: SamplingRates
+            var told = SamplingRates()
+        }
+
+        init(key: ExporterKey, lastHeardMilliseconds: Int64) {
+            (self.key, self.lastHeardMilliseconds) = (key, lastHeardMilliseconds)
+        }
+        mutating func learn(_ interval: Float, for scope: SamplingRates.Scope, limit: Int) -> SamplingRates.Lesson {
+            let before = probation?.saved.rate(for: scope) ?? 0
+            let isFirst = before > 0 && probation?.told.rate(for: scope) == 0
+            _ = probation?.told.learn(interval, for: scope, limit: limit)
+            if isFirst, before != interval, let told = probation?.told {
+                (rates, probation) = (told, nil)
+                return .changed
+            }
+            let lesson = rates.learn(interval, for: scope, limit: limit)
+            return isFirst ? .confirmed : lesson
+        }
+        mutating func learn(sequence: UInt64, of selectors: [UInt64], limit: Int) {
+            rates.learn(sequence: sequence, of: selectors, limit: limit)
+            probation?.told.learn(sequence: sequence, of: selectors, limit: limit)
+        }
     }
     /// All observation domains of one exporter.
-    private struct System: Hashable, Sendable {
+    struct System: Hashable, Sendable {
         let address: IPAddress
         let exportProtocol: ExportProtocol
         init(_ key: ExporterKey) { (address, exportProtocol) = (key.address, key.exportProtocol) }
     }
     /// A rate told for a whole exporter serves the domains that told none, unless its domains contradict each other.
-    private struct SystemRate: Sendable {
+    struct SystemRate: Sendable {
         var byDomain: [UInt32: Float] = [:]
         var rate: Float = 0
     }
-    private let limits: DecodeLimits
+    let limits: DecodeLimits
     private let defaultRate: Float
     /// By prefix length, the longest first.
     private let overrides: [(length: Int, isV4: Bool, rates: [IPNetwork: Float])]
-    private var entries: [Entry] = []
-    private var index: [ExporterKey: Int] = [:]
-    private var systems: [System: SystemRate] = [:]
+    var entries: [Entry] = []
+    private(set) var index: [ExporterKey: Int] = [:]
+    private(set) var systems: [System: SystemRate] = [:]
+    /// Changes with everything that a snapshot would show.
+    private(set) var version: UInt64 = 0
     private var nextSweepMilliseconds = Int64.min
     private static let sweepPauseMilliseconds: Int64 = 10_000
 
@@ -79,16 +109,21 @@ struct SamplingBook: Sendable {
     {
         if let (sequence, selectors) = statement.selectionSequence {
             guard let entry = settle(exporter, now: now) else { return .noRoom }
-            entries[entry].rates.learn(sequence: sequence, of: selectors, limit: limits.samplersPerExporterMax)
+            entries[entry].learn(sequence: sequence, of: selectors, limit: limits.samplersPerExporterMax)
             return .known
         }
         let interval = statement.interval
         guard interval > 0, interval.isFinite else { return .known }
         guard let entry = settle(exporter, now: now) else { return .noRoom }
         if statement.scope == .system { learn(interval, forSystemOf: exporter) }
-        return entries[entry].rates.learn(interval, for: statement.scope, limit: limits.samplersPerExporterMax)
+        entries[entry].lastHeardMilliseconds = now
+        let wasOnProbation = entries[entry].probation != nil
+        let lesson = entries[entry].learn(interval, for: statement.scope, limit: limits.samplersPerExporterMax)
+        if wasOnProbation, entries[entry].probation == nil, statement.scope != .system { forgetSystem(of: exporter) }
+        if lesson == .new || lesson == .changed { version &+= 1 }
+        return lesson
     }
-    private mutating func learn(_ interval: Float, forSystemOf exporter: ExporterKey) {
+    mutating func learn(_ interval: Float, forSystemOf exporter: ExporterKey) {
         let system = System(exporter)
         var known = systems[system] ?? SystemRate()
         guard known.byDomain[exporter.observationDomain] != interval,
@@ -98,8 +133,16 @@ struct SamplingBook: Sendable {
         known.rate = known.byDomain.values.allSatisfy { $0 == interval } ? interval : 0
         systems[system] = known
     }
+    private mutating func forgetSystem(of exporter: ExporterKey) {
+        let system = System(exporter)
+        guard var known = systems[system], known.byDomain.removeValue(forKey: exporter.observationDomain) != nil
+        else { return }
+        let rest = Set(known.byDomain.values)
+        known.rate = rest.count == 1 ? rest.first ?? 0 : 0
+        systems[system] = known.byDomain.isEmpty ? nil : known
+    }
 
-    private mutating func settle(_ exporter: ExporterKey, now: Int64) -> Int? {
+    mutating func settle(_ exporter: ExporterKey, now: Int64) -> Int? {
         if let known = index[exporter] { return known }
         if entries.count >= limits.exportersMax {
             guard now >= nextSweepMilliseconds else { return nil }

@@ -22,7 +22,8 @@ struct SamplingRates: Sendable {
     private var selectorsOfRate: [Float: Int] = [:]
 
     enum Scope: Equatable { case system, domain, lineCard(UInt64), interface(UInt32), selector(UInt64) }
-    enum Lesson: Equatable { case known, new, changed, noRoom }
+    /// `confirmed`: as a saved state has it, told for the first time since the start.
+    enum Lesson: Equatable { case known, new, changed, confirmed, noRoom }
 
     var isEmpty: Bool { domainWide == 0 && bySelector.isEmpty && byInterface.isEmpty && byLineCard.isEmpty }
 
@@ -50,6 +51,16 @@ struct SamplingRates: Sendable {
         guard before != nil || rates.count < limit else { return .noRoom }
         rates[id] = interval
         return before == nil ? .new : .changed
+    }
+
+    /// What was told for exactly this scope; 0 nothing.
+    func rate(for scope: Scope) -> Float {
+        switch scope {
+        case .system, .domain: domainWide
+        case .interface(let id): byInterface[id] ?? 0
+        case .lineCard(let id): byLineCard[id] ?? 0
+        case .selector(let id): bySelector[id] ?? 0
+        }
     }
 
     //= RFC 5476 §6.5.1

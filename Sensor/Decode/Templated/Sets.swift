@@ -24,7 +24,7 @@ extension DatagramDecoder {
             guard length >= 4, length <= end - offset else {
                 // Some exporters fill the datagram up with zeros, which no set begins with.
                 if !isZero(datagram.extracting(offset..<header.end), from: 0) {
-                    result.lose(.badSet)
+                    result.loseMalformed(.badSet)
                     result.sequence?.isExact = header.isNetFlow9
                 }
                 break

@@ -10,14 +10,14 @@ extension DatagramDecoder {
         while body.byteCount - offset >= 4 {  // ends: each turn adds at least 4
             if isZero(body, from: offset) { return }  // padding
             guard let head = TemplateHead(body, at: offset, isOptions: isOptions, message.header) else {
-                return result.lose(.badTemplate)
+                return result.loseMalformed(.badTemplate)
             }
             if head.isWithdrawal {
                 withdraw(head, message, &result)
                 offset = head.fieldsAt
                 continue
             }
-            guard let end = fieldsEnd(head, body, message.header) else { return result.lose(.badTemplate) }
+            guard let end = fieldsEnd(head, body, message.header) else { return result.loseMalformed(.badTemplate) }
             learn(head, body.extracting(head.definitionAt..<end), &message, &result)
             if message.isRefused || work.templates < 0 { return }
             offset = end

@@ -18,15 +18,22 @@ package struct SnapshotReport: Sendable, Equatable {
     package var tooOld = 0
     /// Beyond the limits.
     package var refused = 0
+    /// Sampling rates taken back, on probation until their exporter tells them again; and those of exporters not heard
+    /// of for that long.
+    package var ratesRestored = 0, ratesTooOld = 0
 
-    package init(restored: Int = 0, tooOld: Int = 0, refused: Int = 0) {
+    package init(
+        restored: Int = 0, tooOld: Int = 0, refused: Int = 0, ratesRestored: Int = 0, ratesTooOld: Int = 0
+    ) {
         (self.restored, self.tooOld, self.refused) = (restored, tooOld, refused)
+        (self.ratesRestored, self.ratesTooOld) = (ratesRestored, ratesTooOld)
     }
 }
 
 /// Saved templates, little-endian:
 ///
-///     snapshot  | "WEIRTMPL" :8 | version=1 :2 | exporters :4 | exporter … | CRC-32C of all before :4 |
+///     snapshot  | "WEIRTMPL" :8 | version=2 :2 | exporters :4 | exporter … | rates (`SavedRates`) | CRC-32C of all
+///               before :4 |
 ///     exporter  | address :16 | domain :4 | protocol :1 | flags :1 | streams :2 | stream … |
 ///     stream    | source port :2 | local port :2 | flags :1 | templates :2 | template … |
 ///     template  | number :2 | flags :1 | last used, ms since 1970 UTC :8 | length :2 | definition |
@@ -34,8 +41,9 @@ package struct SnapshotReport: Sendable, Equatable {
 ///
 /// Templates of TCP and TLS sessions end with their session and are not saved. Definitions are the octets that the
 /// exporter sent (`TemplateDefinition`), so that a later version of the decoder makes its own layouts of them.
+/// Version 1 had no rates.
 enum TemplateSnapshot {
-    static let magic = Array("WEIRTMPL".utf8), version: UInt16 = 1
+    static let magic = Array("WEIRTMPL".utf8), version: UInt16 = 2, versionMin: UInt16 = 1
     static let headBytes = 14, checksumBytes = 4
 
     struct Flags: OptionSet {
@@ -52,8 +60,8 @@ enum TemplateSnapshot {
 }
 
 extension TemplateStore {
-    /// All templates that outlive the process, as octets.
-    func snapshot() -> [UInt8] {
+    /// All templates that outlive the process, as octets: the head of a snapshot.
+    fileprivate func snapshotHead() -> [UInt8] {
         let saved = exporters.filter { exporter in
             exporter.streams.contains { $0.session == 0 && !$0.ids.isEmpty }
         }
@@ -70,7 +78,6 @@ extension TemplateStore {
             bytes.appendLE(UInt16(truncatingIfNeeded: streams.count))
             for stream in streams { append(stream, to: &bytes) }
         }
-        bytes.appendLE(bytes.withBytes { CRC32C.checksum($0) })
         return bytes
     }
     private func append(_ stream: Stream, to bytes: inout [UInt8]) {
@@ -92,11 +99,11 @@ extension TemplateStore {
         return flags.rawValue
     }
 
-    /// Takes saved templates back, beside those that are known already. Nothing of a damaged snapshot is used.
+    /// Takes saved templates back, beside those that are known already.
     /// - Parameter now: in ms since 1970 UTC.
-    mutating func restore(_ bytes: RawSpan, now: Int64) throws(SnapshotFault) -> SnapshotReport {
-        var reader = SnapshotReader(), report = SnapshotReport()
-        for entry in try reader.entries(bytes) {
+    fileprivate mutating func restore(_ entries: [TemplateSnapshot.Entry], now: Int64) -> SnapshotReport {
+        var report = SnapshotReport()
+        for entry in entries {
             guard now &- entry.template.lastUsedMilliseconds <= limits.templateAgeMaxMilliseconds else {
                 report.tooOld += 1
                 continue
@@ -129,19 +136,25 @@ extension TemplateStore {
 /// Reads a snapshot: hostile octets like any other, though they carry a checksum.
 private struct SnapshotReader {
     private var offset = TemplateSnapshot.headBytes
-    private var entries: [TemplateSnapshot.Entry] = []
+    private(set) var entries: [TemplateSnapshot.Entry] = []
+    private(set) var rates: [SavedRates] = []
 
-    mutating func entries(_ bytes: RawSpan) throws(SnapshotFault) -> [TemplateSnapshot.Entry] {
+    mutating func read(_ bytes: RawSpan) throws(SnapshotFault) {
         let end = bytes.byteCount - TemplateSnapshot.checksumBytes
         guard end >= TemplateSnapshot.headBytes else { throw .tooShort }
         for (at, octet) in TemplateSnapshot.magic.enumerated() where bytes.u8(at: at) != octet { throw .notASnapshot }
         let version = bytes.le16(at: 8)
-        guard version == TemplateSnapshot.version else { throw .unknownVersion(version) }
+        guard (TemplateSnapshot.versionMin...TemplateSnapshot.version).contains(version) else {
+            throw .unknownVersion(version)
+        }
         guard CRC32C.checksum(bytes.extracting(0..<end)) == bytes.le32(at: end) else { throw .checksumWrong }
         let content = bytes.extracting(0..<end)
         for _ in 0..<bytes.le32(at: 10) { try readExporter(content) }  // ends: each reads octets or throws
+        if version >= 2 {
+            let at = try take(4, of: content)
+            for _ in 0..<content.le32(at: at) { try readRates(content) }  // ends: as above
+        }
         guard offset == end else { throw .malformed(offset: offset) }
-        return entries
     }
 
     private mutating func take(_ count: Int, of bytes: RawSpan) throws(SnapshotFault) -> Int {
@@ -150,14 +163,39 @@ private struct SnapshotReader {
         return offset
     }
 
-    private mutating func readExporter(_ bytes: RawSpan) throws(SnapshotFault) {
-        let at = try take(24, of: bytes)
-        guard let exportProtocol = ExportProtocol(rawValue: bytes.u8(at: at + 20)),
+    private mutating func readRates(_ bytes: RawSpan) throws(SnapshotFault) {
+        let at = try take(33, of: bytes)
+        var saved = SavedRates(
+            try key(bytes, at: at), lastHeardMilliseconds: Int64(bitPattern: bytes.le64(at: at + 21)))
+        for _ in 0..<bytes.le16(at: at + 29) {
+            let at = try take(13, of: bytes)
+            guard let scope = SavedRates.scope(bytes.u8(at: at), bytes.le64(at: at + 1)) else {
+                throw .malformed(offset: at)
+            }
+            saved.rates.append((scope, Float(bitPattern: bytes.le32(at: at + 9))))
+        }
+        for _ in 0..<bytes.le16(at: at + 31) {
+            let at = try take(9, of: bytes), count = Int(bytes.u8(at: at + 8))
+            guard count <= SavedRates.selectorsMax else { throw .malformed(offset: at) }
+            let start = try take(8 * count, of: bytes)
+            saved.sequences.append(
+                (bytes.le64(at: at), (0..<count).map { bytes.le64(at: start + 8 * $0) }))
+        }
+        rates.append(saved)
+    }
+
+    /// Who it is, of the protocols that have templates.
+    private func key(_ bytes: RawSpan, at offset: Int) throws(SnapshotFault) -> ExporterKey {
+        guard let exportProtocol = ExportProtocol(rawValue: bytes.u8(at: offset + 20)),
             exportProtocol == .netflow9 || exportProtocol == .ipfix
-        else { throw .malformed(offset: at) }
-        let key = ExporterKey(
-            address: IPAddress(high: bytes.le64(at: at), low: bytes.le64(at: at + 8)),
-            observationDomain: bytes.le32(at: at + 16), exportProtocol: exportProtocol)
+        else { throw .malformed(offset: offset) }
+        return ExporterKey(
+            address: IPAddress(high: bytes.le64(at: offset), low: bytes.le64(at: offset + 8)),
+            observationDomain: bytes.le32(at: offset + 16), exportProtocol: exportProtocol)
+    }
+
+    private mutating func readExporter(_ bytes: RawSpan) throws(SnapshotFault) {
+        let at = try take(24, of: bytes), key = try key(bytes, at: at)
         let flags = TemplateSnapshot.Flags(rawValue: bytes.u8(at: at + 21))
         for _ in 0..<bytes.le16(at: at + 22) { try readStream(bytes, of: key, flags) }
     }
@@ -202,14 +240,31 @@ private struct SnapshotReader {
 
 extension DatagramDecoder {
     /// Changes whenever a snapshot would differ in what matters: save one when it has changed.
-    package var templatesVersion: UInt64 { store.version }
-    /// The templates of all exporters that send datagrams, to be saved and taken back by `restore`.
-    package func snapshot() -> [UInt8] { store.snapshot() }
+    package var templatesVersion: UInt64 { store.version &+ samplings.version }
+    /// The templates of all exporters that send datagrams, and the sampling rates that exporters told, to be saved and
+    /// taken back by `restore`.
+    package func snapshot() -> [UInt8] {
+        var bytes = store.snapshotHead()
+        samplings.appendSnapshot(to: &bytes)
+        bytes.appendLE(bytes.withBytes { CRC32C.checksum($0) })
+        return bytes
+    }
     /// Takes back what `snapshot` gave, before any datagram is decoded. Restored templates are on probation: they serve
-    /// while nothing contradicts; a data set that can't be of their layout waits, as one without a template does.
+    /// while nothing contradicts; a data set that can't be of their layout waits, as one without a template does. So
+    /// are rates: an exporter that tells another one for the same scope has told none before.
     /// - Parameter now: in ms since 1970 UTC.
     /// - Throws: when anything is wrong with `bytes`; nothing of them is used then.
     package mutating func restore(_ bytes: [UInt8], now: Int64) throws(SnapshotFault) -> SnapshotReport {
-        try bytes.withBytes { span throws(SnapshotFault) in try store.restore(span, now: now) }
+        var reader = SnapshotReader()
+        try bytes.withBytes { span throws(SnapshotFault) in try reader.read(span) }
+        var report = store.restore(reader.entries, now: now)
+        for saved in reader.rates {
+            if now &- saved.lastHeardMilliseconds > limits.templateAgeMaxMilliseconds {
+                report.ratesTooOld += saved.rates.count
+            } else {
+                report.ratesRestored += samplings.restore(saved)
+            }
+        }
+        return report
     }
 }

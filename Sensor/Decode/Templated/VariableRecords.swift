@@ -11,7 +11,7 @@ extension DatagramDecoder {
         while body.byteCount - offset >= plan.recordLength {  // ends: a record has at least 1 octet
             guard let end = layOut(plan.variableLengths, body, at: offset) else {
                 // A tail of zeros is padding; anything else is a record whose lengths are wrong.
-                if !isZero(body, from: offset) { result.lose(.badSet) }
+                if !isZero(body, from: offset) { result.loseMalformed(.badSet) }
                 return records
             }
             guard records < work.records else {
