@@ -44,3 +44,21 @@ package enum ConversationHash {
         return bits ^ bits >> 31
     }
 }
+
+extension FlowColumns {
+    /// Writes the hash of each of `rows` to its row's place in `hashes`, which has room for them.
+    package func hashConversations(_ rows: Range<Int>, seed: UInt64, into hashes: inout [UInt64]) {
+        let sourceHigh = self.sourceHigh.span, sourceLow = self.sourceLow.span
+        let destinationHigh = self.destinationHigh.span, destinationLow = self.destinationLow.span
+        let sourcePort = sourceTransportPort.span, destinationPort = destinationTransportPort.span
+        let number = protocolIdentifier.span
+        var hashes = hashes.mutableSpan
+        for row in rows {
+            hashes[row] = ConversationHash.of(
+                sourceHigh: sourceHigh[row], sourceLow: sourceLow[row], destinationHigh: destinationHigh[row],
+                destinationLow: destinationLow[row],
+                ports: UInt32(sourcePort[row]) << 16 | UInt32(destinationPort[row]), protocolIdentifier: number[row],
+                seed: seed)
+        }
+    }
+}

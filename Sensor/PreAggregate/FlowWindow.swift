@@ -3,14 +3,12 @@ package import FlowModel
 /// The rows of one window, summed: what `FlowWindow` hands out when it closes.
 package struct SummedRows: Sendable {
     package var columns: FlowColumns
-    /// Of each row, under the window's seed: see `ConversationHash`. Those of the rows from `hashed` on are not known.
+    /// Of each row, under the window's seed: see `ConversationHash`. There may be more of them than rows.
     package var conversations: [UInt64]
-    package var hashed: Int
     package let fidelity: Fidelity
 
-    package init(columns: FlowColumns, conversations: [UInt64], hashed: Int, fidelity: Fidelity) {
-        (self.columns, self.conversations) = (columns, conversations)
-        (self.hashed, self.fidelity) = (hashed, fidelity)
+    package init(columns: FlowColumns, conversations: [UInt64], fidelity: Fidelity) {
+        (self.columns, self.conversations, self.fidelity) = (columns, conversations, fidelity)
     }
 }
 
@@ -24,7 +22,8 @@ package struct SummedRows: Sendable {
 /// Invariants: octets, packets and flow counts over all rows are exactly those appended, at each fidelity and for each
 /// exporter; start is the earliest, end and export the latest, receive the first; TCP flags are joined; of AS numbers,
 /// prefix lengths and next hop the first seen stay. Nothing is refused: a row whose sum would overflow, or that finds
-/// the index full, stays a row of its own. Order means nothing.
+/// the index full, or that comes while looking up does not pay (`SummingPace`), stays a row of its own. Order means
+/// nothing.
 /// Not here: when a window closes (`SensorPipeline`); flows that several exporters saw (`Dedupe`).
 package struct FlowWindow: ~Copyable {
     /// Where decoders append. What they append is summed at the next `absorb`.
@@ -41,6 +40,7 @@ package struct FlowWindow: ~Copyable {
     private var conversations: [UInt64] = []
     /// The keys' hashes of the rows at hand.
     private var hashes: [UInt64] = []
+    private var pace = SummingPace()
     var crowded: CrowdedHosts
     private var spares: [SummedRows] = []
 
@@ -50,14 +50,15 @@ package struct FlowWindow: ~Copyable {
     /// - Parameters:
     ///   - rowsMax: when the window calls itself full, 1...2^24. Memory is about 170 octets a row. Up to 64 Ki rows
     ///     stay in the processor's cache.
+    ///   - rows: how many the first window may have, 1...`rowsMax`; nil: as many as may be.
     ///   - seed: unknown to whoever sends flows, so that nobody can make keys collide.
-    package init(rowsMax: Int, fidelity: Fidelity, seed: UInt64) {
+    package init(rowsMax: Int, rows: Int? = nil, fidelity: Fidelity, seed: UInt64) {
         precondition((1...1 << 24).contains(rowsMax), "a window of \(rowsMax) rows")
         (self.rowsMax, self.fidelity, self.seed) = (rowsMax, fidelity, seed)
         columns = FlowColumns(capacity: min(rowsMax + 2_048, 16_384))
-        rows = rowsMax
-        slotMask = Self.slotCount(rowsMax) - 1
-        slots = [UInt64](repeating: 0, count: slotMask + 1)
+        self.rows = min(max(rows ?? rowsMax, 1), rowsMax)
+        slotMask = Self.slotCount(self.rows) - 1
+        slots = [UInt64](repeating: 0, count: Self.slotCount(rowsMax))
         crowded = CrowdedHosts(seed: seed)
     }
 
@@ -79,10 +80,8 @@ package struct FlowWindow: ~Copyable {
         let missing = columns.count - conversations.count
         if missing > 0 { conversations.append(contentsOf: repeatElement(0, count: max(missing, conversations.count))) }
         if fidelity == .full {
-            if hashes.count < appended { hashes = [UInt64](repeating: 0, count: appended) }
-            columns.hashConversations(first..<columns.count, seed, into: &conversations)
-            columns.hashKeys(first..<columns.count, conversations, into: &hashes)
-            absorbFull(first)
+            columns.hashConversations(first..<columns.count, seed: seed, into: &conversations)
+            if pace.isSumming { absorbFull(first) }
         } else {
             absorbCoarse(first)
         }
@@ -91,6 +90,8 @@ package struct FlowWindow: ~Copyable {
 
     private mutating func absorbFull(_ first: Int) {
         var end = columns.count, row = first
+        if hashes.count < end - first { hashes = [UInt64](repeating: 0, count: end - first) }
+        columns.hashKeys(first..<end, conversations, into: &hashes)
         while row < end {  // ends: each turn moves `row` up or `end` down
             if merge(row, hash: hashes[row - first]) {
                 end -= 1
@@ -103,6 +104,7 @@ package struct FlowWindow: ~Copyable {
                 row += 1
             }
         }
+        pace.merged &+= columns.count - end
         columns.truncate(to: end)
     }
     private mutating func absorbCoarse(_ first: Int) {
@@ -172,20 +174,20 @@ package struct FlowWindow: ~Copyable {
     /// - Parameter rows: how many the next window may have, 1...`rowsMax`; nil: as many as may be.
     package mutating func close(next: Fidelity, rows: Int? = nil) -> SummedRows {
         absorb()
-        let closed = SummedRows(
-            columns: columns, conversations: conversations, hashed: indexed, fidelity: fidelity)
+        let closed = SummedRows(columns: columns, conversations: conversations, fidelity: fidelity)
         if let spare = spares.popLast() {
             (columns, conversations) = (spare.columns, spare.conversations)
         } else {
             columns = FlowColumns(capacity: min(max(closed.columns.count, 1_024), rowsMax) + 2_048)
             conversations = []
         }
-        if indexed > 0 {
+        if indexed > 0, pace.isSumming || fidelity != .full {
             let used = slotMask + 1
             var slots = self.slots.mutableSpan
             for slot in 0..<used { slots[slot] = 0 }
         }
         self.rows = min(max(rows ?? rowsMax, 1), rowsMax)
+        pace.next(after: closed.columns.count, isSmall: self.rows < rowsMax)
         slotMask = Self.slotCount(self.rows) - 1
         if fidelity == .host { crowded = CrowdedHosts(seed: seed) }
         indexed = 0

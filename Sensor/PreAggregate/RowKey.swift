@@ -65,21 +65,6 @@ extension FlowColumns {
 }
 
 extension FlowColumns {
-    /// Writes the `ConversationHash` of each of `rows` to its row's place in `conversations`.
-    func hashConversations(_ rows: Range<Int>, _ seed: UInt64, into conversations: inout [UInt64]) {
-        let sourceHigh = self.sourceHigh.span, sourceLow = self.sourceLow.span
-        let destinationHigh = self.destinationHigh.span, destinationLow = self.destinationLow.span
-        let sourcePort = sourceTransportPort.span, destinationPort = destinationTransportPort.span
-        let number = protocolIdentifier.span
-        var conversations = conversations.mutableSpan
-        for row in rows {
-            conversations[row] = ConversationHash.of(
-                sourceHigh: sourceHigh[row], sourceLow: sourceLow[row], destinationHigh: destinationHigh[row],
-                destinationLow: destinationLow[row],
-                ports: UInt32(sourcePort[row]) << 16 | UInt32(destinationPort[row]), protocolIdentifier: number[row],
-                seed: seed)
-        }
-    }
     /// Writes the key hash of each of `rows` to `hashes`, the first row's to place 0.
     func hashKeys(_ rows: Range<Int>, _ conversations: [UInt64], into hashes: inout [UInt64]) {
         let exporter = self.exporter.span, sampling = samplingInterval.span, ingress = ingressInterface.span
