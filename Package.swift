@@ -77,19 +77,21 @@ let common: [Target] = [
         resources: [.embedInCode("elements.csv")]),
     module("FlowText", in: "Common", uses: ["FlowModel", "InformationElements"]),
     module("SQLite", in: "Common", uses: ["CSQLite"]),
-    module("HTTP2Client", in: "Common", uses: ["COpenSSL", "CNghttp2", "CTLS", "Platform"]),
+    module("TLSFaults", in: "Common", uses: ["COpenSSL", "Platform"]),
+    module("HTTP2Client", in: "Common", uses: ["COpenSSL", "CNghttp2", "CTLS", "Platform", "TLSFaults"]),
     module("Simulator", in: "Common", uses: ["FlowModel", "Platform"]),
 ]
 
 let sensor: [Target] = [
-    module("Intake", in: "Sensor", uses: ["COpenSSL", "CSockets", "FlowModel", "Platform", "WireBytes"]),
-    module("Forward", in: "Sensor", uses: ["CSockets", "FlowModel", "WireBytes"]),
+    module(
+        "Intake", in: "Sensor", uses: ["COpenSSL", "CSockets", "FlowModel", "Platform", "TLSFaults", "WireBytes"]),
+    module("Forward", in: "Sensor", uses: ["CSockets", "FlowModel", "Platform", "WireBytes"]),
     module("PacketHeader", in: "Sensor", uses: ["FlowModel", "WireBytes"]),
     module("Decode", in: "Sensor", uses: ["FlowModel", "PacketHeader", "WireBytes"]),
-    module("Meter", in: "Sensor", uses: ["CPacketRing", "FlowModel", "PacketHeader"]),
+    module("Meter", in: "Sensor", uses: ["CPacketRing", "FlowModel", "PacketHeader", "Platform"]),
     module("Dedupe", in: "Sensor", uses: ["FlowModel", "WireBytes"]),
     module("PreAggregate", in: "Sensor", uses: ["FlowModel"]),
-    module("Spool", in: "Sensor", uses: ["Delivery", "FlowModel", "SQLite"]),
+    module("Spool", in: "Sensor", uses: ["Delivery", "FlowModel", "Platform", "SQLite", "WireBytes"]),
     module("Ship", in: "Sensor", uses: ["Delivery", "HTTP2Client", "Identity", "Platform", logging]),
     module(
         "SensorPipeline", in: "Sensor",
@@ -102,7 +104,7 @@ let sensor: [Target] = [
         "weir-sensor", at: "Sensor/weir-sensor",
         uses: [
             "Capture", "CSockets", "Decode", "FlowModel", "FlowText", "InformationElements", "Intake",
-            "Platform", "SensorPipeline", "Settings", "Telemetry", "WireBytes", logging,
+            "Platform", "SensorPipeline", "Settings", "Spool", "Telemetry", "WireBytes", logging,
         ]),
 ]
 
@@ -186,7 +188,7 @@ let checks: [Target] = [
     tests("MeterTests", uses: ["FlowModel", "Meter", "WireBytes"]),
     tests("DedupeTests", uses: ["Dedupe", "FlowModel", "WireBytes"]),
     tests("PreAggregateTests", uses: ["FlowModel", "PreAggregate"]),
-    tests("SpoolTests", uses: ["Delivery", "FlowModel", "SQLite", "Spool"]),
+    tests("SpoolTests", uses: ["Delivery", "FlowModel", "Platform", "SQLite", "Spool"]),
     tests("ShipTests", uses: ["Delivery", "HTTP2Client", "Identity", "Platform", "Ship", logging]),
     tests("IntakeTests", uses: ["CSockets", "FlowModel", "Intake", "Platform", "WireBytes"]),
     tests("ForwardTests", uses: ["FlowModel", "Forward", "WireBytes"]),

@@ -2,12 +2,12 @@ internal import WireBytes
 
 /// The low 32 bits of XXH64 with seed 0, the sum that zstd frames have too (RFC 8878 §3.1.1): eight octets a step, so
 /// that a body's check costs a reader less than a nanosecond a row.
-enum Checksum {
+package enum Checksum {
     private static let prime1: UInt64 = 0x9E37_79B1_85EB_CA87, prime2: UInt64 = 0xC2B2_AE3D_27D4_EB4F
     private static let prime3: UInt64 = 0x1656_67B1_9E37_79F9, prime4: UInt64 = 0x85EB_CA77_C2B2_AE63
     private static let prime5: UInt64 = 0x27D4_EB2F_1656_67C5
 
-    static func of(_ bytes: RawSpan) -> UInt32 {
+    package static func of(_ bytes: RawSpan) -> UInt32 {
         var offset = 0
         var hash = bytes.byteCount >= 32 ? stripes(bytes, &offset) : prime5
         hash &+= UInt64(bytes.byteCount)

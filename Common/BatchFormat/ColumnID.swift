@@ -1,5 +1,5 @@
 /// The columns' numbers in a body: never reused, never changed. Numbers that a reader doesn't know it skips.
-enum ColumnID: UInt8, CaseIterable {
+package enum ColumnID: UInt8, CaseIterable, Sendable {
     // One word a row.
     case flowStartMilliseconds = 1, flowEndMilliseconds, exportMilliseconds, receiveMilliseconds
     case sourceHigh, sourceLow, destinationHigh, destinationLow, nextHopHigh, nextHopLow
@@ -32,7 +32,7 @@ enum ColumnID: UInt8, CaseIterable {
     var isInVersion1: Bool { rawValue <= Self.exporter.rawValue }
 
     /// Octets of one word.
-    var width: Int {
+    package var width: Int {
         switch self {
         case .flowStartMilliseconds, .flowEndMilliseconds, .exportMilliseconds, .receiveMilliseconds, .sourceHigh,
             .sourceLow, .destinationHigh, .destinationLow, .nextHopHigh, .nextHopLow, .octetDeltaCount,

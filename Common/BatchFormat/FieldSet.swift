@@ -6,7 +6,8 @@ package struct FieldSet: OptionSet, Hashable, Sendable {
     private init(_ columns: ColumnID...) {
         rawValue = columns.reduce(0) { $0 | 1 << UInt64($1.rawValue) }
     }
-    func holds(_ column: ColumnID) -> Bool { rawValue & 1 << UInt64(column.rawValue) != 0 }
+    /// Whether a column is among the wanted ones.
+    package func holds(_ column: ColumnID) -> Bool { rawValue & 1 << UInt64(column.rawValue) != 0 }
 
     package static let flowStartMilliseconds = FieldSet(.flowStartMilliseconds)
     package static let flowEndMilliseconds = FieldSet(.flowEndMilliseconds)

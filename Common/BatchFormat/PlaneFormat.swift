@@ -18,7 +18,7 @@ enum PlaneKind: UInt8 {
 }
 
 /// Writes planes. Holds a zstd context and buffers that it reuses.
-struct PlaneWriter: ~Copyable {
+package struct PlaneWriter: ~Copyable {
     private var zstd = ZstdCompressor()
     private var histogram = [UInt16](repeating: 0, count: 256)
     private var gaps: [UInt8] = [], values: [UInt8] = []
@@ -27,8 +27,10 @@ struct PlaneWriter: ~Copyable {
     private static let compressedMin = 64
     private static let sampleMax = 1_024
 
+    package init() {}
+
     /// Appends the first `count` bytes of `plane` to `output`.
-    mutating func write(_ plane: [UInt8], count: Int, to output: inout [UInt8]) {
+    package mutating func write(_ plane: [UInt8], count: Int, to output: inout [UInt8]) {
         guard count >= Self.compressedMin else { return writeRaw(plane, count, to: &output) }
         let look = sample(plane, count)
         let others = plane.span.count(differentFrom: look.byte, in: count), changes = plane.span.changes(in: count)
@@ -114,13 +116,15 @@ extension [UInt8] {
 }
 
 /// Reads planes. Holds a zstd context and buffers that it reuses.
-struct PlaneReader: ~Copyable {
+package struct PlaneReader: ~Copyable {
     var zstd = ZstdDecompressor()
     private var gaps: [UInt8] = [], values: [UInt8] = []
 
+    package init() {}
+
     /// Fills the first `count` bytes of `plane`, which has room for them, from the plane at `offset` of `frame`.
     /// - Returns: false if there is no such plane; else `offset` is behind it.
-    mutating func read(_ frame: RawSpan, at offset: inout Int, into plane: inout [UInt8], count: Int) -> Bool {
+    package mutating func read(_ frame: RawSpan, at offset: inout Int, into plane: inout [UInt8], count: Int) -> Bool {
         guard let (kind, payload) = Self.head(frame, &offset) else { return false }
         switch kind {
         case .raw, .compressed: return readSimple(frame, kind, payload, into: &plane, count)

@@ -198,18 +198,7 @@ struct SideStoreReader {
 extension SideStoreReader.Group {
     /// The octets of the entry at `start` of `octets`; nil if it does not fit.
     static func length(_ fields: [ExtraField], at start: Int, _ octets: [UInt8]) -> Int? {
-        var offset = start
-        for field in fields {
-            var length = Int(field.length)
-            if field.length == ExtraField.variableLength {
-                guard octets.count - offset >= 2 else { return nil }
-                length = Int(octets[offset]) << 8 | Int(octets[offset + 1])
-                offset += 2
-            }
-            guard octets.count - offset >= length else { return nil }
-            offset += length
-        }
-        return offset - start
+        ExtraField.walk(fields, octets, from: start).map { $0 - start }
     }
     func octets(at start: Int, _ entries: [UInt8]) -> Int {
         size ?? Self.length(fields, at: start, entries) ?? 0

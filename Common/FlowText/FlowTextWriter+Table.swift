@@ -72,9 +72,9 @@ extension FlowTextWriter {
 }
 
 /// Points in time and spans as people read them, without Foundation.
-enum UTCText {
+package enum UTCText {
     /// `2023-11-14 22:13:20.123`; the bare number for years that are no four digits.
-    static func text(milliseconds: Int64) -> String {
+    package static func text(milliseconds: Int64) -> String {
         guard (0..<253_402_300_800_000).contains(milliseconds) else { return String(milliseconds) }
         let (days, rest) = Int(milliseconds).quotientAndRemainder(dividingBy: 86_400_000)
         let (year, month, day) = date(daysSince1970: days)
@@ -90,7 +90,7 @@ enum UTCText {
     }
 
     /// `12.345`.
-    static func seconds(milliseconds: Int64) -> String {
+    package static func seconds(milliseconds: Int64) -> String {
         var out: [UInt8] = milliseconds < 0 ? [UInt8(ascii: "-")] : []
         let (seconds, rest) = milliseconds.magnitude.quotientAndRemainder(dividingBy: 1_000)
         out.appendDecimal(seconds)

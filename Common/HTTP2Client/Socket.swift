@@ -81,10 +81,7 @@ final class Socket {
         var set = [
             pollfd(fd: fd, events: events, revents: 0), pollfd(fd: other ?? -1, events: Int16(POLLIN), revents: 0),
         ]
-        let (seconds, attoseconds) = max(most, .zero).components
-        // Rounded up: rounded down, the last millisecond before a deadline would be spent spinning.
-        let milliseconds = min(seconds, 3_600) * 1_000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-        let ready = unsafe Glibc.poll(&set, nfds_t(set.count), Int32(milliseconds))
+        let ready = unsafe Glibc.poll(&set, nfds_t(set.count), most.pollMilliseconds)
         if ready < 0, errno != EINTR { throw .socketFailed(reason: systemReason(errno)) }
         return ready > 0 && set[0].revents != 0
     }
@@ -95,5 +92,3 @@ final class Socket {
         return unsafe ioctl(descriptor, UInt(TIOCOUTQ), &bytes) == 0 ? Int(bytes) : 0
     }
 }
-
-func systemReason(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }

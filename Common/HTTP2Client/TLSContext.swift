@@ -1,6 +1,7 @@
 internal import COpenSSL
 internal import Glibc
 package import Platform
+internal import TLSFaults
 
 /// The three PEM files of one identity. Ops tooling may replace them at any time.
 package struct TLSFiles: Hashable, Sendable {
@@ -17,21 +18,7 @@ package struct TLSFiles: Hashable, Sendable {
         self.trust = trust
     }
     /// Changes whenever one of the files is written or replaced.
-    package func stamp() -> TLSFilesStamp {
-        TLSFilesStamp(words: [certificate, key, trust].flatMap(Self.words))
-    }
-    private static func words(_ path: String) -> [Int] {
-        var info = stat()
-        guard unsafe stat(path, &info) == 0 else { return [-1, 0, 0, 0] }
-        return [
-            Int(bitPattern: UInt(info.st_ino)), info.st_mtim.tv_sec, info.st_mtim.tv_nsec, Int(info.st_size),
-        ]
-    }
-}
-
-/// What the file system says of `TLSFiles` at one moment: inode, time and size. Equal stamps, same contents.
-package struct TLSFilesStamp: Hashable, Sendable {
-    fileprivate let words: [Int]
+    package func stamp() -> FileStamp { FileStamp([certificate, key, trust]) }
 }
 
 /// Why an identity's files can't be used. A half-written pair is `.keyMismatch` or `.unreadable`: keep the old one.

@@ -2,6 +2,7 @@ internal import COpenSSL
 internal import CTLS
 internal import Glibc
 internal import Platform
+internal import TLSFaults
 
 /// One TLS 1.3 session of a client over a non-blocking socket (an `SSL`).
 @safe final class TLSSession {

@@ -8,10 +8,13 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         self.call = call
         self.number = number
     }
-    package var description: String {
-        guard let text = unsafe strerror(number) else { return "\(call): error \(number)" }
-        return unsafe String(cString: text)
-    }
+    package var description: String { systemReason(number) }
+}
+
+/// What the system says of an `errno`.
+package func systemReason(_ number: Int32) -> String {
+    guard let text = unsafe strerror(number) else { return "error \(number)" }
+    return unsafe String(cString: text)
 }
 
 /// The bytes of a whole file, `-` being standard input.
@@ -70,8 +73,15 @@ package func environmentVariable(_ name: String) -> String? {
 
 /// Puts `bytes` in the place of the file at `path`, durably: after a crash the file is the old one or the new one,
 /// whole.
-/// - Throws: what the system said; the old file is untouched then.
+/// - Throws: what the system said.
 package func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemError) {
+    try writeFile(path, bytes)
+    try syncFolder(path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ".")
+}
+/// Writes a whole file under another name, syncs it, and gives it its name: it is there in full or not at all. The
+/// name is durable only once the folder is synced, which is the caller's to do.
+/// - Throws: what the system said; an old file is untouched then.
+package func writeFile(_ path: String, _ bytes: [UInt8]) throws(SystemError) {
     let draft = path + ".part"
     let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
     guard descriptor >= 0 else { throw SystemError(call: "open", number: errno) }
@@ -83,8 +93,10 @@ package func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemError
         throw SystemError(call: "write", number: number)
     }
     guard unsafe rename(draft, path) == 0 else { throw SystemError(call: "rename", number: errno) }
-    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-    let handle = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+}
+/// Makes new names, renames and removals in a folder durable.
+package func syncFolder(_ path: String) throws(SystemError) {
+    let handle = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard handle >= 0 else { throw SystemError(call: "open", number: errno) }
     defer { close(handle) }
     guard fsync(handle) == 0 else { throw SystemError(call: "fsync", number: errno) }

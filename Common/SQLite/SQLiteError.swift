@@ -14,6 +14,8 @@ package struct SQLiteError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// SQLITE_CORRUPT, for whoever finds nonsense where SQLite did not.
     package static let corrupt = SQLITE_CORRUPT
+    /// SQLITE_FULL, likewise.
+    package static let full = SQLITE_FULL
     private var primary: Int32 { code & 0xFF }
     /// Another process holds the file's lock.
     package var isBusy: Bool { primary == SQLITE_BUSY || primary == SQLITE_LOCKED }

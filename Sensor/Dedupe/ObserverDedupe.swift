@@ -47,13 +47,14 @@ package struct ObserverDedupe {
     /// Passes over a closed window.
     /// - Parameters:
     ///   - columns: the window's rows. With `merge` rows go and the others change their order; with `mark` flags do.
-    ///   - hashes: `ConversationHash` of each row, by this value's seed, if they are there already.
+    ///   - hashes: `ConversationHash` of each row, by this value's seed, if they are there already; more of them than
+    ///     rows are passed over.
     package mutating func apply(_ columns: inout FlowColumns, hashes: [UInt64]? = nil) -> DedupeReport {
         guard settings.mode != .off, columns.count > 0 else { return DedupeReport() }
         introduce(columns.exporters)
         if sole.isAlone(columns, facts, horizon: settings.horizonMilliseconds) { return DedupeReport() }
         verdicts.reset()
-        let hashes = hashes.flatMap { $0.count == columns.count ? $0 : nil } ?? hash(columns)
+        let hashes = hashes.flatMap { $0.count >= columns.count ? $0 : nil } ?? hash(columns)
         for start in stride(from: 0, to: columns.count, by: memory.partMax) {
             let rows = start..<min(start + memory.partMax, columns.count)
             admit(columns, rows, hashes)

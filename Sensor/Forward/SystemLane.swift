@@ -1,6 +1,7 @@
 internal import CSockets
 internal import FlowModel
 internal import Glibc
+internal import Platform
 
 /// One socket to a target and what waits for it. Of one thread.
 @safe final class SystemLane {
@@ -28,7 +29,7 @@ internal import Glibc
                 address: address, port: target.port, is_raw: isRaw ? 1 : 0, send_bytes: Self.sendBufferBytes)
             return unsafe weir_target_open(&wanted)
         }
-        guard opened >= 0 else { throw ForwardError(description: unsafe String(cString: strerror(-opened))) }
+        guard opened >= 0 else { throw ForwardError(description: systemReason(-opened)) }
         var about = weir_socket()
         if !isRaw { _ = unsafe weir_socket_describe(opened, &about) }
         localAddress = unsafe withUnsafeBytes(of: about.address) { octets in

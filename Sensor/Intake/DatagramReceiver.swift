@@ -1,9 +1,10 @@
 internal import CSockets
 package import FlowModel
 internal import Glibc
+internal import Platform
 
-/// A ring of datagram slots that recvmmsg(2) fills: one system call for up to `batchMax` datagrams, no copy after it.
-/// Slots are address space; memory is taken by the parts of them that datagrams once filled.
+/// A ring of datagram slots that recvmmsg(2) fills: one system call for up to `batchMax` datagrams, no copy after it
+/// but of a long one's beginning. Slots are address space; memory is taken by the parts that datagrams once filled.
 @safe package struct DatagramReceiver: ~Copyable {
     private let ring: OpaquePointer
     /// How many datagrams one `take` returns at most.
@@ -18,7 +19,7 @@ internal import Glibc
     package static let datagramBytesMax = 65_507
 
     /// - Throws: `IntakeError.outOfMemory`.
-    package init(batchMax: Int = 256, slotBytes: Int = datagramBytesMax) throws(IntakeError) {
+    package init(batchMax: Int = 64, slotBytes: Int = datagramBytesMax) throws(IntakeError) {
         let batch = min(max(batchMax, 1), 1_024), slot = min(max(slotBytes, 1), Self.datagramBytesMax)
         guard let made = unsafe weir_receiver_new(UInt32(batch), UInt32(slot)) else { throw .outOfMemory }
         unsafe ring = made

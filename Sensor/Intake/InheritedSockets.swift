@@ -1,6 +1,7 @@
 internal import CSockets
 internal import FlowModel
 internal import Glibc
+internal import Platform
 
 /// Sockets that the service manager opened before it started this process (systemd socket activation,
 /// sd_listen_fds(3)): descriptors from 3 on, announced by LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. They outlive the

@@ -1,5 +1,6 @@
 internal import CSockets
 internal import Glibc
+internal import Platform
 
 /// The sockets of one address and port, one for each receiver thread, and how the kernel chooses among them.
 ///

@@ -12,7 +12,7 @@ package import Platform
 package struct Poller: ~Copyable {
     package private(set) var listeners: [UDPListener]
     private let streams: StreamServer?
-    private let waker: IntakeWaker?
+    private let waker: Waker?
     private var receiver: DatagramReceiver
     private var set: [pollfd] = []
     private var watches: [Watch]
@@ -40,7 +40,7 @@ package struct Poller: ~Copyable {
     ///   - time: the receive time is asked once a batch.
     package init(
         listeners: [UDPListener], receiver: consuming DatagramReceiver, streams: StreamServer? = nil,
-        waker: IntakeWaker? = nil, time: any TimeSource
+        waker: Waker? = nil, time: any TimeSource
     ) {
         self.listeners = listeners
         self.receiver = receiver
@@ -82,7 +82,7 @@ package struct Poller: ~Copyable {
     ) throws(IntakeError) -> Int {
         let start = time.monotonic()
         let wait = resumePaused(at: start, atMost: timeout)
-        let ready = unsafe Glibc.poll(&set, nfds_t(set.count), Int32(Self.milliseconds(wait)))
+        let ready = unsafe Glibc.poll(&set, nfds_t(set.count), wait.pollMilliseconds)
         if ready < 0 {
             let code = errno
             if code == EINTR { return 0 }
@@ -151,6 +151,8 @@ package struct Poller: ~Copyable {
         defer { faults = [] }
         return faults
     }
+    /// Ends a connection, if it is still there: see `StreamServer`.
+    package func end(session: UInt32, as reason: SessionEnd) { streams?.end(session: session, as: reason) }
     /// What became of connections since the last call.
     package mutating func takeStreamEvents() -> [StreamEvent] { streams?.takeEvents() ?? [] }
 
@@ -175,10 +177,6 @@ package struct Poller: ~Copyable {
 
     // MARK: Waiting
 
-    private static func milliseconds(_ timeout: Duration) -> Int64 {
-        let (seconds, attoseconds) = max(timeout, .zero).components
-        return min(seconds, 3_600) * 1_000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-    }
     /// A signal may cut it short, and a wake does: no harm.
     private func nap(_ nap: Duration) {
         guard nap > .zero else { return }
@@ -193,7 +191,7 @@ struct NapRule {
     /// Datagrams of middling size that the smallest buffer holds: the kernel charges about this much for each.
     private let capacity: Double
     private static let datagramBytes = 2_304.0
-    static let napMax = 0.010, napMin = 0.000_5
+    static let napMax = 0.040, napMin = 0.000_5
     /// Datagrams a second, the last rounds weighing most.
     private var rate = 0.0
     private var lastRound: Duration?

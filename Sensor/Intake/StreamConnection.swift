@@ -1,6 +1,7 @@
 internal import CSockets
 internal import FlowModel
 internal import Glibc
+internal import Platform
 
 /// One accepted connection and how far its stream has been read. Of its server's thread alone.
 final class StreamConnection {

@@ -99,6 +99,8 @@ package enum SessionEnd: Equatable, Sendable, CustomStringConvertible {
     case noIPFIX(MessageFramer.Fault)
     /// Had sent no message when another needed its place.
     case gaveWay
+    /// Its last messages, so many, were malformed.
+    case malformed(messages: Int)
     /// The caller wanted it.
     case asked
 
@@ -113,6 +115,7 @@ package enum SessionEnd: Equatable, Sendable, CustomStringConvertible {
         case .messageTimedOut: "a message took too long"
         case .noIPFIX(let fault): "\(fault)"
         case .gaveWay: "had sent no message when its place was needed"
+        case .malformed(let messages): "its last \(messages) messages were malformed"
         case .asked: "closed by the sensor"
         }
     }

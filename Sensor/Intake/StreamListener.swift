@@ -1,5 +1,6 @@
 internal import CSockets
 internal import Glibc
+internal import Platform
 
 /// One listening TCP socket: IPFIX over TCP, or over TLS where `tls` is set (RFC 7011 §10.4).
 package final class StreamListener: Sendable {

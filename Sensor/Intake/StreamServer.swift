@@ -29,7 +29,7 @@ package final class StreamServer {
     private struct Port {
         let listener: StreamListener
         var identity: TLSServerContext?
-        var stamp: [Int] = []
+        var stamp: FileStamp?
         /// How many more connections are taken until the next sweep.
         var budget: Int
         var isArmed = true
@@ -237,10 +237,11 @@ package final class StreamServer {
 
     // MARK: Ending
 
-    /// Ends a connection whose messages the caller does not want any more: one that keeps sending malformed ones
-    /// (RFC 7011 §9.1). Nothing when it has ended already.
-    package func end(session: UInt32) {
-        if let connection = connections[session] { end(connection, .asked) }
+    //= RFC 7011 §9.1
+    //# … the Collecting Process SHOULD stop processing IPFIX Messages from clearly malfunctioning Exporting Processes …
+    /// Ends a connection whose messages the caller does not want any more. Nothing when it has ended already.
+    package func end(session: UInt32, as reason: SessionEnd = .asked) {
+        if let connection = connections[session] { end(connection, reason) }
     }
     private func end(_ connection: StreamConnection, _ reason: SessionEnd) {
         let source = connection.peer.source

@@ -1,5 +1,7 @@
 internal import COpenSSL
 internal import Glibc
+internal import Platform
+internal import TLSFaults
 
 /// How a port speaks TLS and whom it lets in.
 ///
@@ -37,14 +39,8 @@ package struct TLSServerSettings: Hashable, Sendable {
         (self.clients, self.clientNames, self.minimum) = (clients, clientNames, minimum)
     }
 
-    /// Changes whenever one of the files is written or replaced: inode, time and size of each.
-    func stamp() -> [Int] {
-        [certificate, key, trust].flatMap { path in
-            var info = stat()
-            guard unsafe stat(path, &info) == 0 else { return [-1, 0, 0, 0] }
-            return [Int(bitPattern: UInt(info.st_ino)), info.st_mtim.tv_sec, info.st_mtim.tv_nsec, Int(info.st_size)]
-        }
-    }
+    /// Changes whenever one of the files is written or replaced.
+    func stamp() -> FileStamp { FileStamp([certificate, key, trust]) }
 
     /// Reads and checks the files as a port will.
     /// - Throws: `IntakeError.identity`, naming the file.
@@ -70,9 +66,9 @@ package struct TLSServerSettings: Hashable, Sendable {
     /// - Throws: `IntakeError.identity`: a file is unreadable, the key another's, or the certificate not valid now.
     init(_ settings: TLSServerSettings, atMilliseconds now: Int64) throws(IntakeError) {
         _ = Self.ignoresBrokenPipes
-        TLSFaults.forget()
+        OpenSSLFaults.forget()
         guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
-            throw .identity(reason: "OpenSSL: \(TLSFaults.take(otherwise: "no context"))")
+            throw .identity(reason: "OpenSSL: \(OpenSSLFaults.take(otherwise: "no context"))")
         }
         unsafe raw = context
         self.settings = settings
@@ -122,10 +118,10 @@ package struct TLSServerSettings: Hashable, Sendable {
         unsafe SSL_CTX_set_client_CA_list(context, names)  // takes ownership
     }
     private static func unreadable(_ file: String, _ otherwise: String) -> IntakeError {
-        .identity(reason: "\(file): \(TLSFaults.take(otherwise: otherwise))")
+        .identity(reason: "\(file): \(OpenSSLFaults.take(otherwise: otherwise))")
     }
     private static func mismatch(_ settings: TLSServerSettings) -> IntakeError {
-        TLSFaults.forget()
+        OpenSSLFaults.forget()
         return .identity(reason: "\(settings.key) is not the key of \(settings.certificate)")
     }
     private static func checkValidity(
@@ -142,27 +138,5 @@ package struct TLSServerSettings: Hashable, Sendable {
         var parts = unsafe tm()
         guard let time = unsafe time, unsafe ASN1_TIME_to_tm(time, &parts) == 1 else { return nil }
         return unsafe Int64(timegm(&parts)) * 1_000
-    }
-}
-
-/// OpenSSL keeps the reasons of a failure in a queue of the thread; who leaves them there finds them in the next,
-/// unrelated failure.
-enum TLSFaults {
-    static func forget() { ERR_clear_error() }
-
-    /// Takes all reasons, oldest first; `otherwise` when there are none.
-    static func take(otherwise: String) -> String {
-        var reasons: [String] = []
-        while case let code = ERR_get_error(), code != 0 {  // ends: each turn takes one, and the queue holds 16
-            let reason = text(code)
-            if !reasons.contains(reason) { reasons.append(reason) }
-        }
-        return reasons.isEmpty ? otherwise : reasons.joined(separator: ", ")
-    }
-    private static func text(_ code: UInt) -> String {
-        let systemFlag: UInt = 0x8000_0000  // ERR_SYSTEM_FLAG: the rest is an errno
-        if code & systemFlag != 0 { return systemReason(Int32(truncatingIfNeeded: code & 0x7FFF_FFFF)) }
-        guard let reason = unsafe ERR_reason_error_string(code) else { return "OpenSSL error \(code)" }
-        return unsafe String(cString: reason)
     }
 }

@@ -1,5 +1,7 @@
 internal import COpenSSL
 internal import Glibc
+internal import Platform
+internal import TLSFaults
 
 /// One TLS session of a server over a non-blocking socket (an `SSL`); the socket is the connection's.
 @safe final class TLSServerSession {
@@ -18,7 +20,7 @@ internal import Glibc
 
     /// Nil when memory is short.
     init?(over descriptor: Int32, _ context: TLSServerContext) {
-        TLSFaults.forget()
+        OpenSSLFaults.forget()
         guard let ssl = unsafe SSL_new(context.raw) else { return nil }
         guard unsafe SSL_set_fd(ssl, descriptor) == 1 else {
             unsafe SSL_free(ssl)
@@ -32,7 +34,7 @@ internal import Glibc
 
     /// Goes as far as the socket allows.
     func shakeHands() -> Handshake {
-        TLSFaults.forget()
+        OpenSSLFaults.forget()
         let result = unsafe SSL_do_handshake(ssl)
         guard result != 1 else { return admit() }
         switch unsafe SSL_get_error(ssl, result) {
@@ -43,7 +45,7 @@ internal import Glibc
     }
     private func fault() -> String {
         let verdict = unsafe SSL_get_verify_result(ssl)
-        let reason = TLSFaults.take(otherwise: "the exporter closed the connection")
+        let reason = OpenSSLFaults.take(otherwise: "the exporter closed the connection")
         guard verdict != Int(X509_V_OK) else { return reason }
         return unsafe "\(reason) (\(String(cString: X509_verify_cert_error_string(verdict))))"
     }
@@ -66,7 +68,7 @@ internal import Glibc
 
     /// Reads at most one record (16 KiB) of what has come.
     func read(into bytes: inout [UInt8]) -> Input {
-        TLSFaults.forget()
+        OpenSSLFaults.forget()
         let count = unsafe SSL_read(ssl, &bytes, Int32(bytes.count))
         if count > 0 { return .bytes(Int(count)) }
         let code = errno
@@ -74,7 +76,7 @@ internal import Glibc
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
         case SSL_ERROR_ZERO_RETURN: return .closed
         default:
-            let reason = TLSFaults.take(otherwise: code == 0 ? "" : systemReason(code))
+            let reason = OpenSSLFaults.take(otherwise: code == 0 ? "" : systemReason(code))
             // No close_notify: messages tell their own length, so nothing can be cut off unseen.
             return reason.isEmpty || reason.contains("unexpected eof") ? .closed : .failed(reason)
         }
@@ -83,6 +85,6 @@ internal import Glibc
     /// Tells the peer that no more will be read, if the socket takes it now.
     func sayGoodbye() {
         unsafe SSL_shutdown(ssl)
-        TLSFaults.forget()
+        OpenSSLFaults.forget()
     }
 }

@@ -1,6 +1,7 @@
 internal import CSockets
 internal import FlowModel
 internal import Glibc
+internal import Platform
 
 /// Takes what exporters send from the kernel: datagrams in batches, IPFIX messages out of TCP and TLS connections, the
 /// count of what the kernel dropped; and the sockets themselves, opened or inherited.
@@ -119,8 +120,6 @@ package enum IntakeError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 }
-
-func systemReason(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
 
 /// The C library's calls with Swift's types.
 enum Sockets {

@@ -1,5 +1,6 @@
 internal import CPacketRing
 internal import Glibc
+internal import Platform
 
 /// Why an interface can't be metered.
 package struct MeterError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -39,7 +40,7 @@ package struct MeterError: Error, Equatable, Sendable, CustomStringConvertible {
         case ENODEV: "there is none of this name"
         case EPERM, EACCES: "packets need the right CAP_NET_RAW (in the unit: AmbientCapabilities=CAP_NET_RAW)"
         case EPROTONOSUPPORT: "its link layer is not Ethernet"
-        default: unsafe String(cString: strerror(code))
+        default: systemReason(code)
         }
     }
 

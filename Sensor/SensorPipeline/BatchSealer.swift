@@ -19,6 +19,9 @@ package struct BatchSealer: ~Copyable {
     private var encoder = BatchEncoder()
     private let rowsMax: Int
 
+    /// Rows sealed without their further elements, which did not fit a batch, since the start.
+    package var entriesLeftOut: UInt64 { encoder.entriesLeftOut }
+
     package init(rowsMax: Int) {
         self.rowsMax = min(max(rowsMax, 1), BatchLimit.rowsMax)
     }
@@ -31,7 +34,9 @@ package struct BatchSealer: ~Copyable {
             $0..<min($0 + rowsMax, columns.count)
         }
         while let rows = open.popLast() {  // ends: each turn seals or halves, and a small range always seals
-            guard let body = try? encoder.encode(columns, rows: rows, fidelity: window.fidelity) else {
+            guard
+                let body = try? encoder.encode(columns, rows: rows, fidelity: window.fidelity)
+            else {
                 let middle = rows.lowerBound + rows.count / 2
                 open.append(middle..<rows.upperBound)
                 open.append(rows.lowerBound..<middle)

@@ -1,4 +1,4 @@
-internal import Decode
+package import Decode
 
 /// What decoding has met besides records and losses, since the start: the counters of `DecodeResult`, added up.
 package struct DecodeTotals: Sendable, Equatable {
@@ -25,6 +25,8 @@ package struct DecodeTotals: Sendable, Equatable {
         case reverseSidesEmpty = "reverse_sides_empty"
         case paddingNotZero = "padding_not_zero"
         case extrasOmitted = "extras_omitted"
+        case ratesConfirmed = "sampling_rates_confirmed"
+        case messagesMalformed = "messages_malformed"
         case timesClamped = "times_clamped"
         case eventFlowsForgotten = "event_flows_forgotten"
 
@@ -51,12 +53,16 @@ package struct DecodeTotals: Sendable, Equatable {
             case .reverseSidesEmpty: "Biflows whose reverse side had counted nothing."
             case .paddingNotZero: "Sets and messages that end with something other than zeros."
             case .extrasOmitted: "Records without their further elements, for want of room."
+            case .ratesConfirmed: "Saved sampling rates that their exporter told again."
+            case .messagesMalformed: "Datagrams and messages with lengths that can't be."
             case .timesClamped: "Records whose start or end could not be."
             case .eventFlowsForgotten: "Firewall connections whose updates were forgotten, for want of room."
             }
         }
     }
     private var counts = [UInt64](repeating: 0, count: Figure.allCases.count)
+    /// Records within sFlow samples that are not read.
+    package private(set) var recordsSkipped: [SFlowRecord: UInt64] = [:]
 
     package init() {}
     package private(set) subscript(figure: Figure) -> UInt64 {
@@ -69,6 +75,7 @@ package struct DecodeTotals: Sendable, Equatable {
 
     mutating func add(_ other: DecodeTotals) {
         for index in counts.indices { counts[index] &+= other.counts[index] }
+        for (record, count) in other.recordsSkipped { recordsSkipped[record, default: 0] &+= count }
     }
     /// Most datagrams bring records and nothing else: that costs one comparison.
     mutating func note(_ result: borrowing DecodeResult) {
@@ -77,6 +84,7 @@ package struct DecodeTotals: Sendable, Equatable {
             let count = Self.count(figure, in: result)
             if count > 0 { self[figure] &+= count }
         }
+        for (record, count) in result.recordsSkipped { recordsSkipped[record, default: 0] &+= count }
     }
     private static func count(_ figure: Figure, in result: borrowing DecodeResult) -> UInt64 {
         switch figure {
@@ -101,6 +109,8 @@ package struct DecodeTotals: Sendable, Equatable {
         case .reverseSidesEmpty: UInt64(max(result.reverseSidesEmpty, 0))
         case .paddingNotZero: UInt64(max(result.paddingNotZero, 0))
         case .extrasOmitted: UInt64(max(result.extrasOmitted, 0))
+        case .ratesConfirmed: UInt64(max(result.ratesConfirmed, 0))
+        case .messagesMalformed: result.isMalformed ? 1 : 0
         case .timesClamped: UInt64(max(result.timesClamped, 0))
         case .eventFlowsForgotten: UInt64(max(result.eventFlowsForgotten, 0))
         }
@@ -114,8 +124,8 @@ extension DecodeResult {
         let sets = withdrawalsIgnored | setsHeld | setsReplayed | optionRecords | ratesLearned | ratesChanged
         let samples = samplesMissing | samplesLate | samplesDropped
         let records = reverseSidesEmpty | paddingNotZero | extrasOmitted | timesClamped | eventFlowsForgotten
-        let agents = samplesSkipped | discardedPackets | agentsAtAddress
+        let agents = samplesSkipped | discardedPackets | agentsAtAddress | ratesConfirmed
         return templates | sets | records | agents != 0 || samples != 0 || !counterSamples.isEmpty
-            || !samplingMismatches.isEmpty
+            || !samplingMismatches.isEmpty || !recordsSkipped.isEmpty || isMalformed
     }
 }

@@ -1,3 +1,4 @@
+internal import Platform
 internal import Synchronization
 
 /// The way of sealed batches from the receivers' threads to the spool's: bounded in bytes; when full, the newest is
@@ -11,12 +12,12 @@ final class HandOver: Sendable {
         var isEnded = false
     }
     private let state = Mutex(State())
-    private let waker: SystemWaker
+    private let waker: Waker
     private let bytesMax: Int
 
     init(bytesMax: Int) throws(SensorError) {
         self.bytesMax = bytesMax
-        waker = try SystemWaker()
+        waker = try Waker.make()
     }
 
     /// False when there is no room: the caller counts the batch as lost. One batch always fits.
@@ -45,7 +46,7 @@ final class HandOver: Sendable {
             }
             if !batches.isEmpty { return batches }
             if isEnded { return nil }
-            waker.wait(atMostMilliseconds: 1_000)
+            waker.wait(atMost: .seconds(1))
         }
     }
     /// Nothing waits, and what was taken has been dealt with.

@@ -1,3 +1,4 @@
+package import Decode
 internal import FlowModel
 
 /// What a sensor tells its aggregator every few seconds: the body of `POST /v1/heartbeat`.
@@ -9,14 +10,19 @@ internal import FlowModel
 ///                 "counts":{"no_template":n},"records":{"duplicate":{"flows":n,…}},
 ///                 "missing":{"units":n,"late":n,"restarts":n},
 ///                 "health":{"firstHeardMilliseconds":n,"lastHeardMilliseconds":n,"clockSkewMilliseconds":n,
-///                           "samplingInterval":n,"templatesReplaced":n,"issues":["clock_skew",…]}}],
+///                           "samplingInterval":n,"templatesReplaced":n,"issues":["clock_skew",…]},
+///                 "interfaces":[{"ifIndex":7,"octets":[n,n],"packets":[n,n],"errors":[n,n],"discards":[n,n]}],
+///                 "interfacesOmitted":n}],
 ///      "ledgerOmitted":n}
 ///
 /// The ledger counts since this process started. Exporters come in the order of their datagrams, most first, at most
 /// `exportersMax` and no more than `bytesMax` of text; `ledgerOmitted` says how many more there are. Losses that are
 /// zero are left out. Datagrams that named no exporter, and the kernel's drops, are the last entry's: exporter `::`,
 /// protocol `unknown`, without health. `missing` is in the exporter's own units (see `MissingUnits`), a skew that is
-/// not known is left out, and issues are those of `HealthIssue`.
+/// not known is left out, and issues are those of `HealthIssue`. Exporters that found no line of their own in the
+/// ledger are together under the name `overflow`, one for each protocol. `interfaces` is left out where there are
+/// none: what each has received and sent by the device's own counters (sFlow), at most `interfacesMax` of an
+/// exporter, the busiest.
 package struct Heartbeat: Sendable {
     package var version: String
     package var startedMilliseconds: Int64
@@ -28,7 +34,10 @@ package struct Heartbeat: Sendable {
     /// By the sensor's clock, in ms since 1970 UTC.
     package var nowMilliseconds: Int64
 
-    package static let exportersMax = 2_000
+    /// By the devices' own counters.
+    package var interfaces: [InterfaceCounterBook.Key: InterfaceTotals.Growth] = [:]
+
+    package static let exportersMax = 2_000, interfacesMax = 32
     /// An aggregator takes 1 MiB.
     package static let bytesMax = 960 << 10
 
@@ -54,8 +63,9 @@ package struct Heartbeat: Sendable {
             return Self.order(a.key) < Self.order(b.key)
         }
         var room = Self.bytesMax, entries: [String] = []
+        let interfaces = Dictionary(grouping: interfaces) { $0.key.exporter }
         for each in all.prefix(Self.exportersMax) {
-            let entry = entry(each)
+            let entry = entry(each, interfaces[each.key] ?? [])
             room -= entry.utf8.count + 1
             if room < 0 { break }
             entries.append(entry)
@@ -79,18 +89,36 @@ package struct Heartbeat: Sendable {
         guard rest != ExporterLedger() else { return [] }
         return [Self.entry(exporter: "::", domain: 0, exportProtocol: "unknown", rest) + "}"]
     }
-    private func entry(_ entry: LedgerBook.Entry) -> String {
+    private func entry(
+        _ entry: LedgerBook.Entry,
+        _ interfaces: [(key: InterfaceCounterBook.Key, value: InterfaceTotals.Growth)]
+    ) -> String {
         let (key, health, missing) = (entry.key, entry.health, entry.ledger.missing)
         let issues = health.issues(atMilliseconds: nowMilliseconds, missing: missing).map { "\"\($0.rawValue)\"" }
         let skew = health.skew.milliseconds.map { ",\"clockSkewMilliseconds\":\($0)" } ?? ""
         return Self.entry(
-            exporter: "\(key.address)", domain: key.observationDomain, exportProtocol: key.exportProtocol.name,
+            exporter: entry.name, domain: key.observationDomain, exportProtocol: key.exportProtocol.name,
             entry.ledger)
             + ",\"health\":{\"firstHeardMilliseconds\":\(health.firstHeardMilliseconds)"
             + ",\"lastHeardMilliseconds\":\(health.lastHeardMilliseconds)\(skew)"
             + ",\"samplingInterval\":\(health.samplingInterval),\"templatesReplaced\":\(health.templatesReplaced)"
-            + ",\"issues\":[\(issues.joined(separator: ","))]}}"
+            + ",\"issues\":[\(issues.joined(separator: ","))]}\(Self.interfaces(interfaces))}"
     }
+    private static func interfaces(
+        _ all: [(key: InterfaceCounterBook.Key, value: InterfaceTotals.Growth)]
+    ) -> String {
+        guard !all.isEmpty else { return "" }
+        let busiest = all.sorted { a, b in
+            let (first, second) = (a.value.octets[0] &+ a.value.octets[1], b.value.octets[0] &+ b.value.octets[1])
+            return first != second ? first > second : a.key.ifIndex < b.key.ifIndex
+        }.prefix(interfacesMax)
+        let texts = busiest.map { key, growth in
+            "{\"ifIndex\":\(key.ifIndex),\"octets\":\(pair(growth.octets)),\"packets\":\(pair(growth.packets))"
+                + ",\"errors\":\(pair(growth.errors)),\"discards\":\(pair(growth.discards))}"
+        }
+        return ",\"interfaces\":[\(texts.joined(separator: ","))],\"interfacesOmitted\":\(all.count - busiest.count)"
+    }
+    private static func pair(_ counts: [UInt64]) -> String { "[\(counts.map { "\($0)" }.joined(separator: ","))]" }
     /// Without the closing brace.
     private static func entry(
         exporter: String, domain: UInt32, exportProtocol: String, _ ledger: ExporterLedger

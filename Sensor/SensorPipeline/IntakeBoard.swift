@@ -1,4 +1,5 @@
 internal import Intake
+internal import Platform
 internal import Synchronization
 
 /// The sockets as they are now, for all receiver threads: a reload puts up others, and each thread takes them over
@@ -10,18 +11,18 @@ final class IntakeBoard: Sendable {
         var generation = 1
     }
     private let state: Mutex<State>
-    private let wakers: [IntakeWaker]
+    private let wakers: [Waker]
     let numbers = SessionNumbers()
 
-    init(_ sockets: IntakeSockets) throws(IntakeError) {
+    init(_ sockets: IntakeSockets) throws(SensorError) {
         state = Mutex(State(sockets: sockets))
-        var wakers: [IntakeWaker] = []
-        for _ in 0..<sockets.receiverCount { wakers.append(try IntakeWaker()) }
+        var wakers: [Waker] = []
+        for _ in 0..<sockets.receiverCount { wakers.append(try Waker.make()) }
         self.wakers = wakers
     }
 
     var sockets: IntakeSockets { state.withLock { $0.sockets } }
-    func waker(of receiver: Int) -> IntakeWaker? { receiver < wakers.count ? wakers[receiver] : nil }
+    func waker(of receiver: Int) -> Waker? { receiver < wakers.count ? wakers[receiver] : nil }
     func wakeAll() {
         for waker in wakers { waker.wake() }
     }

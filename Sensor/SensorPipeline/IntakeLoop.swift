@@ -13,27 +13,20 @@ struct IntakeLoop: Sendable {
     /// Which of the receivers this is, from 0.
     let number: Int
     let board: IntakeBoard
-    let limits: SensorWorker.Limits
     let decode: DecodeSettings
     let forward: [ForwardTarget]
-    let seed: UInt64
-    let rowsMax: Int
-    let observers: ObserverBoard
-    let state: SensorState
-    let handOver: HandOver
     let templates: TemplateKeeper
-    let time: any TimeSource
-    let logger: Logger
+    let shared: SharedParts
 
     private static let countEvery: Duration = .seconds(1)
     private static let saveEvery: Duration = .seconds(2)
+    private var state: SensorState { shared.state }
+    private var time: any TimeSource { shared.time }
+    private var logger: Logger { shared.logger }
 
     /// Returns when `state.isStopping` is set and everything received is handed on.
     func run() {
-        var worker = SensorWorker(limits: limits, seed: seed, decode: decode)
-        var outlet = Outlet(
-            number: number, sealer: WindowSealer(rowsMax: rowsMax, board: observers), state: state,
-            handOver: handOver, time: time, logger: logger)
+        var worker = shared.worker(decode), outlet = shared.outlet(number)
         restoreTemplates(&worker)
         do {
             try receive(into: &worker, &outlet)
@@ -66,17 +59,17 @@ struct IntakeLoop: Sendable {
         var poller = Poller(
             listeners: sockets.listeners(of: number), receiver: try DatagramReceiver(), streams: streams,
             waker: board.waker(of: number), time: time)
-        var nextCount = Duration.zero, limiter = RateLimiter(), generation = 1
+        var nextCount = Duration.zero, limiter = RateLimiter(), generation = 1, conduct = SessionConduct()
         var nextSave = time.monotonic() + Self.saveEvery, savedVersion = worker.templatesVersion
         while !state.isStopping.load(ordering: .relaxed) {
             worker.fidelity = state.fidelity
-            round(&poller, &worker, forwarder, timeout: .milliseconds(200), &limiter)
+            round(&poller, &worker, forwarder, timeout: .milliseconds(200), &limiter, &conduct)
             worker.tick(atMilliseconds: time.wallMilliseconds())
             outlet.pass(&worker)
             if let news = board.news(since: generation) {
                 generation = news.generation
                 // A socket that goes takes with it what waits in it.
-                drainSockets(&poller, &worker, forwarder, &limiter)
+                drainSockets(&poller, &worker, forwarder, &limiter, &conduct)
                 poller.replace(listeners: news.sockets.listeners(of: number))
                 do throws(IntakeError) {
                     try streams.replace(listeners: news.sockets.streams(of: number))
@@ -94,7 +87,7 @@ struct IntakeLoop: Sendable {
             templates.save(worker.templateSnapshot(), of: number)
             nextSave = now + Self.saveEvery
         }
-        drainSockets(&poller, &worker, forwarder, &limiter)
+        drainSockets(&poller, &worker, forwarder, &limiter, &conduct)
         worker.kernelDropped(poller.takeKernelDrops(exact: true))
         publish(forwarder)
     }
@@ -102,7 +95,7 @@ struct IntakeLoop: Sendable {
     @discardableResult
     private func round(
         _ poller: inout Poller, _ worker: inout SensorWorker, _ forwarder: borrowing Forwarder, timeout: Duration,
-        _ limiter: inout RateLimiter
+        _ limiter: inout RateLimiter, _ conduct: inout SessionConduct
     ) -> Int {
         var taken = 0
         do throws(IntakeError) {
@@ -111,6 +104,7 @@ struct IntakeLoop: Sendable {
                     worker.receiveTruncated()
                 } else {
                     worker.receive(datagram, from: origin)
+                    if origin.session != 0 { conduct.note(origin.session, isWellFormed: !worker.wasMalformed) }
                     if !forwarder.isEmpty { forwarder.forward(datagram, from: origin) }
                 }
             }
@@ -121,17 +115,24 @@ struct IntakeLoop: Sendable {
         if !forwarder.isEmpty { forwarder.flush() }
         worker.kernelDropped(poller.takeKernelDrops(exact: false))
         for fault in poller.takeFaults() { report(fault, &limiter) }
-        for event in poller.takeStreamEvents() { follow(event, &worker) }
+        for session in conduct.takeHopeless() {
+            state.sessionsClosedAsMalformed.wrappingAdd(1, ordering: .relaxed)
+            poller.end(session: session, as: .malformed(messages: SessionConduct.malformedMax))
+        }
+        for event in poller.takeStreamEvents() {
+            if case .ended(let peer, _) = event { conduct.forget(peer.session) }
+            follow(event, &worker)
+        }
         return taken
     }
     /// What the kernel holds at the stop was received as far as exporters can tell.
     private func drainSockets(
         _ poller: inout Poller, _ worker: inout SensorWorker, _ forwarder: borrowing Forwarder,
-        _ limiter: inout RateLimiter
+        _ limiter: inout RateLimiter, _ conduct: inout SessionConduct
     ) {
         let deadline = time.monotonic() + .seconds(2)
         while time.monotonic() < deadline {
-            guard round(&poller, &worker, forwarder, timeout: .zero, &limiter) > 0 else { return }
+            guard round(&poller, &worker, forwarder, timeout: .zero, &limiter, &conduct) > 0 else { return }
         }
     }
 

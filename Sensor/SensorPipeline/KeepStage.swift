@@ -5,8 +5,14 @@ package import FlowModel
 package protocol BatchKeeper: Sendable {
     /// Durable on return, or not kept at all.
     func keep(_ batch: SealedBatch) -> KeepOutcome
+    /// Likewise for several, which may cost no more than one.
+    func keep(_ batches: [SealedBatch]) -> [KeepOutcome]
     /// Used bytes over the limit: 0 empty, 1 full.
     var fillFraction: Double { get }
+}
+
+extension BatchKeeper {
+    package func keep(_ batches: [SealedBatch]) -> [KeepOutcome] { batches.map { keep($0) } }
 }
 
 package enum KeepOutcome: Equatable, Sendable {
@@ -37,8 +43,7 @@ package struct KeepStage: ~Copyable {
     /// Hands batches to `keeper`, in order. What is not kept is counted per exporter.
     package mutating func keep(_ batches: [SealedBatch], in keeper: some BatchKeeper) -> Report {
         var report = Report()
-        for batch in batches {
-            let outcome = keeper.keep(batch)
+        for (batch, outcome) in zip(batches, keeper.keep(batches)) {
             switch outcome {
             case .kept:
                 report.kept += 1

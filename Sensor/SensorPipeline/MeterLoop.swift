@@ -9,14 +9,7 @@ struct MeterLoop: Sendable {
     /// Counted on from the receivers'.
     let number: Int
     let interface: String
-    let limits: SensorWorker.Limits
-    let seed: UInt64
-    let rowsMax: Int
-    let observers: ObserverBoard
-    let state: SensorState
-    let handOver: HandOver
-    let time: any TimeSource
-    let logger: Logger
+    let shared: SharedParts
 
     private static let countEvery: Duration = .seconds(1)
 
@@ -24,8 +17,8 @@ struct MeterLoop: Sendable {
         do throws(MeterError) {
             try meter()
         } catch {
-            logger.critical("An interface can't be metered.", metadata: ["error": "\(error)"])
-            state.intakeFailure.withLock { $0 = "\(error)" }
+            shared.logger.critical("An interface can't be metered.", metadata: ["error": "\(error)"])
+            shared.state.intakeFailure.withLock { $0 = "\(error)" }
         }
     }
     /// That the interface is there and may be metered.
@@ -34,22 +27,16 @@ struct MeterLoop: Sendable {
     }
 
     private func meter() throws(MeterError) {
+        let time = shared.time, state = shared.state
         var ring = try PacketRing(interface: interface)
         let exporter = ExporterKey(
             address: IPAddress(v4: 0x7F00_0001), observationDomain: ring.index, exportProtocol: .packets)
         var meter = FlowMeter(exporter: exporter, interface: ring.index), nextCount = Duration.zero
-        var worker = SensorWorker(limits: limits, seed: seed)
-        var outlet = Outlet(
-            number: number, sealer: WindowSealer(rowsMax: rowsMax, board: observers), state: state, handOver: handOver,
-            time: time, logger: logger)
+        var worker = shared.worker(), outlet = shared.outlet(number)
         while !state.isStopping.load(ordering: .relaxed) {
             worker.fidelity = state.fidelity
             worker.meter(exporter, atMilliseconds: time.wallMilliseconds()) { columns in
-                _ = ring.take(waitingAtMost: 100) { frame, facts in
-                    meter.take(
-                        frame, length: facts.length, vlan: facts.vlan, isOutgoing: facts.isOutgoing,
-                        atMilliseconds: facts.milliseconds, into: &columns)
-                }
+                _ = Self.pass(&ring, &meter, into: &columns, waitingAtMost: 100)
                 meter.sweep(atMilliseconds: time.wallMilliseconds(), into: &columns)
             }
             outlet.pass(&worker)
@@ -61,18 +48,22 @@ struct MeterLoop: Sendable {
         let deadline = time.monotonic() + .seconds(1)
         worker.meter(exporter, atMilliseconds: time.wallMilliseconds()) { columns in
             // The kernel hands over its open block within 50 ms.
-            while time.monotonic() < deadline {
-                let taken = ring.take(waitingAtMost: 60) { frame, facts in
-                    meter.take(
-                        frame, length: facts.length, vlan: facts.vlan, isOutgoing: facts.isOutgoing,
-                        atMilliseconds: facts.milliseconds, into: &columns)
-                }
-                if taken == 0 { break }
-            }
+            while time.monotonic() < deadline, Self.pass(&ring, &meter, into: &columns, waitingAtMost: 60) > 0 {}
             meter.sweep(atMilliseconds: .max, into: &columns)
         }
         worker.kernelDropped(ring.takeDrops())
         worker.close()
         outlet.pass(&worker, isLast: true)
+    }
+    /// Packets that wait -> flows. Returns how many packets there were.
+    private static func pass(
+        _ ring: inout PacketRing, _ meter: inout FlowMeter, into columns: inout FlowColumns,
+        waitingAtMost milliseconds: Int32
+    ) -> Int {
+        ring.take(waitingAtMost: milliseconds) { frame, facts in
+            meter.take(
+                frame, length: facts.length, vlan: facts.vlan, isOutgoing: facts.isOutgoing,
+                atMilliseconds: facts.milliseconds, into: &columns)
+        }
     }
 }

@@ -64,12 +64,13 @@ package final class Sensor: Sendable {
                 settings: shipping, source: keeper, time: time, seed: random.next(), logger: logger
             ) {
                 let usage = keeper.spool.usage
-                return Heartbeat(
+                var heartbeat = Heartbeat(
                     version: version, startedMilliseconds: started, fidelity: state.fidelity.name,
                     spoolBatches: usage.batches, spoolBytes: usage.bytes, spoolBytesMax: usage.bytesMax,
                     deadLetters: usage.deadLetters, ledger: state.ledger,
-                    nowMilliseconds: time.wallMilliseconds()
-                ).jsonBytes
+                    nowMilliseconds: time.wallMilliseconds())
+                for each in state.interfaces { heartbeat.interfaces.merge(each.growth) { first, _ in first } }
+                return heartbeat.jsonBytes
             }
         } catch {
             throw .ship(reason: "\(error)")
@@ -98,7 +99,10 @@ package final class Sensor: Sendable {
         _ settings: SensorSettings, time: any TimeSource, state: SensorState
     ) throws(SensorError) -> SpoolKeeper {
         do throws(SpoolError) {
-            let spool = try Spool(directory: settings.spoolDirectory, bytesMax: settings.spoolBytesMax) {
+            let tail = SpoolTail(age: settings.keepAcked, bytesMax: settings.keepAckedBytes)
+            let spool = try Spool(
+                directory: settings.spoolDirectory, bytesMax: settings.spoolBytesMax, tail: tail, time: time
+            ) {
                 var random = SystemRandomNumberGenerator()
                 return Epoch(using: &random)
             }
@@ -127,19 +131,19 @@ package final class Sensor: Sendable {
         }
         let templates = try TemplateKeeper(folder: settings.spoolDirectory, logger: logger)
         let saving = try SystemThread.start { templates.run() }
+        let shared = SharedParts(
+            limits: limits, seed: seed, rowsMax: settings.rowsMax, observers: observers, state: state,
+            handOver: handOver, time: time, logger: logger)
         var threads: [SystemThread] = []
         for number in 0..<board.sockets.receiverCount {
             let loop = IntakeLoop(
-                number: number, board: board, limits: limits, decode: settings.decode, forward: settings.forward,
-                seed: seed, rowsMax: settings.rowsMax, observers: observers, state: state, handOver: handOver,
-                templates: templates, time: time, logger: logger)
+                number: number, board: board, decode: settings.decode, forward: settings.forward, templates: templates,
+                shared: shared)
             threads.append(try SystemThread.start { loop.run() })
         }
         for (index, interface) in settings.captureInterfaces.enumerated() {
             let loop = MeterLoop(
-                number: board.sockets.receiverCount + index, interface: interface, limits: limits, seed: seed,
-                rowsMax: settings.rowsMax, observers: observers, state: state, handOver: handOver, time: time,
-                logger: logger)
+                number: board.sockets.receiverCount + index, interface: interface, shared: shared)
             threads.append(try SystemThread.start { loop.run() })
         }
         let started = threads
@@ -168,8 +172,7 @@ package final class Sensor: Sendable {
     private static func open(
         _ plan: IntakePlan, inherited: InheritedSockets, keeping old: IntakeSockets?, _ logger: Logger
     ) throws(SensorError) -> IntakeBoard {
-        let sockets = try sockets(plan, inherited: inherited, keeping: old, logger)
-        do throws(IntakeError) { return try IntakeBoard(sockets) } catch { throw .cantListen("\(plan)", "\(error)") }
+        try IntakeBoard(try sockets(plan, inherited: inherited, keeping: old, logger))
     }
     private static func sockets(
         _ plan: IntakePlan, inherited: InheritedSockets, keeping old: IntakeSockets?, _ logger: Logger

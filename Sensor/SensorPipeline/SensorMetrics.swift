@@ -27,7 +27,10 @@ struct SensorMetrics: Sendable {
             let book = state.ledger
             var total = book.total
             total.records[.deadLetter] = state.deadLetters
-            update(total, exporters: book.entries.count)
+            update(total, exporters: book.entries.count { !$0.isOverflow })
+            follow(
+                "weir_intake_exporters_forgotten_total",
+                "Exporters without any record whose line in the ledger went to one with records.", book.linesGivenUp)
             update(book.entries, atMilliseconds: time.wallMilliseconds())
             update(state)
             update(observers.totals)
@@ -71,6 +74,18 @@ struct SensorMetrics: Sendable {
         for figure in DecodeTotals.Figure.allCases {
             follow("weir_decode_\(figure.rawValue)_total", figure.help, decoded[figure])
         }
+        for record in SFlowRecord.allCases {
+            follow(
+                "weir_decode_sflow_records_skipped_total", "Records within sFlow samples that are not read.",
+                ["record": record.rawValue], decoded.recordsSkipped[record] ?? 0)
+        }
+        follow(
+            "weir_intake_sessions_malformed_total", "Connections closed: their last messages were malformed.",
+            state.sessionsClosedAsMalformed.load(ordering: .relaxed))
+        follow(
+            "weir_seal_entries_left_out_total",
+            "Rows sealed without their further elements: no batch could hold them.",
+            state.entriesLeftOut)
         follow("weir_seal_batches_total", "Batches spooled.", state.keptBatches.load(ordering: .relaxed))
         follow("weir_seal_bytes_total", "Bytes of spooled batches.", state.keptBytes.load(ordering: .relaxed))
         set("weir_sensor_fidelity_level", "0 full, 1 service, 2 host.", Int(state.fidelity.rawValue))
@@ -98,7 +113,7 @@ struct SensorMetrics: Sendable {
         let busiest = entries.sorted { $0.ledger.datagramsReceived > $1.ledger.datagramsReceived }
         for entry in busiest.prefix(Self.exportersMax) {
             let labels = [
-                "exporter": "\(entry.key.address)", "domain": "\(entry.key.observationDomain)",
+                "exporter": entry.name, "domain": "\(entry.key.observationDomain)",
                 "protocol": entry.key.exportProtocol.name,
             ]
             let ledger = entry.ledger
@@ -155,6 +170,17 @@ struct SensorMetrics: Sendable {
         set("weir_spool_quarantined_files", "Files set aside because they could not be read.", usage.quarantinedFiles)
         let (damaged, retired) = (UInt64(max(usage.damagedBatches, 0)), UInt64(max(usage.retiredFiles, 0)))
         let dropped = UInt64(max(usage.deadLettersDropped, 0))
+        set("weir_spool_tail_batches", "Answered batches that are kept for an aggregator's loss.", usage.tailBatches)
+        set("weir_spool_tail_bytes", "Bytes of answered batches that are kept.", usage.tailBytes)
+        for (name, help, count) in [
+            ("weir_spool_reshipped_batches_total", "Batches an aggregator asked for again.", usage.reshippedBatches),
+            ("weir_spool_torn_files_total", "Files a crash cut short.", usage.tornFiles),
+            ("weir_spool_missing_files_total", "Files that were gone at the start.", usage.missingFiles),
+            ("weir_spool_ledger_failures_total", "The list of files was damaged.", usage.ledgerFailures),
+            ("weir_spool_quarantine_dropped_total", "Files no longer kept aside.", usage.quarantineDropped),
+        ] {
+            follow(name, help, UInt64(max(count, 0)))
+        }
         follow("weir_spool_damaged_batches_total", "Batches whose bytes changed on disk.", damaged)
         follow("weir_spool_retired_files_total", "Files that failed a write.", retired)
         follow("weir_spool_dead_letters_dropped_total", "Refused batches that found no room aside.", dropped)

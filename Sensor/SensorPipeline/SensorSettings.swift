@@ -57,6 +57,8 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `tls.trust` | path | required | PEM, the authorities of the aggregators |
 /// | `spool.directory` | path | required | made when absent |
 /// | `spool.bytesMax` | size | `8GiB` | 1 MiB…1 TiB; in service no less than 64 MiB |
+/// | `spool.keepAcked` | duration | `24h` | 0 s…30 days; how long answered batches are kept: aggregators lose disks |
+/// | `spool.keepAckedBytes` | size | `1GiB` | 0…1 TiB; of them, beside `spool.bytesMax`; the oldest go first |
 /// | `aggregate.window` | duration | `10s` | 100 ms…10 min |
 /// | `aggregate.entriesMax` | number | 65536 | 16…4194304; rows of a window; a full one is sealed early |
 /// | `batch.rowsMax` | number | 131072 | 1…200000 |
@@ -65,13 +67,13 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `stop.drain` | duration | `10s` | 0 s…10 min; how long a stopping sensor tries to ship what is spooled |
 ///
 /// Relative paths start at the settings file's folder. In the environment `spool.bytesMax` is `WEIR_SPOOL_BYTES_MAX`.
-package struct SensorSettings: Sendable {
-    package let listenAddresses: [ListenAddress]
+package struct SensorSettings: Equatable, Sendable {
+    package internal(set) var listenAddresses: [ListenAddress]
     package let receiveBytes: Int
     /// Threads that receive; 0: by the cores.
     package let receivers: Int
     /// IPFIX over TCP, and over TLS where a server's identity goes with it.
-    package let streams: [IntakePlan.Streams]
+    package internal(set) var streams: [IntakePlan.Streams]
     /// Interfaces whose packets the sensor meters itself.
     package let captureInterfaces: [String]
     package let decode: DecodeSettings
@@ -82,6 +84,8 @@ package struct SensorSettings: Sendable {
     package let tls: TLSFiles
     package let spoolDirectory: String
     package let spoolBytesMax: Int
+    /// What is kept of batches that were answered.
+    package let keepAcked: Duration, keepAckedBytes: Int
     package let window: Duration
     package let entriesMax: Int
     package let rowsMax: Int
@@ -112,6 +116,8 @@ package struct SensorSettings: Sendable {
         logLevel = try reader.scoped(to: "log").choice("level", default: "info", of: Self.logLevels)
         drain = try reader.scoped(to: "stop").duration("drain", default: .seconds(10), in: .zero...(.seconds(600)))
         spoolBytesMax = try spool.bytes("bytesMax", default: 8 << 30, in: (1 << 20)...(1 << 40))
+        keepAcked = try spool.duration("keepAcked", default: .seconds(86_400), in: .zero...(.seconds(30 * 86_400)))
+        keepAckedBytes = try spool.bytes("keepAckedBytes", default: 1 << 30, in: 0...(1 << 40))
         aggregators = try Self.endpoints(reader)
         trustDomain = try Self.trustDomain(reader)
         tls = files

@@ -9,6 +9,7 @@ final class SensorState: Sendable {
         var ledger = LedgerBook()
         var decoded = DecodeTotals()
         var interfaces = InterfaceTotals()
+        var entriesLeftOut: UInt64 = 0
     }
     private let received = Mutex<[Received]>([])
     private let sealed = Mutex(LedgerBook())
@@ -21,16 +22,22 @@ final class SensorState: Sendable {
     let forwarded = Mutex<[Int: [(target: String, counts: ForwardCounts)]]>([:])
     /// Why a receiver's thread has ended before its time.
     let intakeFailure = Mutex<String?>(nil)
+    /// Connections closed because their last messages were malformed.
+    let sessionsClosedAsMalformed = Atomic<UInt64>(0)
 
     /// To be called by the intake before it hands a window on, so that nothing is seen sealed before it was decoded.
     func publish(_ worker: borrowing SensorWorker, number: Int = 0) {
-        let news = Received(ledger: worker.ledger, decoded: worker.decodeTotals, interfaces: worker.interfaces)
+        let news = Received(
+            ledger: worker.ledger, decoded: worker.decodeTotals, interfaces: worker.interfaces,
+            entriesLeftOut: worker.entriesLeftOut)
         received.withLock { received in
             while received.count <= number { received.append(Received()) }
             received[number] = news
         }
     }
     var decoded: DecodeTotals { received.withLock { $0.reduce(into: DecodeTotals()) { $0.add($1.decoded) } } }
+    /// Rows sealed without their further elements.
+    var entriesLeftOut: UInt64 { received.withLock { $0.reduce(0) { $0 &+ $1.entriesLeftOut } } }
     /// An exporter's interfaces are one receiver's.
     var interfaces: [InterfaceTotals] { received.withLock { $0.map(\.interfaces) } }
     /// Of exporters whose clocks are off by `milliseconds` at least: how far they are ahead, in ms.

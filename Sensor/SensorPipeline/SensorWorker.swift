@@ -35,12 +35,16 @@ package struct SensorWorker: ~Copyable {
     private var windowOpenedMilliseconds: Int64 = 0, lastMilliseconds: Int64 = 0
     /// What windows opened from now on are summed to.
     package var fidelity: Fidelity
-    package private(set) var ledger = LedgerBook()
+    package private(set) var ledger: LedgerBook
     package private(set) var decodeTotals = DecodeTotals()
     package var templatesLearned: UInt64 { decodeTotals[.templatesLearned] }
     package private(set) var interfaces = InterfaceTotals()
     /// Windows that closed before their time because they were full.
     package private(set) var windowsFull: UInt64 = 0
+    /// Lengths in the last datagram could not be (RFC 7011 §9).
+    package private(set) var wasMalformed = false
+    /// Rows sealed without their further elements: what the sealer tells.
+    package internal(set) var entriesLeftOut: UInt64 = 0
     private var closed: [SummedRows] = []
     private var hasLateRates = false
     private var nextExpiry = Int64.min
@@ -56,13 +60,14 @@ package struct SensorWorker: ~Copyable {
     ) {
         self.limits = limits
         self.fidelity = fidelity
+        ledger = LedgerBook(protected: decode.protectedExporters)
         decoder = DatagramDecoder(settings: decode)
         repeats = RepeatedDatagrams(seed: (seed ^ 0x9E37_79B9_7F4A_7C15, seed.byteSwapped))
-        window = FlowWindow(rowsMax: limits.rowsMax, fidelity: fidelity, seed: seed)
         size = WindowSize(rowsMax: limits.rowsMax)
+        window = FlowWindow(rowsMax: limits.rowsMax, rows: size.rows, fidelity: fidelity, seed: seed)
     }
 
-    /// Takes one whole UDP payload. Afterwards there may be closed windows.
+    /// Takes one whole UDP payload, or one message of a TCP or TLS connection. Afterwards there may be closed windows.
     package mutating func receive(_ datagram: RawSpan, from origin: DatagramOrigin) {
         tick(atMilliseconds: origin.receiveMilliseconds)
         // TCP delivers once: what is alike there was meant twice.
@@ -79,6 +84,7 @@ package struct SensorWorker: ~Copyable {
             ledger.lost(.duplicate, tally, of: exporter)
             window.columns.truncate(to: result.rows.lowerBound)
         }
+        wasMalformed = result.isMalformed
         absorb()
     }
     /// What a datagram brought besides records; a repeated one brings nothing new.

@@ -9,15 +9,17 @@ struct SpoolKeeper: BatchKeeper, BatchSource {
     let time: any TimeSource
     let state: SensorState
 
-    func keep(_ batch: SealedBatch) -> KeepOutcome {
-        do throws(SpoolError) {
-            let key = try spool.append(
-                batch.body, rows: batch.rows, tally: batch.tally, sealedMilliseconds: time.wallMilliseconds())
-            return .kept(key)
-        } catch {
-            switch error {
-            case .full, .diskFull: return .full
-            case .locked, .directory, .failed: return .failed(reason: "\(error)")
+    func keep(_ batch: SealedBatch) -> KeepOutcome { keep([batch]).first ?? .failed(reason: "no answer") }
+    func keep(_ batches: [SealedBatch]) -> [KeepOutcome] {
+        let now = time.wallMilliseconds()
+        let appends = batches.map { batch in
+            SpoolAppend(body: batch.body, rows: batch.rows, tally: batch.tally, sealedMilliseconds: now)
+        }
+        return spool.append(appends).map { result in
+            switch result {
+            case .success(let key): .kept(key)
+            case .failure(.full), .failure(.diskFull): .full
+            case .failure(let error): .failed(reason: "\(error)")
             }
         }
     }
@@ -27,12 +29,14 @@ struct SpoolKeeper: BatchKeeper, BatchSource {
     }
 
     func waiting(limit: Int, excluding: Set<BatchKey>) throws -> [WaitingBatch] {
-        try spool.waiting(limit: limit, excluding: excluding).map {
+        try spool.takeUpDeadLetters(atMostEvery: .seconds(5))
+        return try spool.waiting(limit: limit, excluding: excluding).map {
             WaitingBatch(key: $0.key, digest: $0.digest, byteCount: $0.byteCount)
         }
     }
     func body(of key: BatchKey) throws -> [UInt8]? { try spool.body(of: key) }
-    func acknowledge(_ keys: [BatchKey]) throws { try spool.acknowledge(keys) }
+    func reship(sinceMilliseconds since: Int64) -> Int { spool.reship(sinceMilliseconds: since) }
+    func acknowledge(_ keys: [BatchKey]) { spool.acknowledge(keys) }
     func deadLetter(_ key: BatchKey, reason: String) throws {
         guard let tally = try spool.deadLetter(key, reason: reason) else { return }
         state.noteDeadLetter(tally)

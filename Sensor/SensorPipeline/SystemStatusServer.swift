@@ -47,7 +47,7 @@ final class SystemStatusServer: Sendable {
 
     private struct SystemCallFailure: Error {
         let reason: String
-        init(_ code: Int32) { unsafe reason = String(cString: strerror(code)) }
+        init(_ code: Int32) { reason = systemReason(code) }
     }
     private static func listen(_ address: ListenAddress) throws(SystemCallFailure) -> (Int32, UInt16) {
         var hints = unsafe addrinfo()

@@ -13,7 +13,7 @@ final class TemplateKeeper: Sendable {
         var isEnded = false
     }
     private let state = Mutex(State())
-    private let waker: SystemWaker
+    private let waker: Waker
     private let folder: String
     private let logger: Logger
 
@@ -22,7 +22,7 @@ final class TemplateKeeper: Sendable {
 
     init(folder: String, logger: Logger) throws(SensorError) {
         (self.folder, self.logger) = (folder, logger)
-        waker = try SystemWaker()
+        waker = try Waker.make()
     }
 
     private func path(_ receiver: Int) -> String { "\(folder)/templates-\(receiver).weir" }
@@ -51,7 +51,7 @@ final class TemplateKeeper: Sendable {
             }
             for (receiver, snapshot) in drafts { write(snapshot, receiver) }
             if drafts.isEmpty && isEnded { return }
-            if drafts.isEmpty { waker.wait(atMostMilliseconds: 1_000) }
+            if drafts.isEmpty { waker.wait(atMost: .seconds(1)) }
         }
     }
     private func write(_ snapshot: [UInt8], _ receiver: Int) {

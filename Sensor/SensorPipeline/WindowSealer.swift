@@ -21,8 +21,7 @@ package final class ObserverBoard: Sendable {
     func apply(_ window: inout SummedRows) -> DedupeReport {
         guard !isOff else { return DedupeReport() }
         return state.withLock { state in
-            let hashes = window.hashed == window.columns.count ? window.conversations : nil
-            let report = state.dedupe.apply(&window.columns, hashes: hashes)
+            let report = state.dedupe.apply(&window.columns, hashes: window.conversations)
             state.totals.add(report)
             return report
         }
@@ -58,6 +57,7 @@ package struct WindowSealer: ~Copyable {
             // Taken out and consumed: were anything else to hold its memory, clearing it would copy it first.
             worker.recycle(consume window)
         }
+        worker.entriesLeftOut = sealer.entriesLeftOut
         return batches
     }
 }

@@ -2,7 +2,8 @@
 /// records come so fast that a large window would be full in a fraction of a second. Then hardly any meet in it anyway,
 /// and a window that stays in the processor's cache costs a third less.
 ///
-/// From a rate of `busyRate` rows a second on windows are small, below half of it they are large again.
+/// From a rate of `busyRate` rows a second on windows are small, below half of it they are large again. The first is
+/// small: should the start meet full speed, there is no time then for a large one's memory to be mapped.
 struct WindowSize {
     private let rowsMax: Int
     private(set) var rows: Int
@@ -12,7 +13,7 @@ struct WindowSize {
 
     init(rowsMax: Int) {
         self.rowsMax = rowsMax
-        rows = rowsMax
+        rows = min(Self.rowsSmall, rowsMax)
     }
     /// A window of `rows` was full so long after it was opened.
     mutating func filled(inMilliseconds span: Int64) {

@@ -23,4 +23,13 @@ package protocol BatchSource: Sendable {
     func acknowledge(_ keys: [BatchKey]) throws
     /// No aggregator will take this: it is kept aside with the reason.
     func deadLetter(_ key: BatchKey, reason: String) throws
+    /// An aggregator has lost what it answered at or after this time (ms since 1970 UTC by this sensor's clock): what
+    /// is still there of that waits again.
+    /// - Returns: how many batches.
+    func reship(sinceMilliseconds: Int64) throws -> Int
+}
+
+extension BatchSource {
+    /// For a source that keeps nothing that was answered.
+    package func reship(sinceMilliseconds: Int64) throws -> Int { 0 }
 }

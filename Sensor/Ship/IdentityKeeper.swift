@@ -12,7 +12,7 @@ struct IdentityKeeper {
     private let files: TLSFiles
     private let every: Duration
     private var nextLook = Duration.zero
-    private var stamp: TLSFilesStamp?
+    private var stamp: FileStamp?
     private(set) var context: TLSContext?
 
     init(_ files: TLSFiles, every: Duration) {

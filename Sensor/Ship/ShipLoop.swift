@@ -15,6 +15,8 @@ final class ShipLoop: @unchecked Sendable {
     /// Which batch a request is about; 0 is the heartbeat.
     private var keys: [UInt64: BatchKey] = [:], lastTag: UInt64 = 0
     private var released: [BatchKey] = [], releasedBytes: [BatchKey: Int] = [:]
+    /// The last request for batches to be sent again that was followed.
+    private var reshipped: String?
     private var nextHeartbeat = Duration.zero, isHeartbeatOpen = false
     /// The last heartbeat, said before the end so that the aggregator has the ledger as it was left.
     private enum Farewell { case none, due, sent, said }
@@ -65,7 +67,7 @@ final class ShipLoop: @unchecked Sendable {
         publish()
         guard !core.isStopped else { return }
         wait(from: time.monotonic())
-        if shared.waker.drain() { mayHaveMore = true }
+        if shared.waker.clear() { mayHaveMore = true }
     }
 
     private func wait(from now: Duration) {
@@ -151,9 +153,11 @@ final class ShipLoop: @unchecked Sendable {
             return []
         }
         let domain = settings.trustDomain
+        var patience = settings.patience
+        patience.request = core.requestPatience
         do throws(HTTP2Error) {
             let made = try HTTP2Connection(
-                to: endpoint, context: context, patience: settings.patience, time: time
+                to: endpoint, context: context, patience: patience, time: time
             ) { ShipSettings.refusal(of: $0, trustDomain: domain) }
             connection = made
             nextHeartbeat = time.monotonic()
@@ -236,8 +240,9 @@ final class ShipLoop: @unchecked Sendable {
     private func sendHeartbeat(at now: Duration) {
         guard let connection, let due = heartbeatDue, now >= due else { return }
         nextHeartbeat = now + settings.heartbeatEvery
-        let head = HTTPRequestHead(
-            method: "POST", path: IngestWire.heartbeatPath, fields: [HTTPField("content-type", "application/json")])
+        var fields = [HTTPField("content-type", "application/json")]
+        if let reshipped { fields.append(HTTPField(ReshipRequest.doneField, reshipped)) }
+        let head = HTTPRequestHead(method: "POST", path: IngestWire.heartbeatPath, fields: fields)
         do throws(HTTP2Error) {
             try connection.submit(head, body: heartbeat(), tag: Self.heartbeatTag)
             isHeartbeatOpen = true
@@ -256,6 +261,7 @@ final class ShipLoop: @unchecked Sendable {
             if farewell == .sent { farewell = .said }
             core.heard()
             if response.status < 300 { shared.status.withLock { $0.heartbeatsAnswered += 1 } }
+            reship(response)
         case .failed(let error, Self.heartbeatTag):
             isHeartbeatOpen = false
             if farewell == .sent { farewell = .said }
@@ -263,7 +269,25 @@ final class ShipLoop: @unchecked Sendable {
         case .response(let response, let tag): take(response, tag)
         case .failed(let error, let tag):
             guard let key = keys.removeValue(forKey: tag) else { return }
+            if error == .requestTimedOut, settings.endpoints.count > 1 { return hung(key) }
             perform(failed(key, error))
+        }
+    }
+
+    /// An aggregator has lost its disk, or parts of it, and asks for what it had answered for.
+    private func reship(_ response: HTTPResponse) {
+        guard let request = ReshipRequest(response.field), request.id != reshipped else { return }
+        withSource {
+            // By this sensor's clock, and a minute more: answers were under way.
+            let since = request.since(nowMilliseconds: time.wallMilliseconds()) - 60_000
+            let count = try source.reship(sinceMilliseconds: since)
+            reshipped = request.id
+            mayHaveMore = true
+            nextHeartbeat = time.monotonic()
+            shared.status.withLock { $0.reshippedBatches += UInt64(count) }
+            logger.warning(
+                "An aggregator asked for batches again.",
+                metadata: ["batches": .stringConvertible(count), "since": .stringConvertible(since)])
         }
     }
 
@@ -282,6 +306,12 @@ final class ShipLoop: @unchecked Sendable {
     }
 
     // MARK: The connection
+
+    private func hung(_ key: BatchKey) {
+        note(failure: "hung", "\(key): no answer within \(core.requestPatience), though the connection lives")
+        drop()
+        core.hung(at: time.monotonic())
+    }
 
     private func lost(_ error: HTTP2Error) {
         note(failure: error.label, "\(error)")

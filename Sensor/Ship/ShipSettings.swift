@@ -22,6 +22,8 @@ package struct ShipSettings: Sendable {
     /// The source is asked this often although nobody woke the shipper.
     package var sourceAskedEvery = Duration.seconds(1)
     package var patience = HTTP2Connection.Patience()
+    /// With several endpoints: how long a request may go without progress before the next one is tried.
+    package var hangAfter = Duration.seconds(3)
 
     var endpointCount: Int { endpoints.count }
 

@@ -11,6 +11,8 @@ package struct ShipStatus: Sendable {
     package var acknowledgedBatches: UInt64 = 0
     package var acknowledgedBytes: UInt64 = 0
     package var deadLetters: UInt64 = 0
+    /// That aggregators asked for again.
+    package var reshippedBatches: UInt64 = 0
     package var heartbeatsAnswered: UInt64 = 0
     package var connections: UInt64 = 0
     /// By label: faults of connections and requests, `busy_503`-like answers, `source`, `identity`.

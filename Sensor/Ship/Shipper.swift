@@ -17,7 +17,9 @@ package final class Shipper: Sendable {
         settings: ShipSettings, source: any BatchSource, time: any TimeSource, seed: UInt64, logger: Logger,
         heartbeat: @escaping @Sendable () -> [UInt8]
     ) throws(ShipError) {
-        shared = ShipShared(waker: try ThreadWaker())
+        let waker: Waker
+        do throws(SystemError) { waker = try Waker() } catch { throw .noDescriptor(code: error.number) }
+        shared = ShipShared(waker: waker)
         loop = Mutex(
             ShipLoop(
                 settings: settings, source: source, time: time, seed: seed, logger: logger, heartbeat: heartbeat,
@@ -56,10 +58,10 @@ package enum ShipError: Error, Equatable, Sendable {
 
 /// What the shipper's thread and its callers share.
 final class ShipShared: Sendable {
-    let waker: ThreadWaker
+    let waker: Waker
     let status = Mutex(ShipStatus())
     /// Set once: stop, draining for at most this long.
     let stopLimit = Mutex<Duration?>(nil)
 
-    init(waker: ThreadWaker) { self.waker = waker }
+    init(waker: Waker) { self.waker = waker }
 }

@@ -1,3 +1,6 @@
+internal import Glibc
+internal import Platform
+
 /// Why the spool could not do something. Batches that were in it stay in it.
 package enum SpoolError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Another process uses the spool; the path is that of the lock file.
@@ -8,7 +11,7 @@ package enum SpoolError: Error, Equatable, Sendable, CustomStringConvertible {
     case full(bytes: Int, bytesMax: Int)
     /// The disk has no room for the batch.
     case diskFull
-    /// SQLite refused for another reason; the batch is not in the spool.
+    /// The system refused for another reason; the batch is not in the spool.
     case failed(String)
 
     package var description: String {
@@ -20,4 +23,16 @@ package enum SpoolError: Error, Equatable, Sendable, CustomStringConvertible {
         case .failed(let text): text
         }
     }
+    init(_ error: SystemError, _ path: String) {
+        self = error.isFull ? .diskFull : .failed("\(path): \(error)")
+    }
+}
+
+extension SystemError {
+    /// No room on the file system, or in the account.
+    var isFull: Bool { number == ENOSPC || number == EDQUOT }
+    /// The medium gives back no bytes, or not what was written.
+    var isMediumFault: Bool { [EIO, EUCLEAN, EBADMSG].contains(number) }
+    /// Another process holds the lock.
+    var isHeld: Bool { number == EWOULDBLOCK }
 }

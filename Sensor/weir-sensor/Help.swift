@@ -6,6 +6,7 @@ enum Help {
         case "check": check
         case "decode": decode
         case "import": importing
+        case "dead-letters": deadLetters
         default: nil
         }
     }
@@ -19,6 +20,7 @@ enum Help {
           check    validate settings and certificates, and exit
           decode   print the flow records of a packet capture
           import   send a packet capture through the whole sensor
+          dead-letters   list the batches that no aggregator took, or have them sent again
           --version
 
         Examples:
@@ -44,6 +46,19 @@ enum Help {
         Examples:
           weir-sensor run --config /etc/weir/sensor.yaml
           weir-sensor run --config sensor.yaml --set 'listen.addresses=[0.0.0.0:9995]' --set log.level=debug
+
+        """
+
+    static let deadLetters = """
+        usage: weir-sensor dead-letters --config FILE [--set KEY=VALUE]... [resend NAME... | resend all]
+
+        Lists the batches that aggregators have refused, one JSON object a line with the reason, or has some sent again:
+        once what they were refused for is mended. A running sensor takes them up within seconds, another at its next
+        start. A batch keeps its key, EPOCH-SEQUENCE, which is its NAME here, unless that key was taken by others.
+
+        Examples:
+          weir-sensor dead-letters --config /etc/weir/sensor.yaml
+          weir-sensor dead-letters --config /etc/weir/sensor.yaml resend all
 
         """
 

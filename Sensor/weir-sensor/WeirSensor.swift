@@ -46,6 +46,7 @@ enum WeirSensor {
         case "check": try CheckCommand(rest).run(to: &output)
         case "decode": try DecodeCommand(rest).run(to: &output)
         case "import": try ImportCommand(rest).run()
+        case "dead-letters": try DeadLettersCommand(rest).run(to: &output)
         default: throw .usage("\(command) is not a command", Help.overview)
         }
     }

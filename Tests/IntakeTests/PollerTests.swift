@@ -34,7 +34,7 @@ struct PollerTests {
     }
 
     @Test(
-        "a nap lasts a quarter of what the buffer holds, 0.5 to 10 ms, and there is none when more is waiting")
+        "a nap lasts a quarter of what the buffer holds, 0.5 to 40 ms, and there is none when more is waiting")
     func nap() {
         // 4 MiB hold about 1,800 datagrams: 450 may come during a nap.
         func naps(_ datagramsPerSecond: Int, rounds: Int = 200) -> [Duration] {
@@ -47,7 +47,9 @@ struct PollerTests {
                 return nap
             }
         }
-        #expect(naps(20_000).last == .milliseconds(10))
+        #expect(naps(2_000).last == .milliseconds(40))
+        let usual = naps(20_000).last ?? .zero
+        #expect(usual > .milliseconds(20) && usual < .milliseconds(26), "\(usual)")
         let busy = naps(200_000).last ?? .zero
         #expect(busy > .milliseconds(2) && busy < .milliseconds(2.6), "\(busy)")
         #expect(naps(20_000_000).last == .microseconds(500))
@@ -88,7 +90,7 @@ struct PollerTests {
 
     @Test("a wake ends a wait at once, also one that comes before it") func wake() throws {
         let listener = try UDPListener(address: "127.0.0.1", port: 0, bufferBytes: 8_192)
-        let waker = try IntakeWaker()
+        let waker = try Waker()
         var poller = Poller(
             listeners: [listener], receiver: try DatagramReceiver(), waker: waker, time: SystemTime())
         waker.wake()

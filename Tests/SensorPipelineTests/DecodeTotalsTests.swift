@@ -37,7 +37,7 @@ struct DecodeTotalsTests {
 
     @Test("each figure has a name of its own, and none is nothing") func names() {
         let names = DecodeTotals.Figure.allCases.map(\.rawValue)
-        #expect(Set(names).count == names.count && names.count == 23)
+        #expect(Set(names).count == names.count && names.count == 25)
         #expect(DecodeTotals.Figure.allCases.allSatisfy { !$0.help.isEmpty && DecodeTotals()[$0] == 0 })
     }
 

@@ -1,3 +1,4 @@
+import Decode
 import FlowModel
 import Foundation
 import SensorPipeline
@@ -83,6 +84,72 @@ struct LedgerBookTests {
         for number in 0..<UInt32(count) { book.received(from: key(number), losses: [:], decoded: tally) }
         #expect(book.exporters.count == LedgerBook.exportersMax + 1)
         #expect(book.total.decoded.flows == UInt64(3 * count) && book.total.datagramsReceived == UInt64(count))
+    }
+
+    @Test("senders of which nothing was ever decoded give their lines up to exporters with records, the latest first")
+    func barren() {
+        var book = LedgerBook(entriesMax: 3)
+        book.received(from: key(1), losses: [:], decoded: tally)
+        book.received(from: key(2), losses: [.noTemplate: 5], decoded: Tally())
+        book.received(from: key(3), losses: [.noTemplate: 7], decoded: Tally())
+        book.received(from: key(4), losses: [.malformed: 1], decoded: Tally())
+        #expect(book.exporters[key(4)] == nil && book.entries.last?.name == "overflow")
+        #expect(book.keyHeld(for: key(4)).address.isAbsent)
+        book.received(from: key(4), losses: [:], decoded: tally)
+        #expect(book.exporters[key(4)]?.decoded == tally && book.keyHeld(for: key(4)) == key(4))
+        #expect(book.exporters[key(3)] == nil && book.exporters[key(2)]?.counts == [.noTemplate: 5])
+        for number in 5...9 as ClosedRange<UInt32> { book.received(from: key(number), losses: [:], decoded: tally) }
+        #expect(book.exporters[key(1)]?.decoded == tally && book.exporters[key(5)]?.decoded == tally)
+        #expect(book.exporters[key(2)] == nil && book.exporters[key(6)] == nil && book.linesGivenUp == 2)
+        #expect(book.entries.count == 4 && book.total.decoded.flows == 21 && book.total.datagramsReceived == 10)
+        #expect(book.total.counts == [.noTemplate: 12, .malformed: 1])
+    }
+
+    @Test("an exporter that turns out to be real before its line is wanted keeps it") func turnedReal() {
+        var book = LedgerBook(entriesMax: 2)
+        for number in 1...2 as ClosedRange<UInt32> {
+            book.received(from: key(number), losses: [.noTemplate: 1], decoded: Tally())
+        }
+        book.received(from: key(2), losses: [:], decoded: tally)
+        book.received(from: key(3), losses: [:], decoded: tally)
+        book.received(from: key(4), losses: [:], decoded: tally)
+        #expect(Set(book.exporters.keys.map(\.address)) == [key(2).address, key(3).address, .absent])
+    }
+
+    @Test("exporters that are known to be real have lines beside all others") func protected() {
+        var book = LedgerBook(entriesMax: 2, protected: [IPNetwork(key(0x100).address, length: 24)])
+        for number in 1...9 as ClosedRange<UInt32> { book.received(from: key(number), losses: [:], decoded: tally) }
+        book.received(from: key(0x101), losses: [.noTemplate: 1], decoded: Tally())
+        #expect(book.exporters[key(0x101)]?.counts == [.noTemplate: 1])
+        for number in 10...19 as ClosedRange<UInt32> { book.received(from: key(number), losses: [:], decoded: tally) }
+        #expect(book.exporters[key(0x101)] != nil && book.entries.count == 4)
+        var sum = LedgerBook(entriesMax: 1)
+        sum.add(book)
+        #expect(sum.exporters[key(0x101)] != nil && sum.total.decoded == book.total.decoded)
+    }
+
+    @Test("a heartbeat has the busiest interfaces of an exporter by the device's counters, and how many more")
+    func interfaces() throws {
+        var book = LedgerBook()
+        book.received(from: key(1), losses: [:], decoded: tally)
+        book.received(from: key(2), losses: [:], decoded: tally)
+        var heartbeat = Heartbeat(
+            version: "0", startedMilliseconds: 0, fidelity: "full", spoolBatches: 0, spoolBytes: 0, spoolBytesMax: 0,
+            deadLetters: 0, ledger: book, nowMilliseconds: 0)
+        for number in 0..<UInt32(Heartbeat.interfacesMax + 3) {
+            var growth = InterfaceTotals.Growth()
+            growth.octets = [UInt64(number), 1]
+            growth.discards = [0, 9]
+            heartbeat.interfaces[InterfaceCounterBook.Key(exporter: key(1), ifIndex: number)] = growth
+        }
+        let object = try #require(
+            try JSONSerialization.jsonObject(with: Data(heartbeat.jsonBytes)) as? [String: Any])
+        let ledger = try #require(object["ledger"] as? [[String: Any]])
+        let interfaces = try #require(ledger.first?["interfaces"] as? [[String: Any]])
+        #expect(interfaces.count == Heartbeat.interfacesMax && ledger.first?["interfacesOmitted"] as? Int == 3)
+        #expect(interfaces.first?["ifIndex"] as? Int == Heartbeat.interfacesMax + 2)
+        #expect(interfaces.first?["octets"] as? [Int] == [Heartbeat.interfacesMax + 2, 1])
+        #expect(interfaces.first?["discards"] as? [Int] == [0, 9] && ledger.last?["interfaces"] == nil)
     }
 
     @Test("an exporter beyond a receiver's limit is sealed under the name it was decoded under") func names() {

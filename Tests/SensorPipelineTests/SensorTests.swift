@@ -235,6 +235,42 @@ struct SensorTests {
         #expect(sensor.ledger.total.sealed == Tally(flows: 2, octets: 1_000, packets: 10))
     }
 
+    //= RFC 7011 §9.1
+    @Test("a connection whose messages are malformed one after the other is closed and counted, another goes on")
+    func malformedStream() throws {
+        let site = try Site("listen.tcp=127.0.0.1:0")
+        let sensor = try site.sensor()
+        try sensor.start()
+        let port = try #require(sensor.listenPorts.last), metrics = try #require(sensor.statusPort)
+        var malformed: [UInt8] = []
+        for word: UInt16 in [10, 16 + 4] { malformed.appendBE(word) }
+        for word: UInt32 in [1_700_000_000, 0, 7, 0x0100_FFFF] { malformed.appendBE(word) }
+        let broken = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0),
+            sound = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer {
+            close(broken)
+            close(sound)
+        }
+        #expect(connectLoopback(broken, port) && connectLoopback(sound, port))
+        let empty = Array(malformed[..<2] + [0, 16] + malformed[4..<16])
+        let pieces = (0..<SessionConduct.malformedMax).map { _ in malformed }
+        for message in pieces { #expect(send(broken, message, message.count, 0) == message.count) }
+        for message in [malformed, empty, malformed, malformed, empty] {
+            #expect(send(sound, message, message.count, 0) == message.count)
+        }
+        var one: UInt8 = 0, patience = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(broken, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let count = recv(broken, &one, 1, 0)
+        #expect(count == 0 || (count < 0 && errno == ECONNRESET))
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while sensor.ledger.total.datagramsReceived < 8, Date() < deadline { usleep(50_000) }
+        let page = try exchange(metrics, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        #expect(page.contains("weir_intake_sessions_malformed_total 1\n"))
+        #expect(page.contains("weir_decode_messages_malformed_total 6\n"))
+        #expect(recv(sound, &one, 1, Int32(MSG_DONTWAIT)) < 0 && errno == EAGAIN, "still open")
+        sensor.stop()
+    }
+
     private func sender(to port: UInt16, from ownPort: UInt16 = 0) throws -> Int32 {
         let exporter = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
         var own = sockaddr_in()

@@ -28,6 +28,31 @@ struct ShipCoreTests {
         let out = sent(core.connected(at: .zero))
         return (core, out)
     }
+    @Test("with another aggregator at hand one that hangs is left within seconds, and ever later if all are slow")
+    func hangs() throws {
+        let batch = Self.batch(0)
+        var (core, out) = open([batch], endpoints: 2), now = Duration.zero
+        #expect(out == [batch.key] && core.requestPatience == .seconds(3))
+        for patience in [6, 12, 24, 30, 30] {
+            let before = core.endpoint
+            core.hung(at: now)
+            #expect(core.endpoint != before && core.requestPatience == .seconds(patience))
+            now = max(now, core.wake(after: now) ?? now)
+            #expect(core.step(at: now) == [.connect(endpoint: core.endpoint)])
+            #expect(sent(core.connected(at: now)) == [batch.key], "it goes again")
+        }
+        #expect(core.answered(batch.key, .stored(batch.digest), at: now) == [.release(batch.key)])
+        for sequence in UInt64(1)...47 {  // three times sixteen with the one above: three hangs are forgiven
+            let next = Self.batch(sequence)
+            core.offer([next])
+            #expect(sent(core.step(at: now)) == [next.key])
+            _ = core.answered(next.key, .stored(next.digest), at: now)
+        }
+        #expect(core.requestPatience == .seconds(12))
+        let (single, _) = open([batch])
+        #expect(single.requestPatience == .seconds(30))
+    }
+
     private func sent(_ directives: [ShipCore.Directive]) -> [BatchKey] {
         directives.compactMap { if case .send(let key) = $0 { key } else { nil } }
     }

@@ -13,12 +13,14 @@ private final class MemorySource: BatchSource {
     struct Content {
         var batches: [(batch: WaitingBatch, body: [UInt8])] = []
         var acknowledged: [BatchKey] = [], deadLetters: [BatchKey: String] = [:], isFailing = false
+        var reshippedSince: [Int64] = [], body: [UInt8] = []
     }
     struct Failure: Error {}
     let content = Locked(Content())
 
     func add(_ count: Int, body: [UInt8], digest: BatchDigest? = nil) {
         content.with { content in
+            content.body = body
             for _ in 0..<count {
                 let sequence = UInt64(content.batches.count + content.acknowledged.count + content.deadLetters.count)
                 let key = BatchKey(epoch: Epoch(high: 1, low: 1), sequence: sequence)
@@ -41,6 +43,17 @@ private final class MemorySource: BatchSource {
             content.acknowledged += keys
             content.batches.removeAll { keys.contains($0.batch.key) }
         }
+    }
+    func reship(sinceMilliseconds since: Int64) throws -> Int {
+        content.with { content in
+            content.reshippedSince.append(since)
+            for key in content.acknowledged { content.batches.append(Self.again(key, content.body)) }
+            defer { content.acknowledged = [] }
+            return content.acknowledged.count
+        }
+    }
+    private static func again(_ key: BatchKey, _ body: [UInt8]) -> (batch: WaitingBatch, body: [UInt8]) {
+        (WaitingBatch(key: key, digest: BatchDigest(of: body), byteCount: body.count), body)
     }
     func deadLetter(_ key: BatchKey, reason: String) throws {
         content.with { content in
@@ -154,6 +167,44 @@ struct ShipperTests {
         #expect(reasons.first?.contains("have changed") == true)
         #expect(reasons.last?.contains("5 times") == true)
         #expect(shipper.status.deadLetters == 2)
+        shipper.stop(drainingAtMost: .seconds(5))
+    }
+
+    @Test("an aggregator that hangs costs seconds: the other gets what was open, and each batch is answered for once")
+    func hangs() throws {
+        let first = try aggregator(), second = try aggregator(as: "a1")
+        source.add(20, body: body)
+        let shipper = try shipper(to: [first.endpoint, second.endpoint])
+        #expect(eventually { source.acknowledged.count == 20 })
+        first.signal(SIGSTOP)
+        let start = Date()
+        source.add(20, body: body)
+        shipper.wake()
+        #expect(eventually { source.acknowledged.count == 40 })
+        #expect(Date().timeIntervalSince(start) < 4)
+        #expect(Set(source.acknowledged).count == 40 && shipper.status.connectedEndpoint == second.endpoint)
+        first.signal(SIGCONT)
+        shipper.stop(drainingAtMost: .seconds(5))
+    }
+
+    @Test("an aggregator that asks for batches again gets them, once for each time it asks") func reship() throws {
+        let server = try LocalServer.nghttpd(
+            identities,
+            options: [
+                "--echo-upload", "--trailer=\(IngestWire.digestField): \(BatchDigest(of: body))",
+                "--trailer=\(ReshipRequest.idField): ab12", "--trailer=\(ReshipRequest.sinceField): 900000",
+                "--trailer=\(ReshipRequest.nowField): 1000000",
+            ])
+        source.add(5, body: body)
+        let shipper = try shipper(to: [server.endpoint])
+        #expect(eventually { source.content.with { !$0.reshippedSince.isEmpty } })
+        #expect(eventually { source.acknowledged.count == 5 })
+        // The second heartbeat says that it is done; the server asks on, under the same name.
+        #expect(eventually { shipper.status.heartbeatsAnswered >= 2 })
+        let since = source.content.with { $0.reshippedSince }
+        #expect(since.count == 1)
+        let now = SystemTime().wallMilliseconds()
+        #expect(abs((since.first ?? 0) - (now - 100_000 - 60_000)) < 20_000, "by the sensor's own clock")
         shipper.stop(drainingAtMost: .seconds(5))
     }
 

@@ -7,11 +7,14 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { CONTROL_BYTES = 96 };
+// Nearly all exporters keep within an Ethernet frame. Such datagrams lie close together in `slots`, so that a batch
+// stays in the processor's cache from the kernel's copy until it is decoded. What a longer one has beyond that goes
+// behind a gap in `spills`, and its beginning is copied into the gap.
+enum { CONTROL_BYTES = 96, SMALL_BYTES = 2048 };
 
 struct weir_receiver {
-    uint32_t batch, slot_bytes, used;
-    uint8_t *slots, *control;
+    uint32_t batch, slot_bytes, small_bytes, used;
+    uint8_t *slots, *spills, *control;
     struct mmsghdr *messages;
     struct iovec *vectors;
     struct sockaddr_storage *senders;
@@ -24,25 +27,31 @@ static void reset(weir_receiver *r, uint32_t i) {
     r->messages[i].msg_hdr.msg_flags = 0;
 }
 
+static uint8_t *spill(const weir_receiver *r, uint32_t i) { return r->spills + (size_t)i * r->slot_bytes; }
+
 weir_receiver *weir_receiver_new(uint32_t batch, uint32_t slot_bytes) {
     weir_receiver *r = calloc(1, sizeof *r);
     if (r == NULL) return NULL;
     r->batch = batch;
     r->slot_bytes = slot_bytes;
-    r->slots = calloc(batch, slot_bytes); // what is never filled is never touched: address space, no memory
+    r->small_bytes = slot_bytes < SMALL_BYTES ? slot_bytes : SMALL_BYTES;
+    r->slots = calloc(batch, r->small_bytes);
+    r->spills = calloc(batch, slot_bytes); // what is never filled is never touched: address space, no memory
     r->control = calloc(batch, CONTROL_BYTES);
     r->messages = calloc(batch, sizeof *r->messages);
-    r->vectors = calloc(batch, sizeof *r->vectors);
+    r->vectors = calloc(batch, 2 * sizeof *r->vectors);
     r->senders = calloc(batch, sizeof *r->senders);
     r->datagrams = calloc(batch, sizeof *r->datagrams);
-    if (!r->slots || !r->control || !r->messages || !r->vectors || !r->senders || !r->datagrams) {
+    if (!r->slots || !r->spills || !r->control || !r->messages || !r->vectors || !r->senders || !r->datagrams) {
         weir_receiver_free(r);
         return NULL;
     }
     for (uint32_t i = 0; i < batch; i++) {
-        r->vectors[i] = (struct iovec){r->slots + (size_t)i * slot_bytes, slot_bytes};
+        struct iovec *vectors = r->vectors + 2 * (size_t)i;
+        vectors[0] = (struct iovec){r->slots + (size_t)i * r->small_bytes, r->small_bytes};
+        vectors[1] = (struct iovec){spill(r, i) + r->small_bytes, slot_bytes - r->small_bytes};
         r->messages[i].msg_hdr = (struct msghdr){
-            .msg_name = &r->senders[i], .msg_iov = &r->vectors[i], .msg_iovlen = 1,
+            .msg_name = &r->senders[i], .msg_iov = vectors, .msg_iovlen = 2,
             .msg_control = r->control + (size_t)i * CONTROL_BYTES};
         reset(r, i);
     }
@@ -51,6 +60,7 @@ weir_receiver *weir_receiver_new(uint32_t batch, uint32_t slot_bytes) {
 
 void weir_receiver_free(weir_receiver *r) {
     free(r->slots);
+    free(r->spills);
     free(r->control);
     free(r->messages);
     free(r->vectors);
@@ -61,7 +71,7 @@ void weir_receiver_free(weir_receiver *r) {
 
 const weir_datagram *weir_receiver_datagrams(const weir_receiver *r) { return r->datagrams; }
 const uint8_t *weir_receiver_slot(const weir_receiver *r, uint32_t index) {
-    return r->slots + (size_t)index * r->slot_bytes;
+    return r->datagrams[index].length > r->small_bytes ? spill(r, index) : r->slots + (size_t)index * r->small_bytes;
 }
 
 static void note_control(weir_datagram *d, struct msghdr *header) {
@@ -90,6 +100,7 @@ int weir_receiver_take(weir_receiver *r, int fd) {
         struct msghdr *header = &r->messages[i].msg_hdr;
         memset(d, 0, sizeof *d);
         d->length = r->messages[i].msg_len;
+        if (d->length > r->small_bytes) memcpy(spill(r, (uint32_t)i), r->slots + (size_t)i * r->small_bytes, r->small_bytes);
         d->is_truncated = (header->msg_flags & MSG_TRUNC) != 0;
         weir_note_address(&r->senders[i], d->address, &d->port);
         if (header->msg_controllen > 0) note_control(d, header);

@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,22 +59,6 @@ int weir_epoll_ready(int set, uint64_t *tokens, int count) {
     if (n < 0) return errno == EINTR ? 0 : -errno;
     for (int i = 0; i < n; i++) tokens[i] = events[i].data.u64;
     return n;
-}
-
-int weir_event_new(void) {
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return fd < 0 ? -errno : fd;
-}
-
-void weir_event_raise(int fd) {
-    uint64_t one = 1;
-    // Fails only when 2^64 - 2 calls were not answered: it is raised then.
-    (void)!write(fd, &one, sizeof one);
-}
-
-void weir_event_clear(int fd) {
-    uint64_t count;
-    (void)!read(fd, &count, sizeof count);
 }
 
 void weir_nap(int fd, int64_t nanoseconds) {

@@ -83,10 +83,6 @@ int weir_epoll_remove(int set, int fd);
 /// The tokens of what is ready now, at most `count`: how many, or -errno.
 int weir_epoll_ready(int set, uint64_t *tokens, int count);
 
-/// An eventfd that starts at 0: the descriptor, or -errno.
-int weir_event_new(void);
-void weir_event_raise(int fd);
-void weir_event_clear(int fd);
 /// Sleeps until `fd` (none when negative) is readable, a signal comes, or the time is over.
 void weir_nap(int fd, int64_t nanoseconds);
 

@@ -1,16 +1,17 @@
 internal import COpenSSL
+internal import Platform
 
+/// Why OpenSSL failed, in words, for the client's and the server's side alike.
+///
 /// OpenSSL keeps the reasons of a failure in a queue of the thread; who leaves them there finds them in the next,
-/// unrelated failure.
-enum OpenSSLFaults {
-    static func forget() { ERR_clear_error() }
+/// unrelated failure: `forget` before a call, `take` after one that failed.
+package enum OpenSSLFaults {
+    package static func forget() { ERR_clear_error() }
 
     /// Takes all reasons, oldest first; `otherwise` when there are none.
-    static func take(otherwise: String) -> String {
+    package static func take(otherwise: String) -> String {
         var reasons: [String] = []
-        while true {  // ends: each turn takes one, and the queue holds 16
-            let code = ERR_get_error()
-            if code == 0 { break }
+        while case let code = ERR_get_error(), code != 0 {  // ends: each turn takes one, and the queue holds 16
             let reason = text(code)
             if !reasons.contains(reason) { reasons.append(reason) }
         }
