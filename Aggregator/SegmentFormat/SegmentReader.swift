@@ -1,0 +1,158 @@
+package import BatchFormat
+package import FlowModel
+internal import WireBytes
+
+/// Reads a segment: `load` brings the bytes of what is wanted, `decode` opens them. Only the named fields of the named
+/// blocks are read and opened.
+package struct SegmentReader: ~Copyable {
+    package let head: SegmentHead
+    private let blobs: any SegmentBlobs
+    private var loaded = LoadedParts(), decoder = SegmentDecoder()
+    /// Octets that `load` asked for.
+    package private(set) var bytesRead = 0
+
+    package init(_ head: SegmentHead, _ blobs: any SegmentBlobs) {
+        self.head = head
+        self.blobs = blobs
+    }
+
+    /// Reads what `decode` needs for `fields` of `blocks`, in one piece a part, but for what is there already.
+    /// - Parameter origins: whether `origins(ofBlock:)` will be asked for.
+    /// - Throws: what the blobs throw; `.noBlock`, `.truncated` when there are fewer bytes than the head says.
+    package mutating func load(
+        _ fields: FieldSet, blocks: some Collection<Int>, origins: Bool = false
+    ) async throws {
+        for need in try needs(fields, blocks: blocks, origins: origins) {
+            try supply(try await blobs.read(need.blob, range: need.range), for: need)
+        }
+    }
+
+    /// What `load` would read: for whoever reads by himself, and then gives each piece to `supply`.
+    package func needs(
+        _ fields: FieldSet, blocks: some Collection<Int>, origins: Bool = false
+    ) throws(SegmentError) -> [SegmentNeed] {
+        guard let first = blocks.min(), let last = blocks.max() else { return [] }
+        guard first >= 0, last < head.blockCount else { throw .noBlock(last) }
+        var needs: [SegmentNeed] = []
+        for entry in head.parts where entry.part.isNeeded(for: fields) || origins && entry.part.isOfOrigins {
+            let (low, high) = entry.part.isTable ? (0, 0) : (first, last)
+            let range = entry.blocks[low].frame.lowerBound..<entry.blocks[high].frame.upperBound
+            guard !range.isEmpty, !loaded.holds(entry.part, range) else { continue }
+            needs.append(SegmentNeed(blob: SegmentBlob(entry.part), range: range))
+        }
+        return needs
+    }
+    package mutating func supply(_ bytes: [UInt8], for need: SegmentNeed) throws(SegmentError) {
+        guard bytes.count == need.range.count else {
+            throw .truncated(wanted: need.range.count, has: bytes.count)
+        }
+        guard let part = SegmentPart(rawValue: need.blob.rawValue) else { return }
+        bytesRead += bytes.count
+        loaded.set(part, bytes, at: need.range.lowerBound)
+    }
+
+    /// Appends a block's rows to `columns`; fields that are not wanted are zero.
+    /// - Returns: the new rows.
+    /// - Throws: why not; `columns` then has the rows it had before.
+    package mutating func decode(
+        _ block: Int, _ fields: FieldSet, into columns: inout FlowColumns
+    ) throws(SegmentError) -> Range<Int> {
+        guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
+        let first = columns.count, rows = columns.extend(by: head.rows(ofBlock: block).count)
+        do throws(SegmentError) {
+            try decoder.decode(source(block), fields, into: &columns, rows)
+        } catch {
+            columns.truncate(to: first)
+            throw error
+        }
+        return rows
+    }
+
+    /// Sets further fields of a block's rows, which an earlier `decode` of the same block gave.
+    /// - Throws: why not; the fields' rows then hold anything.
+    package mutating func decode(
+        _ block: Int, _ fields: FieldSet, into columns: inout FlowColumns, rows: Range<Int>
+    ) throws(SegmentError) {
+        guard (0..<head.blockCount).contains(block), rows.count == head.rows(ofBlock: block).count,
+            rows.lowerBound >= 0, rows.upperBound <= columns.count
+        else { throw .noBlock(block) }
+        try decoder.decode(source(block), fields, into: &columns, rows)
+    }
+
+    /// For each row of a block, who sealed it: a number of `head.origins`. Must have been loaded with `origins`.
+    package mutating func origins(ofBlock block: Int) throws(SegmentError) -> [UInt16] {
+        guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
+        return try decoder.origins(source(block), head.rows(ofBlock: block).count)
+    }
+
+    /// For each row of a block, the numbers of its endpoints, below `head.endpointCount`: as good as addresses for
+    /// grouping and faster, since sums can be kept in an array. Addresses must have been loaded. An address with several AS
+    /// numbers or prefix lengths has several numbers.
+    package mutating func endpointNumbers(
+        ofBlock block: Int
+    ) throws(SegmentError) -> (sources: [UInt32], destinations: [UInt32]) {
+        guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
+        return try decoder.numbers(source(block))
+    }
+    /// The addresses that the endpoints' numbers stand for, sorted: a network's are in one run. Addresses must have been
+    /// loaded.
+    package mutating func endpointAddresses() throws(SegmentError) -> (highs: [UInt64], lows: [UInt64]) {
+        try decoder.addresses(source(0))
+    }
+
+    private func source(_ block: Int) -> SegmentDecoder.Source {
+        SegmentDecoder.Source(head: head, loaded: loaded, block: block)
+    }
+}
+
+/// A piece of a blob.
+package struct SegmentNeed: Equatable, Sendable {
+    package let blob: SegmentBlob
+    package let range: Range<Int>
+}
+
+/// Bytes of blobs, of each a part in one piece.
+struct LoadedParts {
+    private var pieces: [SegmentPart: (start: Int, bytes: [UInt8])] = [:]
+
+    func holds(_ part: SegmentPart, _ range: Range<Int>) -> Bool {
+        guard let piece = pieces[part] else { return false }
+        return piece.start <= range.lowerBound && range.upperBound <= piece.start + piece.bytes.count
+    }
+    mutating func set(_ part: SegmentPart, _ bytes: [UInt8], at start: Int) { pieces[part] = (start, bytes) }
+
+    /// The bytes that hold a block's frame, and where in them it is.
+    func frame(of part: PartEntry, _ block: Int) throws(SegmentError) -> (bytes: [UInt8], range: Range<Int>) {
+        let range = part.blocks[block].frame
+        guard holds(part.part, range), let piece = pieces[part.part] else {
+            throw .notLoaded(part: part.part.rawValue)
+        }
+        return (piece.bytes, (range.lowerBound - piece.start)..<(range.upperBound - piece.start))
+    }
+}
+
+extension SegmentPart {
+    var isOfOrigins: Bool { self == .arrivals || self == .arrivalOrigin }
+
+    /// Whether `decode` needs this part for one of `fields`.
+    func isNeeded(for fields: FieldSet) -> Bool {
+        switch self {
+        case .turns: !fields.isDisjoint(with: [.anyPort, .anyEndpoint, .anyRoute, .protocolIdentifier])
+        case .clients, .servers: !fields.isDisjoint(with: [.anyEndpoint, .anyRoute])
+        case .services, .clientPorts: !fields.isDisjoint(with: .anyPort)
+        case .arrivals: !fields.isDisjoint(with: [.anyTime, .exporter])
+        case .arrivalReceive: !fields.isDisjoint(with: .anyTime)
+        case .arrivalExport: fields.holds(.exportMilliseconds)
+        case .arrivalExporter: fields.holds(.exporter)
+        case .endpointHigh, .endpointLow: !fields.isDisjoint(with: .anyAddress)
+        case .endpointASNumber: !fields.isDisjoint(with: [.bgpSourceAsNumber, .bgpDestinationAsNumber])
+        case .endpointPrefixLength: !fields.isDisjoint(with: [.sourceIPPrefixLength, .destinationIPPrefixLength])
+        case .endpointInterface: !fields.isDisjoint(with: [.ingressInterface, .egressInterface])
+        case .endpointNextHopHigh, .endpointNextHopLow: !fields.isDisjoint(with: .ipNextHopAddress)
+        case .flowEndMilliseconds: !fields.isDisjoint(with: [.flowStartMilliseconds, .flowEndMilliseconds])
+        case .details: !fields.isDisjoint(with: .anyDetail)
+        case .origin, .arrivalOrigin: false
+        default: ColumnID(rawValue: rawValue).map { fields.holds($0) } ?? false
+        }
+    }
+}
