@@ -12,6 +12,7 @@ package import Detect
 package import FlowLog
 internal import FlowModel
 package import FlowStore
+package import Identity
 package import Incidents
 package import Logging
 package import Platform
@@ -45,7 +46,7 @@ package final class AggregatorPipeline: Service {
     package init(
         log: any FlowLog, store: any FlowStore, incidents: IncidentLog, directory: String,
         parameters: DetectorParameters = DetectorParameters(), pace: Pace = Pace(), time: any TimeSource,
-        registry: MetricRegistry, logger: Logger
+        registry: MetricRegistry, logger: Logger, sealing: TenantSealing = .none
     ) throws {
         self.log = log
         self.store = store
@@ -55,7 +56,7 @@ package final class AggregatorPipeline: Service {
         self.time = time
         self.logger = logger
         metrics = PipelineMetrics(registry)
-        checkpoints = try CheckpointFile(directory: directory)
+        checkpoints = try CheckpointFile(directory: directory, sealing: sealing)
     }
 
     /// Works until graceful shutdown, then writes a last checkpoint. Throws when storage fails.

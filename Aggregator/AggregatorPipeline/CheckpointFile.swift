@@ -14,11 +14,13 @@ final class CheckpointFile: Sendable {
         var snapshots: [TenantID: [UInt8]] = [:]
     }
     private let database: DatabaseQueue
+    private let sealing: TenantSealing
     /// Whether a damaged file was found and renamed.
     let wasDamaged: Bool
 
     /// Opens `checkpoint.sqlite` in `directory`, which must exist, making or migrating it as needed.
-    init(directory: String) throws {
+    init(directory: String, sealing: TenantSealing = .none) throws {
+        self.sealing = sealing
         let path = URL(fileURLWithPath: directory).appendingPathComponent("checkpoint.sqlite").path
         do {
             database = try Self.open(path)
@@ -32,10 +34,12 @@ final class CheckpointFile: Sendable {
 
     private static func open(_ path: String) throws -> DatabaseQueue {
         var configuration = Configuration()
+        // A backup may be reading the file.
+        configuration.busyMode = .timeout(60)
         configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
         let database = try DatabaseQueue(path: path, configuration: configuration)
         try migrator.migrate(database)
-        _ = try database.read { try read($0) }
+        _ = try database.read { try read($0, .none) }
         return database
     }
     /// Migrations only go forward and are never edited after a release.
@@ -52,27 +56,42 @@ final class CheckpointFile: Sendable {
         return migrator
     }
 
-    func load() throws -> Checkpoint { try database.read { try Self.read($0) } }
+    func load() throws -> Checkpoint { try database.read { try Self.read($0, sealing) } }
 
     /// - Parameter checkpoint: with the snapshots of those tenants only whose states have changed.
     func save(_ checkpoint: Checkpoint) async throws {
-        try await database.write { db in
+        try await database.write { [sealing] db in
             try db.execute(sql: "INSERT OR REPLACE INTO position VALUES (1, ?)", arguments: [checkpoint.offset])
             for (tenant, snapshot) in checkpoint.snapshots {
+                let sealed: [UInt8]
+                do throws(TenantSealing.Fault) {
+                    sealed = try sealing.seal(snapshot, tenant, Self.context)
+                } catch .keyDestroyed {
+                    try db.execute(sql: "DELETE FROM detectors WHERE tenant = ?", arguments: [tenant.rawValue])
+                    continue
+                }
                 try db.execute(
                     sql: "INSERT OR REPLACE INTO detectors VALUES (?, ?)",
-                    arguments: [tenant.rawValue, Data(snapshot)])
+                    arguments: [tenant.rawValue, Data(sealed)])
             }
         }
     }
 
-    private static func read(_ db: Database) throws -> Checkpoint {
+    private static let context = "checkpoint"
+
+    private static func read(_ db: Database, _ sealing: TenantSealing) throws -> Checkpoint {
         var checkpoint = Checkpoint()
         checkpoint.offset = try Int64.fetchOne(db, sql: #"SELECT "offset" FROM position"#) ?? 0
         let rows = try Row.fetchCursor(db, sql: "SELECT tenant, snapshot FROM detectors")
         while let row = try rows.next() {
             guard let tenant = TenantID(row["tenant"] as String) else { continue }
-            checkpoint.snapshots[tenant] = [UInt8](row["snapshot"] as Data)
+            do throws(TenantSealing.Fault) {
+                checkpoint.snapshots[tenant] = try sealing.open([UInt8](row["snapshot"] as Data), tenant, context)
+            } catch {
+                // The tenant's detectors begin anew with nothing, or say that they do.
+                if case .unavailable(let reason) = error { throw DatabaseError(message: "\(tenant): \(reason)") }
+                if error == .damaged { checkpoint.snapshots[tenant] = [] }
+            }
         }
         return checkpoint
     }

@@ -3,7 +3,7 @@ internal import Telemetry
 
 /// What the pipeline says about itself.
 struct PipelineMetrics: Sendable {
-    let batches, rows, findings, incidents, undecodable, storedBatches, storedBytes, checkpoints: Counter
+    let batches, rows, findings, incidents, undecodable, keyDestroyed, storedBatches, storedBytes, checkpoints: Counter
     let offset, head, lagBatches, lagSeconds, quarantined: Gauge
     private let registry: MetricRegistry
 
@@ -16,6 +16,9 @@ struct PipelineMetrics: Sendable {
         incidents = registry.counter("weir_incidents_opened_total", help: "Incidents opened.")
         undecodable = registry.counter(
             "weir_pipeline_undecodable_batches_total", help: "Logged batches that could not be decoded.")
+        keyDestroyed = registry.counter(
+            "weir_store_key_destroyed_batches_total",
+            help: "Logged batches not stored because their tenant's data key was destroyed.")
         storedBatches = registry.counter("weir_store_batches_total", help: "Batches new in the store.")
         storedBytes = registry.counter("weir_store_bytes_total", help: "Octets of sealed batches new in the store.")
         checkpoints = registry.counter("weir_pipeline_checkpoints_total", help: "Checkpoints written.")

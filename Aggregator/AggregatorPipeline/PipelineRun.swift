@@ -11,6 +11,10 @@ internal import Platform
 internal import ServiceLifecycle
 internal import Telemetry
 
+#if WEIR_PLANTED
+internal import Planted
+#endif
+
 /// One life of the pipeline, from a checkpoint on.
 struct PipelineRun: ~Copyable {
     private let pipeline: AggregatorPipeline
@@ -76,6 +80,9 @@ struct PipelineRun: ~Copyable {
             }
             await Task.yield()
         }
+        #if WEIR_PLANTED
+        if Planted.checkpointBeforeStore.isActive { try await checkpoint() }
+        #endif
         try await store(stored)
         for (tenant, found) in findings { try await file(found, of: tenant) }
         batchesSinceCheckpoint += batches.count
@@ -100,8 +107,18 @@ struct PipelineRun: ~Copyable {
     }
 
     private func store(_ batches: [StoredBatch]) async throws {
-        let totals = try await waitingForRoom { try await pipeline.store.store(batches) }
-        pipeline.metrics.note(totals)
+        // A tenant at a time, so that one whose key was destroyed keeps nobody else's batches out.
+        for (tenant, batches) in Dictionary(grouping: batches, by: \.sensor.tenant) {
+            do {
+                let totals = try await waitingForRoom { try await pipeline.store.store(batches) }
+                pipeline.metrics.note(totals)
+            } catch FlowStoreError.keyDestroyed {
+                pipeline.metrics.keyDestroyed.add(batches.count)
+                pipeline.logger.warning(
+                    "Batches of a tenant whose data key was destroyed are not stored.",
+                    metadata: ["tenant": "\(tenant)", "batches": "\(batches.count)"])
+            }
+        }
     }
 
     private func file(_ findings: [Finding], of tenant: TenantID) async throws {
@@ -118,13 +135,16 @@ struct PipelineRun: ~Copyable {
             do {
                 return try await work()
             } catch  where Self.isFull(error) && !Task.isShuttingDownGracefully {
-                pipeline.logger.error("The disk is full: batches wait in the log.")
+                pipeline.logger.error(
+                    "The disk is full, or a data key can't be had: batches wait in the log.",
+                    metadata: ["reason": "\(error)"])
                 try await sleep(pipeline.pace.fullDiskWait)
             }
         }
     }
     private static func isFull(_ error: any Error) -> Bool {
-        error as? FlowStoreError == .full || error as? IncidentError == .full || error as? FlowLogError == .full
+        if case FlowStoreError.keyUnavailable = error { return true }
+        return error as? FlowStoreError == .full || error as? IncidentError == .full || error as? FlowLogError == .full
             || (error as? DatabaseError)?.resultCode == .SQLITE_FULL
     }
 
@@ -157,6 +177,9 @@ struct PipelineRun: ~Copyable {
         batchesSinceCheckpoint = 0
         guard fold.offset > savedOffset else { return }
         let state = fold.checkpoint()  // once: it holds only what has changed since the last
+        #if WEIR_PLANTED
+        if Planted.trimBeforeCheckpoint.isActive { try await pipeline.log.trim(through: fold.offset) }
+        #endif
         try await waitingForRoom { try await pipeline.checkpoints.save(state) }
         savedOffset = fold.offset
         pipeline.metrics.checkpoints.add()

@@ -1,12 +1,16 @@
 internal import GRDB
 
+#if WEIR_PLANTED
+internal import Planted
+#endif
+
 /// The tables of `log.sqlite`. Migrations only go forward and are never edited after a release.
 ///
 ///     sensor     one row a sensor: its identity and its totals
 ///     batch_key  one row a batch for ever: (sensor, epoch, sequence) -> digest, offset. 16-octet epoch, most
 ///                significant first; the sequence as the signed number with the same bits
 ///     batch      the bodies, by offset, until trimmed
-///     log_head   one row: the largest offset given out
+///     log_head   one row: the largest offset given out; when the first was (0: not yet, NULL: before schema 2)
 enum FlowLogSchema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -30,6 +34,14 @@ enum FlowLogSchema {
                     INSERT INTO log_head VALUES (1, 0);
                     """)
         }
+        // When the log took its first batch: sensors may have answers from a log that was here before.
+        migrator.registerMigration("2 birth") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE log_head ADD COLUMN born_ms INTEGER;
+                    UPDATE log_head SET born_ms = 0 WHERE "offset" = 0;
+                    """)
+        }
         return migrator
     }
 
@@ -45,13 +57,17 @@ enum FlowLogSchema {
                 """)
     }
 
-    /// The writer's own settings. The pool turns `synchronous` down to NORMAL after `prepare`, so this comes last; an
-    /// answer depends on it.
+    /// The writer's own settings. Checkpoints are ours to call (`SQLiteFlowLog`): SQLite passes over a sync that fails
+    /// in one of its own, and the next one would take the pages for written. The pool turns `synchronous` down to
+    /// NORMAL after `prepare`, so this comes last; an answer depends on it.
     static func prepareWriter(_ db: Database) throws {
+        #if WEIR_PLANTED
+        if Planted.logAnswersBeforeSync.isActive { return try db.execute(sql: "PRAGMA synchronous = OFF") }
+        #endif
         try db.execute(
             sql: """
                 PRAGMA synchronous = FULL;
-                PRAGMA wal_autocheckpoint = 512;
+                PRAGMA wal_autocheckpoint = 0;
                 PRAGMA journal_size_limit = 67108864;
                 """)
         guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2 else {

@@ -64,18 +64,22 @@ struct FlowLogState {
         case .failed(.full):
             writerRuns = !waiting.isEmpty
             return ({}, writerRuns)
-        case .failed(let error):
-            failure = error
-            let refused = waiting, awake = waiters
-            (waiting, waiters, waitingBytes, writerRuns) = ([], [], 0, false)
-            return (
-                {
-                    for append in refused { append.answer(.failure(error)) }
-                    for waiter in awake { waiter.wake(.failure(error)) }
-                }, false
-            )
+        case .failed(let error): return (fail(error), false)
         }
     }
+    /// Nothing is taken from now on.
+    /// - Returns: what tells all that wait, to be called without the lock.
+    mutating func fail(_ error: FlowLogError) -> @Sendable () -> Void {
+        failure = error
+        let refused = waiting, awake = waiters
+        (waiting, waiters, waitingBytes, writerRuns) = ([], [], 0, false)
+        return {
+            for append in refused { append.answer(.failure(error)) }
+            for waiter in awake { waiter.wake(.failure(error)) }
+        }
+    }
+    /// Bytes that wait for the disk.
+    var backlogBytes: Int { waitingBytes }
 
     mutating func nextWaiterID() -> UInt64 {
         waiterIDs += 1

@@ -4,6 +4,10 @@ internal import Foundation
 internal import GRDB
 internal import Identity
 
+#if WEIR_PLANTED
+internal import Planted
+#endif
+
 /// Writes groups of batches within the caller's transaction, and remembers between them what saves it a read: sensors'
 /// rows and the head. Call `committed` or `rolledBack` after each `write`.
 struct GroupWriter {
@@ -27,6 +31,10 @@ struct GroupWriter {
         guard head != before else { return results }
         try writeTotals(in: db)
         try db.cachedStatement(sql: #"UPDATE log_head SET "offset" = ?"#).execute(arguments: [head])
+        if before == 0, let first = batches.first {
+            try db.execute(
+                sql: "UPDATE log_head SET born_ms = ? WHERE born_ms = 0", arguments: [first.receivedMilliseconds])
+        }
         return results
     }
     mutating func committed() -> Int64 {
@@ -102,6 +110,11 @@ struct GroupWriter {
     private static func stored(
         sensor: Int64, epoch: Data, sequence: Int64, in db: Database
     ) throws -> (offset: Int64, digest: BatchDigest)? {
+        #if WEIR_PLANTED
+        let sql = "SELECT epoch FROM batch_key WHERE sensor = ? AND sequence = ?"
+        let other = try Data.fetchOne(db, sql: sql, arguments: [sensor, sequence])
+        let epoch = Planted.dedupeWithoutEpoch.isActive ? other ?? epoch : epoch
+        #endif
         let row = try Row.fetchOne(
             db.cachedStatement(
                 sql: """
@@ -115,6 +128,9 @@ struct GroupWriter {
         return (row[1], digest)
     }
 
+    static func birth(in db: Database) throws -> Int64? {
+        try Int64.fetchOne(db, sql: "SELECT born_ms FROM log_head")
+    }
     static func head(in db: Database) throws -> Int64 {
         try Int64.fetchOne(db, sql: #"SELECT "offset" FROM log_head"#) ?? 0
     }

@@ -6,7 +6,16 @@ internal import Identity
 
 /// The log's questions to its tables.
 enum LogReader {
-    static func batches(after offset: Int64, limit: Int, bytesMax: Int, in db: Database) throws -> [LoggedBatch] {
+    /// What a body is sealed as.
+    static func context(_ sensor: SensorIdentity, _ key: BatchKey) -> String {
+        "log/\(sensor.site)/\(sensor.name)/\(key.epoch.high)/\(key.epoch.low)/\(key.sequence)"
+    }
+
+    /// A body that can't be opened, because its tenant's key was destroyed or it is damaged, comes as an empty one:
+    /// whoever decodes it counts it and goes on.
+    static func batches(
+        after offset: Int64, limit: Int, bytesMax: Int, sealing: TenantSealing, in db: Database
+    ) throws -> [LoggedBatch] {
         let rows = try Row.fetchCursor(
             db,
             sql: """
@@ -19,23 +28,30 @@ enum LogReader {
             let body = [UInt8](row["body"] as Data)
             bytes += body.count
             guard found.isEmpty || bytes <= bytesMax else { break }
-            found.append(try batch(row, body: body))
+            found.append(try batch(row, body: body, sealing))
         }
         return found
     }
 
-    private static func batch(_ row: Row, body: [UInt8]) throws -> LoggedBatch {
+    private static func batch(_ row: Row, body: [UInt8], _ sealing: TenantSealing) throws -> LoggedBatch {
         guard let sensor = identity(row), let epoch = Epoch(data: row["epoch"]),
             let digest = BatchDigest(octets: [UInt8](row["sha256"] as Data))
         else {
             throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "batch \(row["offset"] as Int64)")
         }
+        let key = BatchKey(epoch: epoch, sequence: UInt64(bitPattern: row["sequence"])), plain: [UInt8]
+        do throws(TenantSealing.Fault) {
+            plain = try sealing.open(body, sensor.tenant, context(sensor, key))
+        } catch {
+            // Without the key nothing may be passed over: what waits for a key server must not be lost.
+            if case .unavailable(let reason) = error { throw DatabaseError(message: "batch \(key): \(reason)") }
+            plain = []
+        }
         return LoggedBatch(
             offset: row["offset"],
             LogAppend(
-                sensor: sensor,
-                key: BatchKey(epoch: epoch, sequence: UInt64(bitPattern: row["sequence"])), digest: digest,
-                receivedMilliseconds: row["received_ms"], rows: row["rows"], tally: tally(row), body: body))
+                sensor: sensor, key: key, digest: digest, receivedMilliseconds: row["received_ms"], rows: row["rows"],
+                tally: tally(row), body: plain))
     }
 
     static func totals(of tenant: TenantID, in db: Database) throws -> [SensorTotal] {

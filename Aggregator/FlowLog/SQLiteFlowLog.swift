@@ -19,24 +19,41 @@ package final class SQLiteFlowLog: FlowLog {
         package var waitingBytesMax = 256 << 20
         package var groupBytesMax = 32 << 20
         package var groupBatchesMax = 512
+        /// The write-ahead log is copied into the file after so many bytes of bodies.
+        package var checkpointBytes = 32 << 20
         package init() {}
     }
 
+    /// When the log took its first batch, by the aggregator's clock in ms since 1970 UTC, as it was at opening: 0 when
+    /// it had none; nil when it is from before this was written down.
+    package let bornMilliseconds: Int64?
     private let pool: DatabasePool
     private let limits: Limits
+    private let sealing: TenantSealing
     private let beforeCommit: (@Sendable () throws -> Void)?
     private let state = Mutex(FlowLogState())
     private let writer = Mutex(GroupWriter())
+    /// Logs that failed. Closing one would copy what it holds once more into the file whose sync has failed, so it
+    /// stays open to the process's end.
+    private static let failed = Mutex<[DatabasePool]>([])
+    /// Of bodies, since the write-ahead log was last copied into the file.
+    private let bytesSinceCheckpoint = Mutex(0)
 
     /// Opens `log.sqlite` in `directory`, which must exist, making or migrating the file as needed.
-    /// - Parameter beforeCommit: called between a group's last write and its commit; what it throws counts as the
+    /// - Parameters:
+    ///   - sealing: of bodies. What is in the file before may be sealed or not.
+    ///   - beforeCommit: called between a group's last write and its commit; what it throws counts as the
     ///   disk's failure. For tests.
     package init(
-        directory: String, limits: Limits = Limits(), beforeCommit: (@Sendable () throws -> Void)? = nil
+        directory: String, limits: Limits = Limits(), sealing: TenantSealing = .none,
+        beforeCommit: (@Sendable () throws -> Void)? = nil
     ) throws(FlowLogError) {
         self.limits = limits
+        self.sealing = sealing
         self.beforeCommit = beforeCommit
         var configuration = Configuration()
+        // A backup may be reading the file.
+        configuration.busyMode = .timeout(60)
         configuration.prepareDatabase { try FlowLogSchema.prepare($0) }
         let file = URL(fileURLWithPath: directory).appendingPathComponent("log.sqlite").path
         do {
@@ -47,20 +64,23 @@ package final class SQLiteFlowLog: FlowLog {
             // nothing, so nothing else would make it durable before it is answered.
             try pool.writeWithoutTransaction { _ = try $0.checkpoint(.full) }
             let head = try pool.read { try GroupWriter.head(in: $0) }
+            bornMilliseconds = try pool.read { try GroupWriter.birth(in: $0) }
             state.withLock { $0.head = head }
         } catch {
             throw .storage("\(file): \(error)")
         }
     }
 
-    /// Closes the file, after what waits. Later calls throw.
+    /// Closes the file, after what waits. Later calls throw. One that has failed is left as it is.
     package func close() throws(FlowLogError) {
+        if state.withLock({ $0.failure }) != nil { return }
         do { try pool.close() } catch { throw .storage("\(error)") }
     }
 
     // MARK: Appending
 
     package func append(_ batch: LogAppend) async throws(FlowLogError) -> LogAppendResult {
+        let batch = try sealed(batch)
         let result = await withCheckedContinuation { continuation in
             let waiting = FlowLogState.Waiting(batch: batch) { continuation.resume(returning: $0) }
             switch state.withLock({ $0.enqueue(waiting, bytesMax: limits.waitingBytesMax) }) {
@@ -72,17 +92,52 @@ package final class SQLiteFlowLog: FlowLog {
         return try result.get()
     }
 
+    private func sealed(_ batch: LogAppend) throws(FlowLogError) -> LogAppend {
+        var batch = batch
+        do throws(TenantSealing.Fault) {
+            batch.body = try sealing.seal(batch.body, batch.sensor.tenant, LogReader.context(batch.sensor, batch.key))
+            return batch
+        } catch {
+            if case .unavailable = error { throw .busy }
+            throw .storage("the data key of \(batch.sensor.tenant): \(error)")
+        }
+    }
+
     /// One group a turn of the writer's queue, so that trims get their turns too.
     private func writeNextGroup() {
         pool.asyncWriteWithoutTransaction { [self] db in
             let group = state.withLock { $0.takeGroup(bytesMax: limits.groupBytesMax, max: limits.groupBatchesMax) }
             let outcome = commit(group, in: db)
             let (told, again) = state.withLock { $0.finish(outcome, of: group) }
+            if state.withLock({ $0.failure }) != nil { keepOpen() }
             told()
             for (waiting, result) in zip(group, outcome.results(count: group.count)) { waiting.answer(result) }
-            if again { writeNextGroup() }
+            let isSound = checkpointIfDue(group.reduce(0) { $0 + $1.batch.body.count }, in: db)
+            if again, isSound { writeNextGroup() }
         }
     }
+
+    /// Copies the write-ahead log into the file now and then. What is in the log is durable, so a failure takes nothing
+    /// back; but the file's sync must not be tried again, so it ends this log.
+    private func checkpointIfDue(_ written: Int, in db: Database) -> Bool {
+        let isDue = bytesSinceCheckpoint.withLock { bytes in
+            bytes += written
+            defer { if bytes >= limits.checkpointBytes { bytes = 0 } }
+            return bytes >= limits.checkpointBytes
+        }
+        guard isDue else { return true }
+        do {
+            _ = try db.checkpoint(.passive)
+            return true
+        } catch {
+            if (error as? DatabaseError)?.resultCode == .SQLITE_BUSY { return true }
+            let tell = state.withLock { $0.fail(.failed("checkpoint: \(error)")) }
+            keepOpen()
+            tell()
+            return false
+        }
+    }
+    private func keepOpen() { Self.failed.withLock { $0.append(pool) } }
 
     private func commit(_ group: [FlowLogState.Waiting], in db: Database) -> GroupOutcome {
         writer.withLock { writer in
@@ -107,7 +162,9 @@ package final class SQLiteFlowLog: FlowLog {
     package func read(
         after offset: Int64, limit: Int, bytesMax: Int
     ) async throws(FlowLogError) -> [LoggedBatch] {
-        try await reading { try LogReader.batches(after: offset, limit: limit, bytesMax: bytesMax, in: $0) }
+        try await reading { [sealing] db in
+            try LogReader.batches(after: offset, limit: limit, bytesMax: bytesMax, sealing: sealing, in: db)
+        }
     }
 
     package func headOffset() async throws(FlowLogError) -> Int64 {
@@ -167,11 +224,18 @@ package final class SQLiteFlowLog: FlowLog {
                     return .commit
                 }
                 try LogReader.shrink(db)
+                _ = checkpointIfDue(1 << 20, in: db)
                 return deleted == 64
             }
         } catch {
             if error is CancellationError { throw .cancelled }
-            throw .storage("\(error)")
+            // Deleting needs a little room; later it will be there.
+            if (error as? DatabaseError)?.resultCode == .SQLITE_FULL { throw .full }
+            // Also a trim ends with a sync.
+            let failure = FlowLogError.failed("trim: \(error)")
+            state.withLock { $0.fail(failure) }()
+            keepOpen()
+            throw failure
         }
     }
 }

@@ -1,13 +1,16 @@
-internal import Delivery
-internal import FlowModel
-internal import Foundation
 internal import GRDB
-internal import Identity
 
 /// The tables of a day's file. Migrations only go forward and are never edited after a release.
 ///
-///     segment  one row a batch, with its body last, so that its other columns are read without it
-///     summary  one row: whose file it is, and the bounds and sums of its segments
+///     batch         one row a sealed batch, with its body last, so that its other columns are read without it;
+///                   checksum over all but the body, NULL in rows that version 1 wrote
+///     segment       one row a compacted segment
+///     piece         the blobs of segments, cut so that each piece fits a page; id: see `SegmentRow.pieceID`
+///     replaced      batches whose rows are in a segment: not listed, readable for a while, then deleted
+///     stored_key    the keys of compacted batches, as runs of sequences
+///     rollup        one row for the sums of one segment, kind and period; id: see `RollupTable.id`
+///     damaged       what was set aside, with the octets in damaged_piece
+///     summary       one row: whose file it is, and the bounds and sums of what is listed
 enum DayFileSchema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -29,11 +32,53 @@ enum DayFileSchema {
                         body_bytes INTEGER NOT NULL) STRICT;
                     """)
         }
+        migrator.registerMigration("2 compaction") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE batch (
+                        id INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, site TEXT NOT NULL, sensor TEXT NOT NULL,
+                        epoch BLOB NOT NULL, sequence INTEGER NOT NULL, received_ms INTEGER NOT NULL,
+                        flow_start_min INTEGER NOT NULL, flow_end_max INTEGER NOT NULL, rows INTEGER NOT NULL,
+                        flows INTEGER NOT NULL, octets INTEGER NOT NULL, packets INTEGER NOT NULL,
+                        body_bytes INTEGER NOT NULL, checksum INTEGER, body BLOB NOT NULL,
+                        UNIQUE (site, sensor, epoch, sequence)) STRICT;
+                    INSERT INTO batch
+                        SELECT id, log_offset, site, sensor, epoch, sequence, received_ms, flow_start_min, flow_end_max,
+                            rows, flows, octets, packets, body_bytes, NULL, body FROM segment;
+                    DROP TABLE segment;
+                    ALTER TABLE summary ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+                    ALTER TABLE summary ADD COLUMN checksum INTEGER;
+                    CREATE TABLE segment (
+                        id INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, received_ms INTEGER NOT NULL,
+                        flow_start_min INTEGER NOT NULL, flow_end_max INTEGER NOT NULL, batches INTEGER NOT NULL,
+                        rows INTEGER NOT NULL, flows INTEGER NOT NULL, octets INTEGER NOT NULL,
+                        packets INTEGER NOT NULL, is_summed INTEGER NOT NULL, directory BLOB NOT NULL,
+                        checksum INTEGER NOT NULL) STRICT;
+                    CREATE TABLE piece (id INTEGER PRIMARY KEY, octets BLOB NOT NULL) STRICT;
+                    CREATE TABLE replaced (
+                        batch INTEGER PRIMARY KEY, segment INTEGER NOT NULL, replaced_ms INTEGER NOT NULL) STRICT;
+                    CREATE TABLE stored_key (
+                        site TEXT NOT NULL, sensor TEXT NOT NULL, epoch BLOB NOT NULL, first INTEGER NOT NULL,
+                        last INTEGER NOT NULL, PRIMARY KEY (site, sensor, epoch, first)) STRICT, WITHOUT ROWID;
+                    CREATE TABLE rollup (
+                        id INTEGER PRIMARY KEY, start_min INTEGER NOT NULL, start_max INTEGER NOT NULL,
+                        octets BLOB NOT NULL) STRICT;
+                    CREATE TABLE damaged (
+                        id INTEGER PRIMARY KEY, what TEXT NOT NULL, found_ms INTEGER NOT NULL, rows INTEGER NOT NULL,
+                        reason TEXT NOT NULL) STRICT;
+                    CREATE TABLE damaged_piece (
+                        damaged INTEGER NOT NULL, name TEXT NOT NULL, octets BLOB NOT NULL) STRICT;
+                    CREATE INDEX damaged_piece_of ON damaged_piece (damaged);
+                    """)
+        }
         return migrator
     }
 
+    /// Before the first table is made: pages that pieces fit, and room that can be given back.
     static func prepare(_ db: Database) throws {
-        try db.execute(sql: "PRAGMA page_size = 65536; PRAGMA cache_size = -1024;")
+        try db.execute(sql: "PRAGMA cache_size = -1024")
+        guard !db.configuration.readonly else { return }
+        try db.execute(sql: "PRAGMA page_size = 65536; PRAGMA auto_vacuum = INCREMENTAL")
     }
     /// The pool turns `synchronous` down to NORMAL after `prepare`. FULL, because the log is trimmed on the strength of
     /// what is stored here.
@@ -42,104 +87,5 @@ enum DayFileSchema {
         guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2 else {
             throw DatabaseError(message: "synchronous=FULL was not taken")
         }
-    }
-
-    /// Stores `batch` unless its key is there, within the caller's transaction.
-    /// - Returns: whether it is new.
-    static func insert(_ batch: StoredBatch, in db: Database) throws -> Bool {
-        try db.cachedStatement(
-            sql: """
-                INSERT OR IGNORE INTO segment (
-                    log_offset, site, sensor, epoch, sequence, received_ms, flow_start_min, flow_end_max, rows, flows,
-                    octets, packets, body_bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """
-        ).execute(arguments: [
-            batch.logOffset, batch.sensor.site, batch.sensor.name, epochData(batch.key.epoch),
-            Int64(bitPattern: batch.key.sequence), batch.receivedMilliseconds, batch.flowStartMin, batch.flowEndMax,
-            batch.rows, Int64(bitPattern: batch.tally.flows), Int64(bitPattern: batch.tally.octets),
-            Int64(bitPattern: batch.tally.packets), batch.body.count, Data(batch.body),
-        ])
-        return db.changesCount > 0
-    }
-
-    static func segments(
-        tenant: TenantID, day: Int, from: Int64, to: Int64, before: SegmentPosition, limit: Int, in db: Database
-    ) throws -> [Segment] {
-        try Row.fetchAll(
-            db,
-            sql: """
-                SELECT id, log_offset, site, sensor, received_ms, flow_start_min, flow_end_max, rows, flows, octets,
-                    packets, body_bytes FROM segment
-                WHERE flow_end_max >= ? AND flow_start_min < ? AND (flow_end_max, log_offset) < (?, ?)
-                ORDER BY flow_end_max DESC, log_offset DESC LIMIT ?
-                """,
-            arguments: [from, to, before.flowEndMax, before.logOffset, limit]
-        ).map { row in
-            Segment(
-                sensor: SensorIdentity(tenant: tenant, site: row["site"], name: row["sensor"]),
-                position: SegmentPosition(flowEndMax: row["flow_end_max"], logOffset: row["log_offset"]),
-                flowStartMin: row["flow_start_min"], receivedMilliseconds: row["received_ms"], rows: row["rows"],
-                tally: tally(row), bodyBytes: row["body_bytes"], day: day, rowID: row["id"])
-        }
-    }
-
-    static func body(rowID: Int64, in db: Database) throws -> [UInt8]? {
-        try Data.fetchOne(db, sql: "SELECT body FROM segment WHERE id = ?", arguments: [rowID]).map { [UInt8]($0) }
-    }
-
-    static func tally(_ row: Row) -> Tally {
-        Tally(
-            flows: UInt64(bitPattern: row["flows"]), octets: UInt64(bitPattern: row["octets"]),
-            packets: UInt64(bitPattern: row["packets"]))
-    }
-
-    private static func epochData(_ epoch: Epoch) -> Data {
-        var octets = Data(capacity: 16)
-        for word in [epoch.high, epoch.low] {
-            for shift in stride(from: 56, through: 0, by: -8) {
-                octets.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
-            }
-        }
-        return octets
-    }
-}
-
-/// What a day's file holds.
-struct DaySummary: Equatable, Sendable {
-    var flowStartMin = Int64.max
-    var flowEndMax = Int64.min
-    var totals = StoreTotals()
-
-    mutating func add(_ batch: StoredBatch) {
-        flowStartMin = min(flowStartMin, batch.flowStartMin)
-        flowEndMax = max(flowEndMax, batch.flowEndMax)
-        totals.add(batch)
-    }
-
-    /// The file's summary; nil when nothing was stored in it. Throws `SQLITE_CORRUPT` when it is another tenant's.
-    static func read(of tenant: TenantID, in db: Database) throws -> DaySummary? {
-        guard let row = try Row.fetchOne(db, sql: "SELECT * FROM summary") else { return nil }
-        guard row["tenant"] as String == tenant.rawValue else {
-            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "the file is another tenant's")
-        }
-        var summary = DaySummary()
-        summary.flowStartMin = row["flow_start_min"]
-        summary.flowEndMax = row["flow_end_max"]
-        summary.totals.batches = UInt64(bitPattern: row["batches"])
-        summary.totals.rows = UInt64(bitPattern: row["rows"])
-        summary.totals.tally = DayFileSchema.tally(row)
-        summary.totals.bodyBytes = UInt64(bitPattern: row["body_bytes"])
-        return summary
-    }
-
-    func write(of tenant: TenantID, in db: Database) throws {
-        try db.execute(
-            sql: "INSERT OR REPLACE INTO summary VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            arguments: [
-                tenant.rawValue, flowStartMin, flowEndMax, Int64(bitPattern: totals.batches),
-                Int64(bitPattern: totals.rows), Int64(bitPattern: totals.tally.flows),
-                Int64(bitPattern: totals.tally.octets), Int64(bitPattern: totals.tally.packets),
-                Int64(bitPattern: totals.bodyBytes),
-            ])
     }
 }

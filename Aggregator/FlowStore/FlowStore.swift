@@ -1,12 +1,12 @@
-/// A tenant's history: sealed batches, found by time.
+/// A tenant's history: sealed batches as they came, and the compacted segments that are made of them, found by time.
 ///
 /// Invariants: nothing is read or written without a `TenantID`, and no file holds two tenants' data; storing a batch
-/// again changes nothing; what `store` returned for is durable; a damaged part is set aside and counted, and the rest
-/// goes on.
-/// Not here: what a body's columns say (`BatchFormat`), questions about records (`Query`), retention.
-package import Delivery
-package import FlowModel
+/// again changes nothing, however old its key; what `store` returned for is durable; a record is in exactly one listed
+/// segment; a damaged part is set aside and counted, and the rest goes on.
+/// Not here: what a body's columns say (`BatchFormat`), what a compacted segment's blobs say (`SegmentFormat`),
+/// questions about records (`Query`), how keys are made and kept (`DataKeys`).
 package import Identity
+package import SegmentFormat
 
 /// Where batches are kept for queries. `SQLiteFlowStore` keeps them in a folder.
 package protocol FlowStore: Sendable {
@@ -16,8 +16,11 @@ package protocol FlowStore: Sendable {
     @discardableResult
     func store(_ batches: [StoredBatch]) async throws(FlowStoreError) -> StoreTotals
 
-    /// The segments of `tenant` with a flow that can have been under way in [from, to), newest first: by the largest
-    /// flow end, then by log offset, both falling. Bodies are not read.
+    /// The segments of `tenant`, sealed batches and compacted ones, with a flow that can have been under way in
+    /// [from, to), newest first: by the largest flow end, then by log offset, both falling. No blob is read.
+    ///
+    /// Compaction replaces batches by a segment at any moment. What one call lists is consistent, and stays readable
+    /// for `SegmentAge.readableAfterReplaced`; pages of several calls are not consistent with each other.
     /// - Parameters:
     ///   - from: ms since 1970 UTC. A segment whose last flow ended before it is left out.
     ///   - to: ms since 1970 UTC. A segment whose first flow started then or later is left out.
@@ -26,8 +29,25 @@ package protocol FlowStore: Sendable {
         tenant: TenantID, from: Int64, to: Int64, before: SegmentPosition?, limit: Int
     ) async throws(FlowStoreError) -> [Segment]
 
-    /// The body of a segment, byte for byte as its sensor sealed it; nil when it is gone meanwhile.
+    /// The body of a segment of kind `.batch`, byte for byte as its sensor sealed it; nil when it is gone meanwhile,
+    /// or damaged (then it is counted and set aside), or of the other kind.
     func body(of segment: Segment, tenant: TenantID) async throws(FlowStoreError) -> [UInt8]?
+
+    /// Octets of one blob of a segment of kind `.compacted`.
+    /// - Parameters:
+    ///   - blob: `.head` first: it says which columns there are, and where their blocks lie.
+    ///   - range: octets of the blob; nil means all of it. Only what holds the range is read from disk and opened.
+    /// - Returns: nil when the segment is gone meanwhile or has no such blob or octets, or they are damaged.
+    func blob(
+        _ blob: SegmentBlob, range: Range<Int>?, of segment: Segment, tenant: TenantID
+    ) async throws(FlowStoreError) -> [UInt8]?
+
+    /// Says that a blob's or a body's content is not what its checksums say: the store sets that segment aside with
+    /// its octets, counts it, and lists it no more.
+    func reportDamage(of segment: Segment, tenant: TenantID, reason: String) async throws(FlowStoreError)
+
+    /// Sums by time, and the segments whose records are not in them yet.
+    func rollup(_ question: RollupQuestion) async throws(FlowStoreError) -> RollupAnswer
 
     /// All that is kept of `tenant`.
     func totals(of tenant: TenantID) async throws(FlowStoreError) -> StoreTotals
@@ -36,109 +56,19 @@ package protocol FlowStore: Sendable {
     var quarantinedFiles: Int { get async }
 }
 
-/// A batch to keep.
-package struct StoredBatch: Sendable {
-    /// Its tenant is the one the batch is stored under.
-    package var sensor: SensorIdentity
-    package var key: BatchKey
-    package var logOffset: Int64
-    /// By the aggregator's clock, as logged: ms since 1970 UTC.
-    package var receivedMilliseconds: Int64
-    /// Smallest and largest of its rows' flow starts and ends, ms since 1970 UTC, by the exporters' clocks: a query
-    /// finds a row only through them.
-    package var flowStartMin: Int64
-    package var flowEndMax: Int64
-    package var rows: Int
-    package var tally: Tally
-    package var body: [UInt8]
-
-    package init(
-        sensor: SensorIdentity, key: BatchKey, logOffset: Int64, receivedMilliseconds: Int64, flowStartMin: Int64,
-        flowEndMax: Int64, rows: Int, tally: Tally, body: [UInt8]
-    ) {
-        self.sensor = sensor
-        self.key = key
-        self.logOffset = logOffset
-        self.receivedMilliseconds = receivedMilliseconds
-        self.flowStartMin = flowStartMin
-        self.flowEndMax = flowEndMax
-        self.rows = rows
-        self.tally = tally
-        self.body = body
+extension FlowStore {
+    /// All segments in [from, to) in one consistent listing: some 200 octets each.
+    package func segments(tenant: TenantID, from: Int64, to: Int64) async throws(FlowStoreError) -> [Segment] {
+        try await segments(tenant: tenant, from: from, to: to, before: nil, limit: .max)
     }
-}
-
-/// A place in the order of a tenant's segments. Greater is newer.
-package struct SegmentPosition: Comparable, Hashable, Sendable {
-    package var flowEndMax: Int64
-    package var logOffset: Int64
-
-    package init(flowEndMax: Int64, logOffset: Int64) {
-        self.flowEndMax = flowEndMax
-        self.logOffset = logOffset
-    }
-    package static func < (a: SegmentPosition, b: SegmentPosition) -> Bool {
-        a.flowEndMax != b.flowEndMax ? a.flowEndMax < b.flowEndMax : a.logOffset < b.logOffset
-    }
-}
-
-/// A stored batch without its body.
-package struct Segment: Hashable, Sendable {
-    package let sensor: SensorIdentity
-    package let position: SegmentPosition
-    package let flowStartMin: Int64
-    package let receivedMilliseconds: Int64
-    package let rows: Int
-    package let tally: Tally
-    /// Octets of the body.
-    package let bodyBytes: Int
-    /// Where the store finds it: for the store itself.
-    package let day: Int
-    package let rowID: Int64
-
-    package init(_ batch: StoredBatch, day: Int, rowID: Int64) {
-        self.init(
-            sensor: batch.sensor,
-            position: SegmentPosition(flowEndMax: batch.flowEndMax, logOffset: batch.logOffset),
-            flowStartMin: batch.flowStartMin, receivedMilliseconds: batch.receivedMilliseconds, rows: batch.rows,
-            tally: batch.tally, bodyBytes: batch.body.count, day: day, rowID: rowID)
-    }
-    init(
-        sensor: SensorIdentity, position: SegmentPosition, flowStartMin: Int64, receivedMilliseconds: Int64, rows: Int,
-        tally: Tally, bodyBytes: Int, day: Int, rowID: Int64
-    ) {
-        self.sensor = sensor
-        self.position = position
-        self.flowStartMin = flowStartMin
-        self.receivedMilliseconds = receivedMilliseconds
-        self.rows = rows
-        self.tally = tally
-        self.bodyBytes = bodyBytes
-        self.day = day
-        self.rowID = rowID
-    }
-}
-
-/// Sums over batches.
-package struct StoreTotals: Equatable, Sendable {
-    package var batches: UInt64 = 0
-    package var rows: UInt64 = 0
-    package var tally = Tally()
-    /// Octets of bodies.
-    package var bodyBytes: UInt64 = 0
-
-    package init() {}
-    package static func += (sum: inout StoreTotals, other: StoreTotals) {
-        sum.batches &+= other.batches
-        sum.rows &+= other.rows
-        sum.tally += other.tally
-        sum.bodyBytes &+= other.bodyBytes
-    }
-    mutating func add(_ batch: StoredBatch) {
-        batches &+= 1
-        rows &+= UInt64(batch.rows)
-        tally += batch.tally
-        bodyBytes &+= UInt64(batch.body.count)
+    /// Of a store without compacted segments.
+    package func blob(
+        _ blob: SegmentBlob, range: Range<Int>?, of segment: Segment, tenant: TenantID
+    ) async throws(FlowStoreError) -> [UInt8]? { nil }
+    package func reportDamage(of segment: Segment, tenant: TenantID, reason: String) async throws(FlowStoreError) {}
+    /// Of a store without rollups.
+    package func rollup(_ question: RollupQuestion) async throws(FlowStoreError) -> RollupAnswer {
+        RollupAnswer(unsummed: try await segments(tenant: question.tenant, from: question.from, to: question.to))
     }
 }
 
@@ -148,5 +78,11 @@ package enum FlowStoreError: Error, Equatable, Sendable {
     case full
     /// A file can't be opened, written or synced. Who writes must stop the service: see `FlowLogError.failed`.
     case storage(String)
+    /// The tenant's data key was destroyed: what it sealed can't be read again, by anybody.
+    case keyDestroyed(TenantID)
+    /// The tenant's data key can't be had now. Later.
+    case keyUnavailable(String)
+    /// What was listed is there no more: retired, or found damaged, or replaced longer ago than it stays readable.
+    case gone
     case cancelled
 }

@@ -1,28 +1,39 @@
 internal import Foundation
 internal import GRDB
 package import Identity
+package import SegmentFormat
 
 /// The store in a folder: a folder for each tenant, in it an SQLite file for each day, `<tenant>/2026-11-21.sqlite`.
 ///
 /// A batch goes to the file of the day of its newest flow (see `Day.keeping` for clocks that lie). WAL with
-/// `synchronous=FULL`: one sync for all batches of a `store` that go to the same file.
+/// `synchronous=FULL`: one sync for all batches of a `store` that go to the same file. What happens to them later is in
+/// `SQLiteFlowStore+Upkeep`.
 package final class SQLiteFlowStore: FlowStore {
-    private let files: DayFiles
+    let files: DayFiles
+    let sealer: (any StoreSealer)?
 
     /// - Parameters:
     ///   - directory: made if it is not there.
+    ///   - sealer: nil: octets are stored as they are.
     ///   - openFilesMax: files that stay open when nobody uses them; each costs some 10 descriptors.
-    package init(directory: String, openFilesMax: Int = 32) throws(FlowStoreError) {
+    package init(
+        directory: String, sealer: (any StoreSealer)? = nil, openFilesMax: Int = 32
+    ) throws(FlowStoreError) {
         let root = URL(fileURLWithPath: directory, isDirectory: true)
         do {
             try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
         } catch {
             throw .storage("\(directory): \(error)")
         }
-        files = DayFiles(root: root, openMax: openFilesMax)
+        files = DayFiles(folders: StoreFolders(root: root), openMax: openFilesMax)
+        self.sealer = sealer
     }
 
-    package var quarantinedFiles: Int { get async { await files.quarantined } }
+    package var quarantinedFiles: Int { get async { await files.damage.files } }
+    /// What damage has cost since the store was opened.
+    package var damage: StoreDamage { get async { await files.damage } }
+
+    func octets(of tenant: TenantID) -> StoredOctets { StoredOctets(sealer: sealer, tenant: tenant) }
 
     // MARK: Writing
 
@@ -39,13 +50,16 @@ package final class SQLiteFlowStore: FlowStore {
     }
 
     private func store(_ batches: [StoredBatch], in key: DayFiles.Key) async throws(FlowStoreError) -> StoreTotals {
-        try await wrapping {
-            // Nil: the file was damaged and is set aside now; the next turn makes a new one. Damage at each turn is
+        try await wrapping(key.tenant) {
+            let octets = self.octets(of: key.tenant)
+            let sealed = try batches.map { (batch: $0, body: try octets.close($0.body, BatchTable.context($0))) }
+            // Nil: the file was damaged and could not be mended; the next turn makes a new one. Damage at each turn is
             // the disk's, not the file's.
             for _ in 0..<3 {
                 let done = try await self.files.withFile(key, create: true) { pool in
-                    let (summary, new) = try await pool.write { try Self.insert(batches, of: key.tenant, in: $0) }
+                    let (summary, new) = try await pool.write { try Self.insert(sealed, of: key.tenant, in: $0) }
                     await self.files.note(summary, of: key)
+                    if new.batches > 0 { await self.files.note(key, isSettled: false) }
                     return new
                 }
                 if let done { return done }
@@ -55,10 +69,10 @@ package final class SQLiteFlowStore: FlowStore {
     }
 
     private static func insert(
-        _ batches: [StoredBatch], of tenant: TenantID, in db: Database
+        _ batches: [(batch: StoredBatch, body: Data)], of tenant: TenantID, in db: Database
     ) throws -> (DaySummary, new: StoreTotals) {
         var summary = try DaySummary.read(of: tenant, in: db) ?? DaySummary(), new = StoreTotals()
-        for batch in batches where try DayFileSchema.insert(batch, in: db) {
+        for (batch, body) in batches where try BatchTable.insert(batch, body: body, in: db) {
             summary.add(batch)
             new.add(batch)
         }
@@ -72,15 +86,17 @@ package final class SQLiteFlowStore: FlowStore {
         tenant: TenantID, from: Int64, to: Int64, before: SegmentPosition?, limit: Int
     ) async throws(FlowStoreError) -> [Segment] {
         let before = before ?? SegmentPosition(flowEndMax: .max, logOffset: .max)
-        return try await wrapping {
+        return try await wrapping(tenant) {
             var found: [Segment] = []
             for (key, summary) in try await self.candidates(tenant: tenant, from: from, to: to) {
                 // Files come by their newest flow, so the ones left hold nothing newer than this one's.
                 if found.count >= limit, found[limit - 1].position.flowEndMax > summary.flowEndMax { break }
-                let more = try await self.files.withFile(key, create: false) { pool in
+                let more = try await self.mending(key) { pool in
                     try await pool.read { db in
-                        try DayFileSchema.segments(
-                            tenant: tenant, day: key.day, from: from, to: to, before: before, limit: limit, in: db)
+                        try BatchTable.segments(
+                            tenant: tenant, day: key.day, from: from, to: to, before: before, in: db)
+                            + SegmentRow.segments(
+                                tenant: tenant, day: key.day, from: from, to: to, before: before, in: db)
                     }
                 }
                 found = Array((found + (more ?? [])).sorted { $0.position > $1.position }.prefix(limit))
@@ -104,17 +120,50 @@ package final class SQLiteFlowStore: FlowStore {
     }
 
     package func body(of segment: Segment, tenant: TenantID) async throws(FlowStoreError) -> [UInt8]? {
-        guard segment.sensor.tenant == tenant else { return nil }
+        guard segment.kind == .batch, segment.tenant == tenant else { return nil }
         let key = DayFiles.Key(tenant: tenant, day: segment.day)
-        return try await wrapping {
-            try await self.files.withFile(key, create: false) { pool in
-                try await pool.read { try DayFileSchema.body(rowID: segment.rowID, in: $0) }
-            } ?? nil
+        return try await wrapping(tenant) {
+            let stored = try await self.files.withFile(key, create: false) { pool in
+                try await pool.read { db -> (row: BatchTable.Waiting, body: Data)? in
+                    guard let row = try BatchTable.row(segment.rowID, in: db),
+                        row.logOffset == segment.position.logOffset,
+                        let body = try BatchTable.body(segment.rowID, in: db)
+                    else { return nil }
+                    return (row, body)
+                }
+            }
+            guard let stored, let stored else { return nil }
+            do throws(SealError) {
+                return try self.octets(of: tenant).open(stored.body, stored.row.context)
+            } catch .damaged {
+                try await self.setAside(segment, "it is not what was sealed")
+                return nil
+            }
+        }
+    }
+
+    package func blob(
+        _ blob: SegmentBlob, range: Range<Int>?, of segment: Segment, tenant: TenantID
+    ) async throws(FlowStoreError) -> [UInt8]? {
+        guard segment.kind == .compacted, segment.tenant == tenant else { return nil }
+        let key = DayFiles.Key(tenant: tenant, day: segment.day), octets = octets(of: tenant)
+        return try await wrapping(tenant) {
+            do {
+                return try await self.files.withFile(key, create: false) { pool in
+                    try await pool.read { db in
+                        try SegmentRow.read(
+                            blob.rawValue, range: range, of: segment.rowID, day: key.day, octets: octets, in: db)
+                    }
+                } ?? nil
+            } catch let damage as DamagedSegment {
+                try await self.setAside(segment, damage.reason)
+                return nil
+            }
         }
     }
 
     package func totals(of tenant: TenantID) async throws(FlowStoreError) -> StoreTotals {
-        try await wrapping {
+        try await wrapping(tenant) {
             var sum = StoreTotals()
             for day in try await self.files.days(of: tenant) {
                 sum += try await self.files.summary(of: DayFiles.Key(tenant: tenant, day: day))?.totals ?? StoreTotals()
@@ -123,11 +172,30 @@ package final class SQLiteFlowStore: FlowStore {
         }
     }
 
-    private func wrapping<Value: Sendable>(
-        _ body: @Sendable () async throws -> Value
+    /// `withFile`, where a segment whose row is damaged is set aside.
+    func mending<Value: Sendable>(
+        _ key: DayFiles.Key, _ body: @Sendable (DatabasePool) async throws -> Value
+    ) async throws -> Value? {
+        while true {  // ends: each turn but the last sets a segment aside
+            do {
+                return try await files.withFile(key, create: false, body)
+            } catch let damage as DamagedSegment {
+                try await setAside(segment: damage.id, in: key, damage.reason)
+            }
+        }
+    }
+
+    func wrapping<Value: Sendable>(
+        _ tenant: TenantID, _ body: @Sendable () async throws -> Value
     ) async throws(FlowStoreError) -> Value {
         do {
             return try await body()
+        } catch let error as SealError {
+            switch error {
+            case .keyDestroyed: throw .keyDestroyed(tenant)
+            case .unavailable(let reason): throw .keyUnavailable(reason)
+            case .damaged: throw .storage("\(tenant): what was sealed is damaged")
+            }
         } catch {
             if error is CancellationError { throw .cancelled }
             if let error = error as? FlowStoreError { throw error }

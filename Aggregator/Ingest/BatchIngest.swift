@@ -69,8 +69,8 @@ package struct BatchIngest: Sendable {
         let sensor = try context.sensor()
         let fields = try BatchFields(request.headers)
         let room = fields.length ?? IngestWire.bodyBytesMax
-        guard admission.enter(bytes: room) else { throw .overloaded }
-        defer { admission.leave(bytes: room) }
+        guard admission.enter(bytes: room) else { throw .overloaded(seconds: admission.secondsToDrain) }
+        defer { admission.leave(bytes: room, done: room, at: time.monotonic()) }
         let body = try await read(request, context, expected: fields.length)
         guard BatchDigest(of: body) == fields.digest else { throw .digestMismatch }
         let summary = try Self.check(body)
@@ -113,7 +113,9 @@ package struct BatchIngest: Sendable {
     }
 
     private func setAside(_ batch: LogAppend, stored: BatchDigest) {
-        let isKept = quarantine.keep(batch.body, sensor: batch.sensor, key: batch.key, digest: batch.digest)
+        let outcome = quarantine.keep(batch.body, sensor: batch.sensor, key: batch.key, digest: batch.digest)
+        let isKept = outcome.isKept
+        metrics.quarantineDropped.add(outcome.dropped)
         (isKept ? metrics.quarantined : metrics.quarantineFull).add()
         logger.critical(
             "Other bytes came under a used key.",
@@ -154,14 +156,14 @@ package struct BatchIngest: Sendable {
 
     private func problem(for error: FlowLogError) -> IngestProblem {
         switch error {
-        case .busy: .logBusy
+        case .busy: .logBusy(seconds: admission.secondsToDrain)
         case .full: .logFull
         case .failed, .storage, .cancelled: .logFailed
         }
     }
 
     private func note(_ problem: IngestProblem, _ context: SensorContext) {
-        guard problem != .overloaded, problem != .logBusy else { return }
+        guard !problem.isLoad else { return }
         logger.warning(
             "A batch was not taken.",
             metadata: [
@@ -179,12 +181,28 @@ package struct BatchIngest: Sendable {
 
     private func heard(_ request: Request, _ context: SensorContext) async throws -> Response {
         let sensor = try context.sensor()
-        guard admission.enter(bytes: Self.heartbeatBytesMax) else { throw IngestProblem.overloaded }
-        defer { admission.leave(bytes: Self.heartbeatBytesMax) }
+        guard admission.enter(bytes: Self.heartbeatBytesMax) else {
+            throw IngestProblem.overloaded(seconds: admission.secondsToDrain)
+        }
+        defer { admission.leave(bytes: Self.heartbeatBytesMax, done: 0, at: time.monotonic()) }
         let body = try await Self.body(of: request, max: Self.heartbeatBytesMax, expected: nil)
         guard let heartbeat = Heartbeat(json: body) else { throw IngestProblem.badHeartbeat }
         registry.heard(heartbeat, from: sensor, at: time.wallMilliseconds())
         metrics.heartbeats.add()
-        return Response(status: .noContent)
+        return Response(status: .noContent, headers: reshipFields(sensor, request.headers))
+    }
+
+    /// Asks for batches again where that is due.
+    private func reshipFields(_ sensor: SensorIdentity, _ fields: HTTPFields) -> HTTPFields {
+        let done = HTTPField.Name(ReshipRequest.doneField).flatMap { fields[$0] }, now = time.wallMilliseconds()
+        guard let request = registry.reshipRequest(to: sensor, done: done, at: now) else { return [:] }
+        var answer = HTTPFields()
+        for (name, value) in [
+            (ReshipRequest.idField, request.id), (ReshipRequest.sinceField, "\(request.sinceMilliseconds)"),
+            (ReshipRequest.nowField, "\(request.nowMilliseconds)"),
+        ] {
+            if let name = HTTPField.Name(name) { answer[name] = value }
+        }
+        return answer
     }
 }

@@ -22,6 +22,14 @@ package struct Heartbeat: Codable, Equatable, Sendable {
         package var missing: Missing?
         /// Absent for what no exporter is known of.
         package var health: Health?
+        /// Absent where no counters came; the busiest, and how many more there are.
+        package var interfaces: [Interface]?, interfacesOmitted: UInt64?
+    }
+    /// One interface by the device's own counters (sFlow): what it received, then what it sent.
+    package struct Interface: Codable, Equatable, Sendable {
+        package var ifIndex: UInt32, octets: [UInt64], packets: [UInt64], errors: [UInt64], discards: [UInt64]
+
+        fileprivate var isWhole: Bool { [octets, packets, errors, discards].allSatisfy { $0.count == 2 } }
     }
     /// Lost before the sensor, by the exporter's sequence numbers, in its own units: records or datagrams.
     package struct Missing: Codable, Equatable, Sendable {
@@ -49,7 +57,7 @@ package struct Heartbeat: Codable, Equatable, Sendable {
     /// Exporters that found no room in `ledger`.
     package var ledgerOmitted: UInt64?
 
-    static let exportersMax = 4_096, textMax = 128, reasonsMax = 64
+    static let exportersMax = 4_096, textMax = 128, reasonsMax = 64, interfacesMax = 64
 
     /// Nil when `json` isn't of this shape, or has more than the limits.
     package init?(json: [UInt8]) {
@@ -65,6 +73,8 @@ package struct Heartbeat: Codable, Equatable, Sendable {
                     && $0.counts.count <= Self.reasonsMax && $0.records.count <= Self.reasonsMax
                     && ($0.health?.issues ?? []).count <= Self.reasonsMax
                     && ($0.health?.issues ?? []).allSatisfy { $0.utf8.count <= Self.textMax }
+                    && ($0.interfaces ?? []).count <= Self.interfacesMax
+                    && ($0.interfaces ?? []).allSatisfy(\.isWhole)
                     && ($0.counts.keys.map(\.utf8.count) + $0.records.keys.map(\.utf8.count))
                         .allSatisfy { $0 <= Self.textMax }
             }

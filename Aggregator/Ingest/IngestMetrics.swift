@@ -3,7 +3,7 @@ internal import Telemetry
 /// What `BatchIngest` counts. Batches: received = stored + repeated + Σ refused(reason).
 struct IngestMetrics: Sendable {
     let received: Counter, stored: Counter, repeated: Counter, bytes: Counter, heartbeats: Counter
-    let quarantined: Counter, quarantineFull: Counter
+    let quarantined: Counter, quarantineFull: Counter, quarantineDropped: Counter
     private let refused: [String: Counter]
     let seconds: Histogram
 
@@ -17,6 +17,8 @@ struct IngestMetrics: Sendable {
             "weir_ingest_quarantined_total", help: "Batches kept aside: other bytes under a used key. Look at once.")
         quarantineFull = registry.counter(
             "weir_ingest_quarantine_full_total", help: "Such batches that found no room in quarantine.")
+        quarantineDropped = registry.counter(
+            "weir_ingest_quarantine_dropped_total", help: "Batches given up in quarantine for newer ones.")
         refused = Dictionary(
             uniqueKeysWithValues: IngestProblem.kinds.map {
                 let help = "Batches not taken, by reason."

@@ -36,10 +36,17 @@ package struct IngestProblem: Error, Equatable, Sendable {
     static let conflict = IngestProblem(
         status: .conflict, kind: "key-conflict", title: "The key is taken by other bytes",
         detail: "A batch with this epoch and sequence and another digest is stored. Nothing was overwritten.")
-    static let overloaded = IngestProblem(
-        status: .tooManyRequests, kind: "overloaded", title: "Too many batches are in work", retryAfter: 2)
-    static let logBusy = IngestProblem(
-        status: .serviceUnavailable, kind: "log-busy", title: "The disk is behind", retryAfter: 2)
+    /// - Parameter seconds: until what is in work will have been dealt with.
+    static func overloaded(seconds: Int) -> IngestProblem {
+        IngestProblem(
+            status: .tooManyRequests, kind: "overloaded", title: "Too many batches are in work", retryAfter: seconds)
+    }
+    static func logBusy(seconds: Int) -> IngestProblem {
+        IngestProblem(
+            status: .serviceUnavailable, kind: "log-busy", title: "The disk is behind", retryAfter: seconds)
+    }
+    /// The aggregator has more to do than it can, which says nothing about this batch.
+    var isLoad: Bool { kind == "overloaded" || kind == "log-busy" }
     static let logFull = IngestProblem(
         status: .serviceUnavailable, kind: "log-full", title: "The disk is full", retryAfter: 30)
     static let logFailed = IngestProblem(
@@ -53,7 +60,8 @@ package struct IngestProblem: Error, Equatable, Sendable {
 
     /// Every kind that a batch can be refused with: a counter for each exists from the start.
     static let kinds: [String] = [
-        badField("", ""), tooLarge(max: 0), digestMismatch, undecodable(""), conflict, overloaded, logBusy, logFull,
+        badField("", ""), tooLarge(max: 0), digestMismatch, undecodable(""), conflict, overloaded(seconds: 0),
+        logBusy(seconds: 0), logFull,
         logFailed, noIdentity, interrupted,
     ].map(\.kind)
 }

@@ -1,3 +1,4 @@
+package import Delivery
 package import FlowLog
 internal import FlowModel
 package import Identity
@@ -17,6 +18,10 @@ package struct SensorState: Equatable, Sendable {
     /// otherwise since this process began.
     package internal(set) var stored: SensorTotal
     package internal(set) var heartbeat: Heartbeat?
+    /// The last few requests to send again that it has followed.
+    package internal(set) var reshipped: [String] = []
+    /// A request to it alone.
+    var reshipAsked: ReshipAsked?
 
     package var isConnected: Bool { connections > 0 }
 
@@ -26,11 +31,19 @@ package struct SensorState: Equatable, Sendable {
     }
 }
 
+/// What a sensor is asked for again.
+struct ReshipAsked: Equatable, Sendable {
+    let id: String
+    let sinceMilliseconds: Int64
+}
+
 /// What is known of every sensor, in memory. All reads name a tenant.
 ///
 /// Bounded by certificates, and by `sensorsMax` a tenant: more sensors are served but not shown.
 package final class SensorRegistry: Sendable {
     package static let sensorsMax = 16_384
+    /// What every sensor is asked for again, until it says that it did.
+    private let reship = Mutex<ReshipAsked?>(nil)
     private let tenants = Mutex<[TenantID: [SensorIdentity: SensorState]]>([:])
 
     package init() {}
@@ -69,6 +82,34 @@ package final class SensorRegistry: Sendable {
         update(sensor) { state in
             state.lastHeartbeatMilliseconds = now
             state.heartbeat = heartbeat
+        }
+    }
+
+    // MARK: Asking for batches again
+
+    /// Asks every sensor for what was answered at or after `since` (ms since 1970 UTC by this aggregator's clock),
+    /// since it is lost here. In force until the process ends; each sensor is asked until it says that it did.
+    /// - Parameter id: 1 to 32 lower-case hexadecimal digits, another one for each new request.
+    package func askForAll(sinceMilliseconds since: Int64, id: String) {
+        reship.withLock { $0 = ReshipAsked(id: id, sinceMilliseconds: since) }
+    }
+    /// As `askForAll`, of one sensor.
+    package func ask(_ sensor: SensorIdentity, sinceMilliseconds since: Int64, id: String) {
+        update(sensor) { $0.reshipAsked = ReshipAsked(id: id, sinceMilliseconds: since) }
+    }
+
+    /// What `sensor` is to be asked for with the answer to this heartbeat.
+    /// - Parameter done: the request that it says it has followed.
+    package func reshipRequest(to sensor: SensorIdentity, done: String?, at now: Int64) -> ReshipRequest? {
+        if let done {
+            update(sensor) { state in
+                if !state.reshipped.contains(done) { state.reshipped = state.reshipped.suffix(7) + [done] }
+            }
+        }
+        let state = tenants.withLock { $0[sensor.tenant]?[sensor] }, followed = state?.reshipped ?? []
+        let open = [state?.reshipAsked, reship.withLock { $0 }].compactMap { $0 }.first { !followed.contains($0.id) }
+        return open.map {
+            ReshipRequest(id: $0.id, sinceMilliseconds: $0.sinceMilliseconds, nowMilliseconds: now)
         }
     }
 

@@ -19,8 +19,13 @@ final class IngestWorld: Sendable {
     let lines = LogLines()
     let admission: Admission
     let acme: TenantID
+    private let quarantineFilesMax: Int
 
-    init(admission: Admission = Admission(requestsMax: 64, bytesMax: 64 << 20), log: (any FlowLog)? = nil) throws {
+    init(
+        admission: Admission = Admission(requestsMax: 64, bytesMax: 64 << 20), log: (any FlowLog)? = nil,
+        quarantineFilesMax: Int = 1_000
+    ) throws {
+        self.quarantineFilesMax = quarantineFilesMax
         authority = try Authority()
         folder = try TemporaryFolder("weir-ingest")
         flowLog = try log ?? SQLiteFlowLog(directory: folder.path)
@@ -33,7 +38,8 @@ final class IngestWorld: Sendable {
         _ body: @escaping @Sendable (RunningServer) async throws -> Result
     ) async throws -> Result {
         let ingest = BatchIngest(
-            log: flowLog, registry: registry, quarantine: Quarantine(folder: folder.file("quarantine").path),
+            log: flowLog, registry: registry,
+            quarantine: Quarantine(folder: folder.file("quarantine").path, filesMax: quarantineFilesMax),
             admission: admission, metrics: metrics, time: SystemTime(), logger: lines.logger())
         return try await withServer(
             authority, options: options, observer: registry, metrics: metrics, log: lines, time: time,

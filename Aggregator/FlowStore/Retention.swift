@@ -1,0 +1,29 @@
+internal import Foundation
+internal import GRDB
+package import Identity
+
+/// How long and how much of a tenant's history is kept.
+package struct RetentionPolicy: Equatable, Sendable {
+    /// Days whose records are kept, today's included.
+    package var days = 30
+    /// Days whose rollups are kept; not less than `days`.
+    package var rollupDays = 400
+    /// Octets of a tenant's files, rollups and what was set aside included; 0: as much as comes.
+    package var bytesMax = 0
+    package init() {}
+}
+
+/// Something that was given up to keep within the policy.
+package struct RetiredDay: Equatable, Sendable {
+    package enum Reason: String, CaseIterable, Sendable {
+        case age, quota
+        case rollupAge = "rollup_age"
+    }
+    package var tenant: TenantID
+    /// `2026-11-21`.
+    package var day: String
+    package var reason: Reason
+    /// Octets of its files.
+    package var bytes: Int
+    package var rows: UInt64
+}

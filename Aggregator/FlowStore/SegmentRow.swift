@@ -1,0 +1,219 @@
+internal import FlowModel
+internal import Foundation
+internal import GRDB
+internal import Identity
+internal import SegmentFormat
+internal import WireBytes
+
+/// A compacted segment as its day's file knows it: bounds, sums, and how long each blob is.
+struct SegmentRow: Equatable, Sendable {
+    var id: Int64
+    var logOffset: Int64, receivedMilliseconds: Int64, flowStartMin: Int64, flowEndMax: Int64
+    /// Octets are those of the blobs.
+    var totals: StoreTotals
+    /// Whether `rollup` has its sums.
+    var isSummed: Bool
+    var blobs: [UInt8: Blob]
+
+    struct Blob: Equatable, Sendable {
+        var bytes: Int
+        /// CRC-32C.
+        var checksum: UInt32
+    }
+
+    static let piecesOfBlobMax = 1 << 16
+    /// What fits a page with the octets that the sealer and SQLite add.
+    static let pieceBytes = 65_280
+
+    /// Segment, blob and number of a piece in one number: pieces of a blob lie side by side.
+    static func pieceID(_ segment: Int64, _ blob: UInt8, _ number: Int) -> Int64 {
+        segment << 24 | Int64(blob) << 16 | Int64(truncatingIfNeeded: number)
+    }
+    /// Which piece it is, for the sealer.
+    static func context(day: Int, _ segment: Int64, _ blob: UInt8, _ number: Int) -> String {
+        "\(Day.name(day))/segment/\(segment)/\(blob)/\(number)"
+    }
+    /// The numbers of the pieces that hold `range`.
+    static func pieces(_ range: Range<Int>) -> Range<Int> {
+        range.isEmpty ? 0..<0 : range.lowerBound / pieceBytes..<(range.upperBound - 1) / pieceBytes + 1
+    }
+
+    func segment(tenant: TenantID, day: Int) -> Segment {
+        Segment(
+            kind: .compacted, tenant: tenant, sensor: nil,
+            position: SegmentPosition(flowEndMax: flowEndMax, logOffset: logOffset), flowStartMin: flowStartMin,
+            receivedMilliseconds: receivedMilliseconds, rows: Int(truncatingIfNeeded: totals.rows), tally: totals.tally,
+            bodyBytes: Int(truncatingIfNeeded: totals.bodyBytes), day: day, rowID: id)
+    }
+
+    // MARK: As a row
+
+    private var directory: [UInt8] {
+        var bytes: [UInt8] = []
+        for (number, blob) in blobs.sorted(by: { $0.key < $1.key }) {
+            bytes.append(number)
+            bytes.appendLE(UInt32(truncatingIfNeeded: blob.bytes))
+            bytes.appendLE(blob.checksum)
+        }
+        return bytes
+    }
+    private var checksum: Int64 {
+        RowChecksum.of(
+            [id, logOffset, receivedMilliseconds, flowStartMin, flowEndMax, isSummed ? 1 : 0],
+            [totals.batches, totals.rows, totals.tally.flows, totals.tally.octets, totals.tally.packets], [directory])
+    }
+
+    func insert(in db: Database) throws {
+        try db.execute(
+            sql: "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            arguments: [
+                id, logOffset, receivedMilliseconds, flowStartMin, flowEndMax, Int64(bitPattern: totals.batches),
+                Int64(bitPattern: totals.rows), Int64(bitPattern: totals.tally.flows),
+                Int64(bitPattern: totals.tally.octets), Int64(bitPattern: totals.tally.packets), isSummed,
+                Data(directory), checksum,
+            ])
+    }
+
+    /// Throws `DamagedSegment` when the row is not what was written.
+    init(_ row: Row) throws {
+        id = try row.int("id")
+        logOffset = try row.int("log_offset")
+        receivedMilliseconds = try row.int("received_ms")
+        flowStartMin = try row.int("flow_start_min")
+        flowEndMax = try row.int("flow_end_max")
+        isSummed = try row.int("is_summed") == 1
+        totals = StoreTotals()
+        totals.batches = UInt64(bitPattern: try row.int("batches"))
+        totals.rows = UInt64(bitPattern: try row.int("rows"))
+        totals.tally = try Tally(row)
+        blobs = try Self.blobs([UInt8](row.data("directory")), id)
+        totals.bodyBytes = blobs.values.reduce(0) { $0 + UInt64($1.bytes) }
+        guard try checksum == row.int("checksum") else { throw DamagedSegment(id: id, reason: "its row") }
+    }
+    /// The row of a segment that was made of `batches`, of which there is at least one.
+    init(id: Int64, of batches: [BatchTable.Waiting], _ segment: EncodedSegment, isSummed: Bool) throws {
+        let head = try SegmentHead(segment.head)
+        self.id = id
+        logOffset = batches.map(\.logOffset).max() ?? 0
+        receivedMilliseconds = batches.map(\.receivedMilliseconds).max() ?? 0
+        flowStartMin = batches.map(\.flowStartMin).min() ?? 0
+        flowEndMax = batches.map(\.flowEndMax).max() ?? 0
+        if head.rows > 0 {
+            flowStartMin = min(flowStartMin, head.flowStartMin)
+            flowEndMax = max(flowEndMax, head.flowEndMax)
+        }
+        self.isSummed = isSummed
+        blobs = [:]
+        for (blob, bytes) in segment.blobs {
+            blobs[blob.rawValue] = Blob(bytes: bytes.count, checksum: bytes.withBytes { CRC32C.checksum($0) })
+        }
+        totals = StoreTotals()
+        totals.batches = UInt64(batches.count)
+        totals.rows = UInt64(head.rows)
+        totals.tally = head.tally
+        totals.bodyBytes = UInt64(segment.byteCount)
+    }
+    private static func blobs(_ directory: [UInt8], _ id: Int64) throws -> [UInt8: Blob] {
+        guard directory.count % 9 == 0 else { throw DamagedSegment(id: id, reason: "its directory") }
+        var blobs: [UInt8: Blob] = [:]
+        directory.withBytes { span in
+            for at in stride(from: 0, to: span.byteCount, by: 9) {
+                blobs[span.u8(at: at)] = Blob(bytes: Int(span.le32(at: at + 1)), checksum: span.le32(at: at + 5))
+            }
+        }
+        return blobs
+    }
+
+    // MARK: Finding
+
+    static func all(in db: Database) throws -> (sound: [SegmentRow], damaged: [DamagedSegment]) {
+        var sound: [SegmentRow] = [], damaged: [DamagedSegment] = []
+        let rows = try Row.fetchAll(db.cachedStatement(sql: "SELECT * FROM segment ORDER BY id"))
+        for row in rows {
+            do { sound.append(try SegmentRow(row)) } catch let damage as DamagedSegment { damaged.append(damage) }
+        }
+        return (sound, damaged)
+    }
+    static func find(_ id: Int64, in db: Database) throws -> SegmentRow? {
+        try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM segment WHERE id = ?"), arguments: [id])
+            .map { try SegmentRow($0) }
+    }
+    /// A number that no segment of this day has had: larger than all there are, and at least the time in seconds, as
+    /// those of an earlier file of the day may still have rollups.
+    static func nextID(now: Int64, in db: Database) throws -> Int64 {
+        let segment = try Int64.fetchOne(db, sql: "SELECT max(id) FROM segment") ?? 0
+        let piece = try Int64.fetchOne(db, sql: "SELECT max(id) FROM piece") ?? 0
+        return max(segment + 1, piece >> 24 + 1, min(max(now / 1_000, 1), 1 << 38))
+    }
+    /// All rows are looked at, so that a damaged one is found whatever its bounds say.
+    static func segments(
+        tenant: TenantID, day: Int, from: Int64, to: Int64, before: SegmentPosition, in db: Database
+    ) throws -> [Segment] {
+        let rows = try all(in: db)
+        if let damage = rows.damaged.first { throw damage }
+        return rows.sound.filter { $0.flowEndMax >= from && $0.flowStartMin < to }
+            .map { $0.segment(tenant: tenant, day: day) }.filter { $0.position < before }
+    }
+
+    /// Octets `range` of a blob; nil without the segment or the blob.
+    /// - Throws: `DamagedSegment`; `SealError` but `.damaged`.
+    static func read(
+        _ blob: UInt8, range: Range<Int>?, of id: Int64, day: Int, octets: StoredOctets, in db: Database
+    ) throws -> [UInt8]? {
+        guard let row = try find(id, in: db), let size = row.blobs[blob]?.bytes else { return nil }
+        let range = range.map { $0.clamped(to: 0..<size) } ?? 0..<size, numbers = pieces(range)
+        guard !numbers.isEmpty else { return [] }
+        let stored = try Data.fetchAll(
+            db.cachedStatement(sql: "SELECT octets FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"),
+            arguments: [pieceID(id, blob, numbers.lowerBound), pieceID(id, blob, numbers.upperBound - 1)])
+        guard stored.count == numbers.count else { throw DamagedSegment(id: id, reason: "blob \(blob) is not whole") }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(range.count)
+        for (number, piece) in zip(numbers, stored) {
+            let whole = min(size - number * pieceBytes, pieceBytes)
+            let plain = try DamagedSegment.catching(id) { () throws(SealError) in
+                try octets.open(piece, context(day: day, id, blob, number))
+            }
+            guard plain.count == whole else { throw DamagedSegment(id: id, reason: "blob \(blob) is cut") }
+            let start = number * pieceBytes
+            bytes += plain[max(range.lowerBound - start, 0)..<min(range.upperBound - start, whole)]
+        }
+        return bytes
+    }
+}
+
+extension SegmentRow {
+    /// Reads every blob and compares it with its checksum.
+    /// - Throws: `DamagedSegment`; `SealError` but `.damaged`.
+    func verify(day: Int, octets: StoredOctets, in db: Database) throws {
+        for (number, blob) in blobs {
+            let bytes = try Self.read(number, range: nil, of: id, day: day, octets: octets, in: db)
+            guard let bytes, bytes.withBytes({ CRC32C.checksum($0) }) == blob.checksum else {
+                throw DamagedSegment(id: id, reason: "blob \(number) is not what was written")
+            }
+        }
+    }
+    /// Deletes a segment and its pieces; its rollups stay.
+    static func delete(_ id: Int64, in db: Database) throws {
+        try db.execute(sql: "DELETE FROM segment WHERE id = ?", arguments: [id])
+        try db.execute(
+            sql: "DELETE FROM piece WHERE id BETWEEN ? AND ?",
+            arguments: [pieceID(id, 0, 0), pieceID(id, .max, piecesOfBlobMax - 1)])
+    }
+}
+
+/// A segment whose octets are not what was written.
+struct DamagedSegment: Error {
+    let id: Int64
+    let reason: String
+
+    static func catching(_ id: Int64, _ body: () throws(SealError) -> [UInt8]) throws -> [UInt8] {
+        do throws(SealError) {
+            return try body()
+        } catch .damaged {
+            throw DamagedSegment(id: id, reason: "a piece does not open")
+        } catch {
+            throw error
+        }
+    }
+}

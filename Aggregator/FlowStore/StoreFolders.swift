@@ -1,0 +1,168 @@
+internal import Foundation
+internal import GRDB
+internal import Identity
+
+/// Where a store's files are, and what is done with closed ones.
+///
+///     <root>/<tenant>/2026-11-21.sqlite            a day
+///     <root>/<tenant>/2026-11-21.rollup.sqlite     the rollups of a day whose records have gone
+///     <root>/<tenant>/2026-11-21.sqlite.damaged-1  a file that was found damaged, as it was
+struct StoreFolders: Sendable {
+    let root: URL
+
+    func folder(of tenant: TenantID) -> URL { root.appendingPathComponent(tenant.rawValue, isDirectory: true) }
+    func file(of key: DayFiles.Key) -> URL {
+        folder(of: key.tenant).appendingPathComponent("\(Day.name(key.day)).sqlite")
+    }
+    func rollupFile(of key: DayFiles.Key) -> URL {
+        folder(of: key.tenant).appendingPathComponent("\(Day.name(key.day)).rollup.sqlite")
+    }
+
+    func tenants() throws -> [TenantID] {
+        try FileManager.default.contentsOfDirectory(atPath: root.path).sorted().compactMap { TenantID($0) }
+    }
+    func days(of tenant: TenantID) throws -> Set<Int> { try days(of: tenant, suffix: ".sqlite") }
+    func rollupDays(of tenant: TenantID) throws -> Set<Int> { try days(of: tenant, suffix: ".rollup.sqlite") }
+    private func days(of tenant: TenantID, suffix: String) throws -> Set<Int> {
+        Set(
+            try names(of: tenant).filter { $0.hasSuffix(suffix) }
+                .compactMap { Day.named($0.dropLast(suffix.count)) })
+    }
+    private func names(of tenant: TenantID) throws -> [String] {
+        let path = folder(of: tenant).path
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        return try FileManager.default.contentsOfDirectory(atPath: path)
+    }
+    /// Octets of all files that belong to each day: the day's own, its rollups', and what was set aside.
+    func bytes(of tenant: TenantID) throws -> [Int: Int] {
+        var bytes: [Int: Int] = [:]
+        for name in try names(of: tenant) {
+            guard let day = Day.named(name.prefix(10)) else { continue }
+            let path = folder(of: tenant).appendingPathComponent(name).path
+            let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+            bytes[day, default: 0] += size ?? 0
+        }
+        return bytes
+    }
+
+    // MARK: Making
+
+    func makeFolder(of tenant: TenantID) throws {
+        let folder = folder(of: tenant)
+        guard !FileManager.default.fileExists(atPath: folder.path) else { return }
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        // SQLite syncs the folder of a file it makes, but not that folder's own entry.
+        try sync(folder: root)
+    }
+    func sync(folder: URL) throws {
+        let handle = try FileHandle(forReadingFrom: folder)
+        defer { try? handle.close() }
+        try handle.synchronize()
+    }
+
+    /// Opens a day's file, making or migrating it as needed.
+    func connect(_ key: DayFiles.Key) throws -> DatabasePool {
+        let path = file(of: key).path
+        if !FileManager.default.fileExists(atPath: path) { removeCompanions(of: path) }
+        var configuration = Configuration()
+        configuration.maximumReaderCount = 3
+        // A backup may be reading the file.
+        configuration.busyMode = .timeout(60)
+        configuration.prepareDatabase { try DayFileSchema.prepare($0) }
+        let pool = try DatabasePool(path: path, configuration: configuration)
+        do {
+            try pool.writeWithoutTransaction { try DayFileSchema.prepareWriter($0) }
+            try DayFileSchema.migrator.migrate(pool)
+            // What a killed process left in the WAL may be in the page cache only, and storing it again writes nothing.
+            try pool.writeWithoutTransaction { _ = try $0.checkpoint(.full) }
+            try pool.read { try DaySummary.check(of: key.tenant, in: $0) }
+        } catch {
+            try? pool.close()
+            throw error
+        }
+        return pool
+    }
+    /// A WAL without its file would be taken for that of the file's successor.
+    private func removeCompanions(of path: String) {
+        for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+    }
+
+    // MARK: Removing
+
+    /// Removes a day's file and what was set aside of it; not its rollups.
+    func removeFile(of key: DayFiles.Key) throws {
+        let name = "\(Day.name(key.day)).sqlite"
+        let others = try names(of: key.tenant).filter { $0.hasPrefix(name) && $0 != name }
+        let folder = folder(of: key.tenant)
+        // The file goes first: nobody opens a WAL alone, and what is left over is removed when the day comes again.
+        try? FileManager.default.removeItem(at: file(of: key))
+        try sync(folder: folder)
+        for name in others { try? FileManager.default.removeItem(at: folder.appendingPathComponent(name)) }
+    }
+
+    // MARK: Damage
+
+    /// Renames a closed file and what belongs to it to `<day>.sqlite.damaged-<n>`, for people to look at, and makes a
+    /// new one of what can be read of it.
+    func mend(_ key: DayFiles.Key) async -> (isThere: Bool, lost: UInt64) {
+        let path = file(of: key).path
+        var number = 1
+        while FileManager.default.fileExists(atPath: "\(path).damaged-\(number)") { number += 1 }
+        let aside = "\(path).damaged-\(number)"
+        for suffix in ["", "-wal", "-shm"] {
+            try? FileManager.default.moveItem(atPath: path + suffix, toPath: aside + suffix)
+        }
+        guard FileManager.default.fileExists(atPath: aside), !FileManager.default.fileExists(atPath: path) else {
+            return (false, 0)
+        }
+        do {
+            return (true, try salvage(aside, to: path, key))
+        } catch {
+            return (false, 0)
+        }
+    }
+
+    /// - Returns: rows that are lost.
+    private func salvage(_ aside: String, to path: String, _ key: DayFiles.Key) throws -> UInt64 {
+        let copy = path + ".mending"
+        for suffix in ["", "-wal", "-shm", "-journal"] { try? FileManager.default.removeItem(atPath: copy + suffix) }
+        // A copy is read, since opening a file changes it: the checkpoint of its WAL.
+        let examined = path + ".examined"
+        for suffix in ["", "-wal", "-shm"] {
+            try? FileManager.default.removeItem(atPath: examined + suffix)
+            try? FileManager.default.copyItem(atPath: aside + suffix, toPath: examined + suffix)
+        }
+        defer {
+            for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: examined + suffix) }
+        }
+        let source = try DatabaseQueue(path: examined)
+        defer { try? source.close() }
+        if let tenant = try source.read({ try String.fetchOne($0, sql: "SELECT tenant FROM summary") }),
+            tenant != key.tenant.rawValue
+        {
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "the file is another tenant's")
+        }
+        try DayFileSchema.migrator.migrate(source)
+        var configuration = Configuration()
+        configuration.prepareDatabase { db in
+            try DayFileSchema.prepare(db)
+            try db.execute(sql: "PRAGMA synchronous = FULL")
+        }
+        let target = try DatabaseQueue(path: copy, configuration: configuration)
+        try DayFileSchema.migrator.migrate(target)
+        let (summary, lost) = try Salvage(source: source, target: target, tenant: key.tenant).run()
+        try target.write { db in
+            guard lost > 0 else { return }
+            try DamageTable.note(
+                "file", rows: Int64(clamping: lost), "rows of a damaged file that could not be read", 0, in: db)
+        }
+        try target.close()
+        guard summary.totals.batches > 0 else {
+            try? FileManager.default.removeItem(atPath: copy)
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "nothing could be read")
+        }
+        try FileManager.default.moveItem(atPath: copy, toPath: path)
+        try sync(folder: folder(of: key.tenant))
+        return lost
+    }
+}
