@@ -1,11 +1,13 @@
-/// Questions about a tenant's flow records: which ones (`FlowFilter`), the newest of them (`FlowQuery.records`), and
-/// who has the most of something (`FlowQuery.top`).
+/// Questions about a tenant's flow records: which ones (`FlowFilter`), the newest of them, and sums of all kinds, as
+/// `FlowQuery` gives them.
 ///
 /// Invariants: every question names its tenant; answers are exact or say that they are not; a question's work is
 /// bounded by a budget and ends with its task. Counters are as exported, never scaled by the sampling interval. Copies
 /// for other shards' detectors (`RecordFlags.secondary`) are never seen.
-/// Not here: a language to write filters in, HTTP (`API`).
+/// Not here: how rows are tested and summed (`QueryEngine`), the language of filters (`FilterLanguage`), HTTP (`API`).
+package import FilterLanguage
 package import FlowModel
+internal import QueryEngine
 
 /// Which records: all conditions that are set must hold; within one, any alternative will do.
 package struct FlowFilter: Equatable, Sendable {
@@ -13,6 +15,8 @@ package struct FlowFilter: Equatable, Sendable {
     /// before `to`.
     package var from: Int64
     package var to: Int64
+    /// What the filter language says.
+    package var expression: FilterExpression
     /// The source, the destination, or either of the two is in one of these. Empty: any.
     package var sourceNetworks: [IPNetwork] = []
     package var destinationNetworks: [IPNetwork] = []
@@ -24,26 +28,40 @@ package struct FlowFilter: Equatable, Sendable {
     /// `protocolIdentifier`s. Empty: any.
     package var protocols: Set<UInt8> = []
 
-    package init(from: Int64 = .min, to: Int64 = .max) {
+    package init(_ expression: FilterExpression = .any, from: Int64 = .min, to: Int64 = .max) {
+        self.expression = expression
         self.from = from
         self.to = to
     }
 
-    /// Whether one record is meant. The slow way, for few records; queries go by columns.
-    package func matches(_ record: FlowRecord) -> Bool {
-        func inAny(_ networks: [IPNetwork], _ addresses: IPAddress...) -> Bool {
-            networks.isEmpty || networks.contains { network in addresses.contains(where: network.contains) }
-        }
-        func inAny(_ ranges: [ClosedRange<UInt16>], _ ports: UInt16...) -> Bool {
-            ranges.isEmpty || ranges.contains { range in ports.contains(where: range.contains) }
-        }
-        return !record.flags.contains(.secondary)
-            && record.flowEndMilliseconds >= from && record.flowStartMilliseconds < to
-            && inAny(sourceNetworks, record.sourceIPAddress) && inAny(destinationNetworks, record.destinationIPAddress)
-            && inAny(networks, record.sourceIPAddress, record.destinationIPAddress)
-            && inAny(sourcePorts, record.sourceTransportPort)
-            && inAny(destinationPorts, record.destinationTransportPort)
-            && inAny(ports, record.sourceTransportPort, record.destinationTransportPort)
-            && (protocols.isEmpty || protocols.contains(record.protocolIdentifier))
+    package init(from: Int64 = .min, to: Int64 = .max, expression: FilterExpression) {
+        self.init(expression, from: from, to: to)
     }
+
+    /// All conditions but the period as one expression.
+    package var whole: FilterExpression {
+        func addresses(_ field: AddressField, _ networks: [IPNetwork]) -> FilterExpression {
+            networks.isEmpty ? .any : .test(.address(field, AddressSet(networks)))
+        }
+        func numbers(_ field: NumberField, _ ranges: [ClosedRange<UInt16>]) -> FilterExpression {
+            ranges.isEmpty
+                ? .any
+                : .test(.number(field, NumberSet(ranges.map { UInt64($0.lowerBound)...UInt64($0.upperBound) })))
+        }
+        let members = [
+            addresses(.source, sourceNetworks), addresses(.destination, destinationNetworks),
+            addresses(.either, networks), numbers(.sourcePort, sourcePorts),
+            numbers(.destinationPort, destinationPorts),
+            numbers(.port, ports), numbers(.protocolIdentifier, protocols.map { UInt16($0)...UInt16($0) }), expression,
+        ]
+        return .conjunction(of: members.filter { $0 != .any })
+    }
+
+    /// Whether one record is meant. The slow way, for few records; queries go by columns.
+    package func matches(_ subject: FilterSubject) -> Bool {
+        !subject.record.flags.contains(.secondary) && subject.record.flowEndMilliseconds >= from
+            && subject.record.flowStartMilliseconds < to && whole.matches(subject)
+    }
+
+    var condition: Condition { Condition(whole, from: from, to: to) }
 }

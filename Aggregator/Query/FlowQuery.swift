@@ -1,125 +1,139 @@
-internal import BatchFormat
-internal import FlowModel
+package import FlowModel
 package import FlowStore
 package import Identity
 package import Platform
-internal import WireBytes
+package import QueryEngine
 
-/// Answers questions from a store. A batch's columns are decoded only as far as a question needs them, and only in
-/// batches whose times can match.
+/// Answers questions from a store: batches as they came and compacted segments alike. Only the columns that a question
+/// names are decoded, and only where they can match.
 package struct FlowQuery: Sendable {
-    private let store: any FlowStore
-    private let time: any TimeSource
+    let store: any FlowStore
+    let time: any TimeSource
     private let budget: QueryBudget
+    private let tenantBudgets: [TenantID: QueryBudget]
     private let gate: QueryGate
+    private let seed: UInt64
 
     /// Records that one answer of `records` can hold.
     package static let recordsMax = 10_000
-    /// Groups that one answer of `top` can hold.
+    /// Groups that one answer can hold.
     package static let groupsMax = 10_000
 
     /// - Parameters:
+    ///   - budget: of one question, unless its tenant has a budget of its own in `tenantBudgets`.
     ///   - atOnce: questions that work at the same time.
+    ///   - ofTenant: of those, of one tenant; nil: all.
     ///   - waitingMax: questions that wait for their turn; beyond, they get `.busy`.
+    ///   - seed: secret, so that nobody makes groups collide.
     package init(
-        store: any FlowStore, time: any TimeSource, budget: QueryBudget = QueryBudget(), atOnce: Int = 1,
-        waitingMax: Int = 64
+        store: any FlowStore, time: any TimeSource, budget: QueryBudget = QueryBudget(),
+        tenantBudgets: [TenantID: QueryBudget] = [:], atOnce: Int = 2, ofTenant: Int? = nil, waitingMax: Int = 64,
+        seed: UInt64 = .random(in: .min ... .max)
     ) {
         self.store = store
         self.time = time
         self.budget = budget
-        gate = QueryGate(atOnce: atOnce, waitingMax: waitingMax)
+        self.tenantBudgets = tenantBudgets
+        self.seed = seed
+        gate = QueryGate(atOnce: atOnce, ofTenant: ofTenant ?? atOnce, waitingMax: waitingMax)
+    }
+
+    func budget(of tenant: TenantID) -> QueryBudget { tenantBudgets[tenant] ?? budget }
+
+    /// Calls `body` when it is the tenant's turn.
+    func asking<Answer: Sendable>(
+        _ tenant: TenantID, _ filter: FlowFilter,
+        _ body: (inout HistoryWalk, UInt64, QueryBudget) async throws(QueryError) -> Answer
+    ) async throws(QueryError) -> Answer {
+        let budget = self.budget(of: tenant)
+        return try await gate.pass(tenant) { () async throws(QueryError) -> Answer in
+            var walk = HistoryWalk(store, tenant, filter.condition, time, budget)
+            return try await body(&walk, seed, budget)
+        }
+    }
+    /// As `asking`, of what is summed.
+    func summing<Answer: Sendable>(
+        _ tenant: TenantID, _ filter: FlowFilter,
+        _ body: (inout HistoryWalk, UInt64, QueryBudget) async throws(QueryError) -> Answer
+    ) async throws(QueryError) -> Answer {
+        let budget = self.budget(of: tenant)
+        return try await gate.pass(tenant) { () async throws(QueryError) -> Answer in
+            var walk = HistoryWalk(store, tenant, filter.condition.counted, time, budget)
+            return try await body(&walk, seed, budget)
+        }
+    }
+    /// What long work at the end of a question calls now and then.
+    static func check() throws(EngineError) {
+        if Task.isCancelled { throw .cancelled }
     }
 
     /// The newest records that match, newest first.
     /// - Parameters:
     ///   - limit: 1...`recordsMax`; others are moved into the range.
     ///   - after: `next` of an earlier answer to the same question. Records that came meanwhile are not shown by later
-    ///     pages, unless they are older than the page; none is shown twice.
+    ///     pages, unless they are older than the page; none is shown twice, whatever was compacted meanwhile.
     package func records(
         tenant: TenantID, filter: FlowFilter, limit: Int, after: RecordPosition? = nil
     ) async throws(QueryError) -> RecordsAnswer {
-        try await gate.pass { () async throws(QueryError) -> RecordsAnswer in
-            try await findRecords(tenant, filter, min(max(limit, 1), Self.recordsMax), after)
+        let limit = min(max(limit, 1), Self.recordsMax)
+        return try await asking(tenant, filter) { (walk, _, _) async throws(QueryError) -> RecordsAnswer in
+            var consumer = NewestConsumer(newest: NewestRecords(limit: limit, before: after)), to = filter.to
+            // What is older than a record that ended at T was under way before T + 1.
+            if let end = after?.flowEndMilliseconds, end < .max { to = min(to, end + 1) }
+            try await walk.read(from: filter.from, to: to, into: &consumer)
+            let found = consumer.newest.answer(certainAfter: walk.unseen)
+            if walk.effort.isCutShort, found.columns.count == 0 { throw .tooMuch(rows: walk.effort.rows) }
+            let isMore = walk.effort.isCutShort || found.columns.count == limit
+            return RecordsAnswer(
+                columns: found.columns, sensors: found.sensors, next: isMore ? found.last : nil, effort: walk.effort)
         }
     }
 
-    /// The groups of matching records with the most octets, packets or flows.
-    /// - Parameter keys: empty gives one group, the total.
+    /// The groups of matching records with the most of something.
+    /// - Parameters:
+    ///   - keys: empty gives one group, the total.
+    ///   - limit: 1...`groupsMax`; others are moved into the range.
     package func top(
         tenant: TenantID, filter: FlowFilter, by keys: [FlowKey], measure: FlowMeasure, limit: Int
     ) async throws(QueryError) -> TopAnswer {
-        try await gate.pass { () async throws(QueryError) -> TopAnswer in
-            try await sumGroups(tenant, filter, Set(keys), measure, min(max(limit, 1), Self.groupsMax))
+        let limit = min(max(limit, 1), Self.groupsMax)
+        return try await summing(tenant, filter) { (walk, seed, budget) async throws(QueryError) -> TopAnswer in
+            var consumer = TopConsumer(
+                sums: GroupSums(by: keys, hasTimes: measure.needsTimes, seed: seed, memory: budget.memory))
+            try await walk.read(from: filter.from, to: filter.to, into: &consumer)
+            do throws(EngineError) {
+                let top = try consumer.sums.top(min(limit, budget.groupsMax), by: measure, check: Self.check)
+                walk.effort.scratchBytes = consumer.sums.scratchBytes
+                var answer = TopAnswer(
+                    groups: top.groups, total: top.total, groupCount: top.groupCount, other: Tally(),
+                    effort: walk.effort)
+                if top.groupCount > budget.groupsMax {
+                    answer.other = top.total
+                    for group in top.groups { answer.other -= group.tally }
+                }
+                return answer
+            } catch {
+                throw QueryError(error)
+            }
         }
     }
 
-    private func findRecords(
-        _ tenant: TenantID, _ filter: FlowFilter, _ limit: Int, _ after: RecordPosition?
-    ) async throws(QueryError) -> RecordsAnswer {
-        var walk = SegmentWalk(store: store, time: time, budget: budget, tenant: tenant, filter: filter)
-        // What is older than a record that ended at T was under way before T + 1.
-        if let end = after?.flowEndMilliseconds, end < .max { walk.to = min(filter.to, end + 1) }
-        let selector = RowSelector(filter)
-        var newest = NewestRecords(limit: limit, before: after), decoder = ColumnReader()
-        while let segment = try await walk.next(olderThan: newest.floor?.flowEndMilliseconds) {
-            guard let body = try await walk.body(of: segment) else { continue }
-            let offset = segment.position.logOffset
-            guard decoder.read(body, fields: selector.fields) else {
-                walk.effort.unreadable += 1
-                continue
+    /// All matching records, in no order, some thousands at a time, as they are found: `body` is waited for, so that
+    /// memory stays bounded however slowly they are taken.
+    /// - Returns: what it cost; `isCutShort` when the budget ended before the history.
+    package func stream(
+        tenant: TenantID, filter: FlowFilter,
+        _ body: (FlowColumns, [SensorIdentity]) async throws(QueryError) -> Void
+    ) async throws(QueryError) -> QueryEffort {
+        try await asking(tenant, filter) { (walk, _, _) async throws(QueryError) -> QueryEffort in
+            var consumer = StreamConsumer()
+            for segment in try await walk.list(from: filter.from, to: filter.to) {
+                try await walk.read([segment], into: &consumer)
+                for part in consumer.found { try await body(part.columns, part.sensors) }
+                consumer.found = []
+                if walk.effort.isCutShort { break }
             }
-            let rows = newest.useful(selector.rows(of: decoder.columns), of: decoder.columns, logOffset: offset)
-            guard !rows.isEmpty else { continue }
-            guard decoder.read(body, fields: .all) else {
-                walk.effort.unreadable += 1
-                continue
-            }
-            newest.add(rows, of: decoder.columns, logOffset: offset, sensor: segment.sensor)
-        }
-        let found = newest.answer(certainAfter: walk.unseen)
-        if walk.effort.isCutShort, found.columns.count == 0 { throw .tooMuch(rows: walk.effort.rows) }
-        let isMore = walk.effort.isCutShort || found.columns.count == limit
-        return RecordsAnswer(
-            columns: found.columns, sensors: found.sensors, next: isMore ? found.last : nil, effort: walk.effort)
-    }
-
-    private func sumGroups(
-        _ tenant: TenantID, _ filter: FlowFilter, _ keys: Set<FlowKey>, _ measure: FlowMeasure, _ limit: Int
-    ) async throws(QueryError) -> TopAnswer {
-        var walk = SegmentWalk(store: store, time: time, budget: budget, tenant: tenant, filter: filter)
-        let selector = RowSelector(filter)
-        var table = GroupTable(by: keys, groupsMax: budget.groupsMax), decoder = ColumnReader()
-        let fields = selector.fields.union(table.fields)
-        while let segment = try await walk.next(olderThan: nil) {
-            guard let body = try await walk.body(of: segment) else { continue }
-            guard decoder.read(body, fields: fields) else {
-                walk.effort.unreadable += 1
-                continue
-            }
-            table.add(decoder.columns, rows: selector.countedRows(of: decoder.columns))
-        }
-        return TopAnswer(
-            groups: table.top(limit, by: measure), total: table.total, groupCount: table.count, other: table.other,
-            effort: walk.effort)
-    }
-}
-
-/// A decoder with the columns it decodes into, used again from batch to batch.
-private struct ColumnReader: ~Copyable {
-    private var decoder = BatchDecoder()
-    var columns = FlowColumns()
-
-    /// - Returns: false when the body is damaged.
-    mutating func read(_ body: [UInt8], fields: FieldSet) -> Bool {
-        columns.removeAll()
-        do {
-            try body.withBytes { span throws(BatchError) in
-                try decoder.decode(span, into: &columns, fields: fields)
-            }
-            return true
-        } catch {
-            return false
+            return walk.effort
         }
     }
 }

@@ -1,76 +1,23 @@
 package import FlowModel
 package import Identity
-
-/// What records can be grouped by.
-package enum FlowKey: String, CaseIterable, Hashable, Sendable {
-    /// The source or destination address, of either family.
-    case sourceAddress, destinationAddress
-    case sourceTransportPort, destinationTransportPort, protocolIdentifier
-    /// Who exported the record: address, observation domain, protocol.
-    case exporter
-
-    /// By IPFIX's name; the names of both address families stand for the address.
-    package init?(name: some StringProtocol) {
-        switch String(name) {
-        case "sourceIPv4Address", "sourceIPv6Address": self = .sourceAddress
-        case "destinationIPv4Address", "destinationIPv6Address": self = .destinationAddress
-        case let other:
-            guard let key = FlowKey(rawValue: other) else { return nil }
-            self = key
-        }
-    }
-}
-
-/// What groups are ordered by. Raw values are IPFIX's names.
-package enum FlowMeasure: String, CaseIterable, Sendable {
-    case octets = "octetDeltaCount", packets = "packetDeltaCount", flows = "deltaFlowCount"
-
-    func value(of tally: Tally) -> UInt64 {
-        switch self {
-        case .octets: tally.octets
-        case .packets: tally.packets
-        case .flows: tally.flows
-        }
-    }
-}
-
-/// The key of one group: what it was not grouped by is nil.
-package struct FlowGroupKey: Hashable, Sendable {
-    package var sourceAddress: IPAddress?
-    package var destinationAddress: IPAddress?
-    package var sourceTransportPort: UInt16?
-    package var destinationTransportPort: UInt16?
-    package var protocolIdentifier: UInt8?
-    package var exporter: ExporterKey?
-    package init() {}
-}
-
-/// One line of a top list.
-package struct FlowGroup: Equatable, Sendable {
-    package let key: FlowGroupKey
-    /// Flows, octets and packets as exported, not scaled by the sampling interval.
-    package let tally: Tally
-    /// Rows that were summed.
-    package let rows: UInt64
-}
+package import QueryEngine
 
 /// An answer to `FlowQuery.top`.
 package struct TopAnswer: Equatable, Sendable {
-    /// Largest first; equal ones by address and port.
+    /// Largest first; equal ones by their keys.
     package var groups: [FlowGroup]
     /// All matching records together.
     package var total: Tally
-    /// Groups there are: of those in `other`, none is counted.
+    /// Groups there are.
     package var groupCount: Int
-    /// What belongs to groups that came when the table was full. When it is not zero, a group among them could have
-    /// deserved a place.
+    /// What belongs to no group of this answer because there are more groups than the budget allows; zero otherwise.
     package var other: Tally
     package var effort: QueryEffort
 }
 
 /// An answer to `FlowQuery.records`.
 package struct RecordsAnswer: Equatable, Sendable {
-    /// Newest first: by flow end, then by log offset and row, all falling.
+    /// Newest first: by flow end, then by receive time, both falling.
     package var columns: FlowColumns
     /// The sensor of each row.
     package var sensors: [SensorIdentity]
@@ -79,11 +26,74 @@ package struct RecordsAnswer: Equatable, Sendable {
     package var effort: QueryEffort
 }
 
-/// What an answer cost, and whether it is whole.
+/// An answer to `FlowQuery.series`.
+package struct SeriesAnswer: Equatable, Sendable {
+    package var series: StackedSeries
+    /// Whether it was made of rollups alone, in which small groups are in `other`.
+    package var isFromRollups = false
+    package var effort: QueryEffort
+}
+
+/// An answer to `FlowQuery.percentiles`.
+package struct PercentileAnswer: Equatable, Sendable {
+    package struct Line: Equatable, Sendable {
+        package let key: FlowGroupKey
+        /// Bits per second, and the largest and the mean of all periods.
+        package let percentile: UInt64
+        package let most: UInt64
+        package let mean: UInt64
+        package let total: Tally
+    }
+    /// Largest octets first.
+    package var lines: [Line]
+    package var percent: Double
+    package var effort: QueryEffort
+}
+
+/// An answer to `FlowQuery.distinct` or `.topDistinct`.
+package struct DistinctAnswer: Equatable, Sendable {
+    package var count: DistinctCount
+    /// Most different values first: `rows` is how many. Empty when there was nothing to group by.
+    package var groups: [FlowGroup] = []
+    package var effort: QueryEffort
+}
+
+/// An answer to `FlowQuery.conversations`.
+package struct ConversationsAnswer: Equatable, Sendable {
+    /// Largest first.
+    package var conversations: [Conversation]
+    /// Conversations there are.
+    package var count: Int
+    package var effort: QueryEffort
+}
+
+/// An answer to `FlowQuery.hunt`.
+package struct HuntAnswer: Equatable, Sendable {
+    /// By the time of the first record.
+    package var sightings: [Sighting]
+    /// Records of sightings that found no room: ask for less time or fewer indicators.
+    package var leftOut: UInt64
+    package var effort: QueryEffort
+}
+
+/// How a question went through history, what that cost, and whether the answer is whole.
 package struct QueryEffort: Equatable, Sendable {
+    /// Segments and batches that overlap the period.
     package var segments = 0
+    /// Of those: all newer records were found before; bounds of columns tell that nothing matches; the Bloom filter
+    /// does.
+    package var skippedByTime = 0
+    package var skippedByBounds = 0
+    package var skippedByBloom = 0
+    /// Blocks of the segments that were left (a batch is one), and those of them that bounds ruled out.
+    package var blocks = 0
+    package var blocksSkipped = 0
+    /// Rows of the blocks that were looked at, and those that matched.
     package var rows = 0
-    package var bodyBytes = 0
+    package var matched = 0
+    /// Octets read from the store, and written to scratch files.
+    package var bytesRead = 0
+    package var scratchBytes = 0
     /// Segments that could not be decoded, or went away meanwhile: their records are missing from the answer.
     package var unreadable = 0
     /// The budget ended before the history did: older records were not looked at.
@@ -91,40 +101,16 @@ package struct QueryEffort: Equatable, Sendable {
     package init() {}
 }
 
-/// A record's place in the order of `FlowQuery.records`. Its text is opaque to clients, and no secret: it is used
-/// within a tenant only.
-package struct RecordPosition: Comparable, Hashable, Sendable, CustomStringConvertible {
-    package let flowEndMilliseconds: Int64
-    package let logOffset: Int64
-    /// Row in the batch.
-    package let row: Int
-
-    package init(flowEndMilliseconds: Int64, logOffset: Int64, row: Int) {
-        self.flowEndMilliseconds = flowEndMilliseconds
-        self.logOffset = logOffset
-        self.row = row
-    }
-    package static func < (a: RecordPosition, b: RecordPosition) -> Bool {
-        (a.flowEndMilliseconds, a.logOffset, a.row) < (b.flowEndMilliseconds, b.logOffset, b.row)
-    }
-    package var description: String {
-        [flowEndMilliseconds, logOffset, Int64(row)].map { String($0, radix: 36) }.joined(separator: ".")
-    }
-    package init?(_ text: some StringProtocol) {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false).compactMap { Int64($0, radix: 36) }
-        guard parts.count == 3, text.utf8.count <= 64, parts[2] >= 0 else { return nil }
-        self.init(flowEndMilliseconds: parts[0], logOffset: parts[1], row: Int(parts[2]))
-        guard description == text else { return nil }
-    }
-}
-
 /// How much work one question may be.
 package struct QueryBudget: Sendable {
     /// Looked at, matching or not; checked between segments.
-    package var rowsMax = 200_000_000
+    package var rowsMax = 2_000_000_000
+    /// Read from the store; checked between segments.
+    package var bytesMax = 64 << 30
     package var duration = Duration.seconds(30)
-    /// Groups a top list keeps apart: about 150 octets each.
-    package var groupsMax = 500_000
+    /// Groups that a top list tells apart.
+    package var groupsMax = 100_000_000
+    package var memory = QueryMemory()
     package init() {}
 }
 
@@ -134,6 +120,20 @@ package enum QueryError: Error, Equatable, Sendable {
     case busy
     /// The budget ended before the first record was certain to be the newest: ask for less time.
     case tooMuch(rows: Int)
+    /// More groups than there is room for: ask for less time or fewer keys.
+    case tooManyGroups
+    /// A series without bounds, with too many periods, or with periods below a second.
+    case badPeriod
     case storage(String)
+    /// The tenant's data key was destroyed: its history can't be read again.
+    case keyDestroyed
     case cancelled
+
+    init(_ error: EngineError) {
+        switch error {
+        case .tooManyGroups: self = .tooManyGroups
+        case .scratch(let reason): self = .storage(reason)
+        case .cancelled: self = .cancelled
+        }
+    }
 }

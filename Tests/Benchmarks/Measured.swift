@@ -15,6 +15,8 @@ struct BenchSettings {
     /// A folder for a spool; nil: batches are dropped once they are sealed.
     var spool: String?
     var rounds = 1
+    /// Datagrams a second that receive times are made for; nil: the capture's own times.
+    var rate: Int?
 
     var limits: SensorWorker.Limits { SensorWorker.Limits(windowMilliseconds: 10_000, rowsMax: windowRows) }
     func sealer(seed: UInt64) -> WindowSealer {
@@ -39,13 +41,19 @@ struct BenchKeeper: BatchKeeper {
     let spool: Spool?
     var fillFraction: Double { 0 }
 
-    func keep(_ batch: SealedBatch) -> KeepOutcome {
-        guard let spool else { return .kept(BatchKey(epoch: Epoch(high: 0, low: 0), sequence: 1)) }
-        do {
-            return .kept(
-                try spool.append(batch.body, rows: batch.rows, tally: batch.tally, sealedMilliseconds: 1))
-        } catch {
-            return .failed(reason: "\(error)")
+    func keep(_ batch: SealedBatch) -> KeepOutcome { keep([batch]).first ?? .failed(reason: "no answer") }
+    func keep(_ batches: [SealedBatch]) -> [KeepOutcome] {
+        guard let spool else {
+            return batches.map { _ in .kept(BatchKey(epoch: Epoch(high: 0, low: 0), sequence: 1)) }
+        }
+        let appends = batches.map {
+            SpoolAppend(body: $0.body, rows: $0.rows, tally: $0.tally, sealedMilliseconds: 1)
+        }
+        return spool.append(appends).map { result in
+            switch result {
+            case .success(let key): .kept(key)
+            case .failure(let error): .failed(reason: "\(error)")
+            }
         }
     }
 }
@@ -107,8 +115,11 @@ enum Measured {
         return try timed { result throws(BenchError) in
             for _ in 0..<settings.rounds {
                 var worker = SensorWorker(limits: settings.limits, seed: 1), sealer = settings.sealer(seed: 1)
-                var stage = KeepStage(), bytes = 0, failure: String?
-                try each(of: capture) { datagram, origin in
+                var stage = KeepStage(), bytes = 0, failure: String?, datagrams: Int64 = 0
+                try each(of: capture) { datagram, original in
+                    var origin = original
+                    if let rate = settings.rate { origin.receiveMilliseconds = datagrams * 1_000 / Int64(rate) }
+                    datagrams += 1
                     worker.receive(datagram, from: origin)
                     guard worker.hasClosedWindows else { return }
                     let report = stage.keep(sealer.seal(from: &worker), in: keeper)
@@ -123,6 +134,19 @@ enum Measured {
                 result.bytes += bytes
             }
         }
+    }
+    /// The batches that a sensor makes of a capture.
+    static func sealed(_ capture: CaptureReader, _ settings: BenchSettings) throws(BenchError) -> [[UInt8]] {
+        var worker = SensorWorker(limits: settings.limits, seed: 1), sealer = BatchSealer(rowsMax: 131_072)
+        var bodies: [[UInt8]] = []
+        try each(of: capture) { datagram, origin in
+            worker.receive(datagram, from: origin)
+            guard worker.hasClosedWindows else { return }
+            for window in worker.takeClosed() { bodies += sealer.seal(window).map(\.body) }
+        }
+        worker.close()
+        for window in worker.takeClosed() { bodies += sealer.seal(window).map(\.body) }
+        return bodies
     }
     static func batch(_ capture: CaptureReader, _ settings: BenchSettings) throws(BenchError) -> BenchResult {
         var worker = SensorWorker(limits: settings.limits, seed: 1), windows: [SummedRows] = []

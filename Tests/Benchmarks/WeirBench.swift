@@ -13,15 +13,21 @@ enum WeirBench {
     static let usage = """
         usage: weir-bench NAME... --pcap FILE... [options]
                weir-bench worst [--seconds N]
+               weir-bench query [QUESTION...] [--pcap FILE...] [--store FOLDER] [--runs N]
 
           decode     capture -> columns
           pipeline   capture -> columns -> repeats dropped -> 10 s windows -> dedupe -> sealed batches [-> spool]
           batch      windows, made beforehand -> sealed batches
+          segments   sealed batches, made beforehand -> segments of a store, and back column by column
           worst      a search for the datagram that costs most to decode; fails above 50 µs
+          query      questions about the capture's records in a store of compacted segments: top-source, filter, needle,
+                     five-tuple, series, series-rollup, records, hunt. The store is made in FOLDER, and asked again
+                     without --pcap; without FOLDER it goes at the end. One line a question, medians of N runs
 
           --repeat N          the capture so many times
           --window-rows N     rows of a window, 65536 unless given
           --dedupe MODE       off, mark or merge (the default)
+          --rate N            pipeline: receive times as if N datagrams came each second; unless given the capture's own
           --spool FOLDER      batches go into a real spool, synced; give a folder that is empty
           --baseline FILE     lines of an earlier run: adds "ratio", this run's rate over that one's
 
@@ -34,20 +40,21 @@ enum WeirBench {
 
         """
 
-    static func main() {
+    static func main() async {
         do throws(BenchError) {
-            try run(Array(CommandLine.arguments.dropFirst()))
+            try await run(Array(CommandLine.arguments.dropFirst()))
         } catch {
             writeAll([UInt8]("weir-bench: \(error.message)\n".utf8), to: 2)
             exitProcess(error.code)
         }
     }
 
-    private static func run(_ arguments: [String]) throws(BenchError) {
+    private static func run(_ arguments: [String]) async throws(BenchError) {
         if arguments.contains("--help") || arguments.contains("-h") {
             writeAll([UInt8](usage.utf8), to: 1)
             return
         }
+        if arguments.first == "query" { return try await QueryBench.run(Array(arguments.dropFirst())) }
         if arguments.first == "worst" { return try worst(Array(arguments.dropFirst())) }
         let (names, files, settings, baseline) = try parse(arguments)
         for name in names {
@@ -55,6 +62,12 @@ enum WeirBench {
                 let capture = try Measured.capture(file)
                 let result: BenchResult
                 switch name {
+                case "segments":
+                    try SegmentBench.run(try Measured.sealed(capture, settings)) { part, result in
+                        let line = result.json(name: part, captureBytes: capture.bytes.count, before: nil)
+                        writeAll([UInt8](line.utf8), to: 1)
+                    }
+                    continue
                 case "decode": result = try Measured.decode(capture, rounds: settings.rounds)
                 case "pipeline": result = try Measured.pipeline(capture, settings)
                 default: result = try Measured.batch(capture, settings)
@@ -96,6 +109,7 @@ enum WeirBench {
             case "--pcap": break
             case "--repeat": parsed.settings.rounds = try number(rest.popFirst(), argument, 1...1_000)
             case "--window-rows": parsed.settings.windowRows = try number(rest.popFirst(), argument, 16...(1 << 24))
+            case "--rate": parsed.settings.rate = try number(rest.popFirst(), argument, 1...100_000_000)
             case "--spool": parsed.settings.spool = try value(rest.popFirst(), argument)
             case "--baseline": parsed.baseline = try Baseline.read(try value(rest.popFirst(), argument))
             case "--dedupe":
@@ -103,8 +117,9 @@ enum WeirBench {
                     throw BenchError(code: 2, message: "--dedupe takes off, mark or merge")
                 }
                 parsed.settings.dedupe = mode
-            case "decode", "pipeline", "batch": parsed.names.append(argument)
-            default: throw BenchError(code: 2, message: "\(argument) is not decode, pipeline or batch\n\n\(usage)")
+            case "decode", "pipeline", "batch", "segments": parsed.names.append(argument)
+            default:
+                throw BenchError(code: 2, message: "\(argument) is not decode, pipeline, batch or segments\n\n\(usage)")
             }
         }
         guard !parsed.names.isEmpty else { throw BenchError(code: 2, message: "nothing to measure\n\n\(usage)") }

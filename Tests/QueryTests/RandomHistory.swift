@@ -12,6 +12,7 @@ struct RandomHistory {
     struct Known {
         let record: FlowRecord
         let exporter: ExporterKey
+        let sensor: String
         let position: (end: Int64, offset: Int64, row: Int)
     }
     var batches: [StoredBatch] = []
@@ -42,7 +43,7 @@ struct RandomHistory {
                 let record = columns[row]
                 records.append(
                     Known(
-                        record: record, exporter: columns.exporterKey(ofRow: row),
+                        record: record, exporter: columns.exporterKey(ofRow: row), sensor: sensor.name,
                         position: (record.flowEndMilliseconds, offset, row)))
             }
             let times = columns.rows.flatMap {

@@ -19,7 +19,7 @@ package struct FuzzSeed: Sendable {
 
 package enum FuzzSeeds {
     package static let all: [FuzzSeed] =
-        TemplatedSeeds.all + SampledSeeds.all + readers + snapshots + batches + sequences + found
+        TemplatedSeeds.all + SampledSeeds.all + readers + snapshots + batches + segments + sequences + found
     package static func all(for target: FuzzTarget) -> [FuzzSeed] { all.filter { $0.target == target } }
 
     /// What the fuzzers found, as a run of octets each; a find stays here when it is fixed.
@@ -40,6 +40,18 @@ package enum FuzzSeeds {
     /// | control :1 | length :2 | datagram | …, as `DatagramTarget` reads them.
     static func run(_ datagrams: [[UInt8]], control: FuzzControl = []) -> [UInt8] {
         datagrams.reduce(WireBuilder()) { $0.u8(control.rawValue).u16(UInt16($1.count)).raw($1) }.bytes
+    }
+
+    /// Changes of a sound segment, and rows that are made of octets.
+    private static var segments: [FuzzSeed] {
+        let noise = (0..<900).map { UInt8(truncatingIfNeeded: $0 &* 151 &+ $0 >> 3) }
+        return [
+            FuzzSeed("segment-turns", .segment, WireBuilder().u8(2, 12, 0, 0, 7, 12, 0, 9, 255).bytes),
+            FuzzSeed("segment-numbers", .segment, [2] + (0..<30).flatMap { [UInt8($0), 0, UInt8($0 &* 7), 255] }),
+            FuzzSeed("segment-head", .segment, WireBuilder().u8(2, 255, 0, 3, 1, 255, 0, 80, 128).bytes),
+            FuzzSeed("segment-rows", .segment, [3, 7] + noise),
+            FuzzSeed("segment-rows-all-different", .segment, [3, 255] + noise),
+        ]
     }
 
     // MARK: Other readers

@@ -10,6 +10,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case packet
     /// Sealed batches, as octets and rebuilt from rows.
     case batch
+    /// Segments of a store, changed, and rebuilt from rows.
+    case segment
     /// pcap and pcapng files.
     case capture
     /// IPFIX messages in a stream of octets.
@@ -28,6 +30,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         case .sflow: try DatagramTarget(versions: [0]).run(input)
         case .packet: try PacketTarget.run(input)
         case .batch: try BatchTarget.run(input)
+        case .segment: try SegmentTarget.run(input)
         case .capture: try CaptureTarget.run(input)
         case .framer: try FramerTarget.run(input)
         case .snapshot: try SnapshotTarget.run(input)

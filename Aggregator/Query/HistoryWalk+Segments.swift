@@ -1,0 +1,233 @@
+internal import BatchFormat
+internal import FlowModel
+internal import FlowStore
+internal import Identity
+internal import QueryEngine
+internal import SegmentFormat
+
+/// What a segment's head says of one block.
+struct SegmentBounds: BlockBounds {
+    let head: SegmentHead
+    let block: Int
+
+    func words(_ column: ColumnID) -> ClosedRange<UInt64> { head.bounds(of: column, block: block) }
+    func times(_ column: ColumnID) -> ClosedRange<Int64> { head.times(of: column, block: block) }
+    func addresses(_ end: BlockAddress) -> ClosedRange<IPAddress> {
+        switch end {
+        case .source: head.addresses(.source, block: block)
+        case .destination: head.addresses(.destination, block: block)
+        case .nextHop: head.addresses(.nextHop, block: block)
+        }
+    }
+    var exporters: [ExporterKey] { head.exporters }
+    var sensors: [SensorIdentity] { head.origins.map(\.sensor) }
+}
+
+/// A block that can have rows that match.
+private struct Candidate {
+    let block: Int
+    /// What is still to be tested, cheapest first: the rest is true of all rows.
+    let stages: [Condition]
+    /// Nil: all rows.
+    var mask: RowMask?
+}
+
+extension HistoryWalk {
+    /// - Returns: false when the budget ended on the way.
+    mutating func readSegment(
+        _ segment: Segment, _ consumer: inout some BlockConsumer
+    ) async throws(QueryError) -> Bool {
+        do {
+            return try await readBlocks(segment, &consumer)
+        } catch let error as QueryError {
+            throw error
+        } catch let error as EngineError {
+            throw QueryError(error)
+        } catch let error as FlowStoreError {
+            guard error == .gone else { throw QueryError(error) }
+            effort.unreadable += 1
+        } catch is SegmentError {
+            try await damaged(segment)
+        } catch is CancellationError {
+            throw .cancelled
+        } catch {
+            throw .storage("\(error)")
+        }
+        return true
+    }
+
+    private mutating func readBlocks(_ segment: Segment, _ consumer: inout some BlockConsumer) async throws -> Bool {
+        let blobs = StoredBlobs(segment, in: store)
+        guard let (head, found) = try await prune(blobs, consumer) else { return true }
+        var candidates = found, reader = SegmentReader(head, blobs), block = SegmentBlock(head)
+        defer { effort.bytesRead += reader.bytesRead }
+        try await test(&candidates, &reader, &block)
+        return try await show(candidates, &reader, &block, &consumer)
+    }
+
+    /// The blocks of a segment that can have rows that match; nil when none has.
+    private mutating func prune(
+        _ blobs: StoredBlobs, _ consumer: some BlockConsumer
+    ) async throws -> (SegmentHead, [Candidate])? {
+        let bytes = try await blobs.read(.head, range: nil)
+        effort.bytesRead += bytes.count
+        let head = try SegmentHead(bytes)
+        let candidates = self.candidates(head, floor: consumer.floor)
+        guard !candidates.isEmpty else {
+            effort.skippedByBounds += 1
+            return nil
+        }
+        guard try await canMatch(blobs, consumer) else {
+            effort.skippedByBloom += 1
+            return nil
+        }
+        effort.blocks += head.blockCount
+        effort.blocksSkipped += head.blockCount - candidates.count
+        effort.rows += candidates.reduce(0) { $0 + head.rows(ofBlock: $1.block).count }
+        return (head, candidates)
+    }
+
+    /// Counts what a question would read.
+    mutating func plan(from: Int64, to: Int64) async throws(QueryError) {
+        let segments = try await list(from: from, to: to), consumer = StreamConsumer()
+        effort.segments = segments.count
+        for segment in segments {
+            guard try hasTime() else {
+                effort.isCutShort = true
+                return
+            }
+            do {
+                if segment.kind == .compacted {
+                    _ = try await prune(StoredBlobs(segment, in: store), consumer)
+                } else {
+                    effort.blocks += 1
+                    effort.rows += segment.rows
+                }
+            } catch let error as FlowStoreError where error != .gone {
+                throw QueryError(error)
+            } catch {
+                effort.unreadable += 1
+            }
+        }
+    }
+
+    private func candidates(_ head: SegmentHead, floor: Int64?) -> [Candidate] {
+        let blocks = (0..<head.blockCount).compactMap { number -> Candidate? in
+            let bounds = SegmentBounds(head: head, block: number)
+            if let floor, bounds.times(.flowEndMilliseconds).upperBound < floor { return nil }
+            let left = condition.simplified(by: bounds)
+            if case .none = left { return nil }
+            return Candidate(block: number, stages: left.stages)
+        }
+        return blocks
+    }
+
+    /// Asks the Bloom filter, if it can have an answer to this question.
+    private mutating func canMatch(_ blobs: StoredBlobs, _ consumer: some BlockConsumer) async throws -> Bool {
+        func holds(_ may: (IPNetwork) -> Bool) -> Bool { condition.canMatch(may) && consumer.canMatch(may) }
+        let isAsked = !holds { _ in false }
+        guard isAsked else { return true }
+        let bytes = try await blobs.read(.bloom, range: nil)
+        effort.bytesRead += bytes.count
+        let bloom = try SegmentBloom(bytes)
+        return holds { bloom.mayContain($0) }
+    }
+
+    /// Tests the candidates stage by stage: columns of the later stages are read only for blocks that are left.
+    private mutating func test(
+        _ candidates: inout [Candidate], _ reader: inout SegmentReader, _ block: inout SegmentBlock
+    ) async throws {
+        let stages = candidates.map(\.stages.count).max() ?? 0
+        for stage in 0..<stages {
+            let asked = candidates.filter { stage < $0.stages.count }
+            guard !asked.isEmpty else { return }
+            let fields = asked.reduce(into: FieldSet()) { $0.formUnion($1.stages[stage].fields) }
+            try await reader.load(fields, blocks: asked.map(\.block), origins: !block.isOfOne)
+            for place in candidates.indices where stage < candidates[place].stages.count {
+                guard try hasTime() else { break }
+                let condition = candidates[place].stages[stage]
+                try block.decode(candidates[place].block, condition.fields, &reader)
+                var mask = candidates[place].mask ?? RowMask(count: block.rows.count)
+                candidates[place].mask = nil
+                condition.keep(&mask, in: block.rows)
+                candidates[place].mask = mask
+            }
+            candidates.removeAll { $0.mask?.isEmpty ?? false }
+        }
+    }
+
+    /// Shows what is left of the candidates to the consumer, those with the newest rows first.
+    private mutating func show(
+        _ candidates: [Candidate], _ reader: inout SegmentReader, _ block: inout SegmentBlock,
+        _ consumer: inout some BlockConsumer
+    ) async throws -> Bool {
+        guard !candidates.isEmpty else { return try hasTime() }
+        var order = candidates
+        if consumer.floor != nil || !consumer.selectFields.isEmpty {
+            let head = reader.head
+            order.sort { a, b in
+                head.times(of: .flowEndMilliseconds, block: a.block).upperBound
+                    > head.times(of: .flowEndMilliseconds, block: b.block).upperBound
+            }
+            try await reader.load(
+                consumer.selectFields, blocks: candidates.map(\.block), origins: !block.isOfOne)
+        } else {
+            try await reader.load(consumer.fields, blocks: candidates.map(\.block), origins: !block.isOfOne)
+        }
+        for candidate in order {
+            guard try hasTime() else { return false }
+            let newest = reader.head.times(of: .flowEndMilliseconds, block: candidate.block).upperBound
+            if let floor = consumer.floor, newest < floor { continue }
+            try block.decode(candidate.block, consumer.selectFields, &reader)
+            var rows = candidate.mask?.rows ?? RowMask(count: block.rows.count).rows
+            if !consumer.selectFields.isEmpty {
+                rows = consumer.select(rows, of: block.rows)
+                guard !rows.isEmpty else { continue }
+                try await reader.load(consumer.fields, blocks: [candidate.block])
+            }
+            effort.matched += rows.count
+            try block.decode(candidate.block, consumer.fields.subtracting(consumer.selectFields), &reader)
+            try consumer.add(rows, of: block.rows)
+        }
+        return try hasTime()
+    }
+}
+
+/// The rows of one block of a segment at a time, in columns that are used again.
+struct SegmentBlock {
+    private(set) var rows: RowBlock
+    private let sensors: [SensorIdentity]
+    private var block: Int?
+    let isOfOne: Bool
+
+    init(_ head: SegmentHead) {
+        sensors = head.origins.map(\.sensor)
+        isOfOne = Set(sensors).count == 1
+        rows = RowBlock(columns: FlowColumns(), sensors: sensors.first.map { .one($0) } ?? .each([], []))
+    }
+
+    /// Fills the fields of a block; those of an earlier call for the same block stay.
+    mutating func decode(_ number: Int, _ fields: FieldSet, _ reader: inout SegmentReader) throws {
+        let count = reader.head.rows(ofBlock: number).count
+        let hasSides = !fields.isDisjoint(with: [.extras, .observers, .sketch])
+        if block != number {
+            // Further elements and the like are only put where there are some: the rows before must go.
+            if hasSides { rows.columns.removeAll() }
+            block = number
+            if rows.columns.count > count { rows.columns.truncate(to: count) }
+            if rows.columns.count < count { _ = rows.columns.extend(by: count - rows.columns.count) }
+            if !isOfOne { rows.sensors = .each(try reader.origins(ofBlock: number).map(UInt32.init), sensors) }
+        } else if hasSides {
+            (rows.columns.extra, rows.columns.observers, rows.columns.sketch) = zeros(rows.columns.capacity)
+            rows.columns.extras.removeAll()
+            rows.columns.observerSets.removeAll()
+            rows.columns.sketches.removeAll()
+        }
+        guard !fields.isEmpty else { return }
+        try reader.decode(number, fields, into: &rows.columns, rows: 0..<count)
+    }
+    private func zeros(_ count: Int) -> ([UInt32], [UInt32], [UInt32]) {
+        let zeros = [UInt32](repeating: 0, count: count)
+        return (zeros, zeros, zeros)
+    }
+}

@@ -1,0 +1,151 @@
+internal import BatchFormat
+internal import FlowModel
+internal import FlowStore
+internal import Identity
+internal import Platform
+internal import QueryEngine
+internal import SegmentFormat
+internal import WireBytes
+
+/// Goes through what a tenant's history has of a period, newest first, within a budget, and shows the rows that match
+/// to a `BlockConsumer`; counts what it costs.
+///
+/// The whole period is listed at once, at the beginning: what compaction replaces meanwhile stays readable long enough,
+/// so each record is met exactly once.
+struct HistoryWalk: ~Copyable {
+    let store: any FlowStore
+    let tenant: TenantID
+    let condition: Condition
+    private let time: any TimeSource
+    private let budget: QueryBudget
+    private let deadline: Duration
+    private var decoder = BatchDecoder()
+    var effort = QueryEffort()
+    /// When cut short: the largest flow end that the segments not looked at can have.
+    private(set) var unseen: Int64?
+
+    init(
+        _ store: any FlowStore, _ tenant: TenantID, _ condition: Condition, _ time: any TimeSource,
+        _ budget: QueryBudget
+    ) {
+        self.store = store
+        self.tenant = tenant
+        self.condition = condition
+        self.time = time
+        self.budget = budget
+        deadline = time.monotonic() + budget.duration
+    }
+
+    /// Shows all that matches in [from, to) to `consumer`.
+    mutating func read(
+        from: Int64, to: Int64, into consumer: inout some BlockConsumer
+    ) async throws(QueryError) {
+        try await read(try await list(from: from, to: to), into: &consumer)
+    }
+    func list(from: Int64, to: Int64) async throws(QueryError) -> [Segment] {
+        do throws(FlowStoreError) {
+            return try await store.segments(tenant: tenant, from: from, to: to)
+        } catch {
+            throw QueryError(error)
+        }
+    }
+
+    /// Shows all that matches in these segments, which are sorted newest first.
+    mutating func read(_ segments: [Segment], into consumer: inout some BlockConsumer) async throws(QueryError) {
+        effort.segments += segments.count
+        for (number, segment) in segments.enumerated() {
+            guard !Task.isCancelled else { throw .cancelled }
+            if let floor = consumer.floor, segment.position.flowEndMax < floor {
+                effort.skippedByTime += segments.count - number
+                return
+            }
+            guard effort.rows < budget.rowsMax, effort.bytesRead < budget.bytesMax, time.monotonic() < deadline else {
+                effort.isCutShort = true
+                unseen = segment.position.flowEndMax
+                return
+            }
+            switch segment.kind {
+            case .batch: try await readBatch(segment, &consumer)
+            case .compacted:
+                let isWhole = try await readSegment(segment, &consumer)
+                if !isWhole {
+                    effort.isCutShort = true
+                    unseen = segment.position.flowEndMax
+                    return
+                }
+            }
+            await Task.yield()
+        }
+    }
+
+    /// Whether there is time for one more block.
+    func hasTime() throws(QueryError) -> Bool {
+        guard !Task.isCancelled else { throw .cancelled }
+        return time.monotonic() < deadline
+    }
+
+    // MARK: Batches
+
+    private mutating func readBatch(
+        _ segment: Segment, _ consumer: inout some BlockConsumer
+    ) async throws(QueryError) {
+        guard let body = try await body(of: segment), let sensor = segment.sensor else {
+            effort.unreadable += 1
+            return
+        }
+        effort.blocks += 1
+        effort.rows += segment.rows
+        effort.bytesRead += body.count
+        let selecting = condition.fields.union(consumer.selectFields)
+        guard let block = decode(body, selecting, sensor) else { return try await damaged(segment) }
+        var mask = RowMask(count: block.count)
+        condition.keep(&mask, in: block)
+        let rows = consumer.select(mask.rows, of: block)
+        guard !rows.isEmpty else { return }
+        effort.matched += rows.count
+        guard let whole = selecting.isSuperset(of: consumer.fields) ? block : decode(body, consumer.fields, sensor)
+        else { return try await damaged(segment) }
+        do throws(EngineError) { try consumer.add(rows, of: whole) } catch { throw QueryError(error) }
+    }
+    private func body(of segment: Segment) async throws(QueryError) -> [UInt8]? {
+        do throws(FlowStoreError) {
+            return try await store.body(of: segment, tenant: tenant)
+        } catch {
+            if error == .gone { return nil }
+            throw QueryError(error)
+        }
+    }
+    /// Nil when the body is damaged.
+    private mutating func decode(_ body: [UInt8], _ fields: FieldSet, _ sensor: SensorIdentity) -> RowBlock? {
+        var columns = FlowColumns()
+        do throws(BatchError) {
+            try body.withBytes { span throws(BatchError) in
+                try decoder.decode(span, into: &columns, fields: fields)
+            }
+            return RowBlock(columns: columns, sensors: .one(sensor))
+        } catch {
+            return nil
+        }
+    }
+    mutating func damaged(_ segment: Segment) async throws(QueryError) {
+        effort.unreadable += 1
+        do throws(FlowStoreError) {
+            try await store.reportDamage(of: segment, tenant: tenant, reason: "it does not decode")
+        } catch {
+            throw QueryError(error)
+        }
+    }
+}
+
+extension QueryError {
+    init(_ error: FlowStoreError) {
+        switch error {
+        case .full: self = .storage("the disk is full")
+        case .storage(let reason): self = .storage(reason)
+        case .keyDestroyed: self = .keyDestroyed
+        case .keyUnavailable(let reason): self = .storage("the tenant's data key can't be had now: \(reason)")
+        case .gone: self = .storage("a part of the history went away meanwhile")
+        case .cancelled: self = .cancelled
+        }
+    }
+}
