@@ -60,7 +60,7 @@ private struct CrashingSensor {
                 queue += core.answered(key, .stored(BatchDigest(of: body)), at: now)
             case .release(let key):
                 guard stored[key] != nil else { throw Violation(what: "\(key) was released, not stored") }
-                if !isUnlucky(lossPercent) { try spool.acknowledge([key]) }
+                if !isUnlucky(lossPercent) { spool.acknowledge([key]) }
             }
         }
     }
