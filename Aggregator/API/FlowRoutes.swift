@@ -1,33 +1,47 @@
 internal import FlowModel
 internal import FlowText
+internal import Foundation
 internal import Hummingbird
 internal import Query
+internal import QueryEngine
 internal import Tenancy
 
-/// `GET /v1/flows` and `GET /v1/flows/top`: questions about the flow records of the key's tenant.
+/// `GET /v1/flows`, `/v1/flows/top`, `/v1/flows/series`, `/v1/flows/percentiles`, `/v1/flows/distinct`,
+/// `/v1/flows/conversations` and `/v1/flows/plan`: questions about the flow records of the key's tenant.
 struct FlowRoutes {
-    let query: FlowQuery
-
-    private static let filterNames: Set = ["from", "to", "ip", "source", "destination", "port", "protocol"]
+    let query: FlowQuery, control: ControlLog
 
     func add(to router: Router<APIContext>) {
         router.get("/v1/flows") { try await list($0, $1) }
         router.get("/v1/flows/top") { try await top($0, $1) }
+        router.get("/v1/flows/series") { try await series($0, $1) }
+        router.get("/v1/flows/percentiles") { try await percentiles($0, $1) }
+        router.get("/v1/flows/distinct") { try await distinct($0, $1) }
+        router.get("/v1/flows/conversations") { try await conversations($0, $1) }
+        router.get("/v1/flows/plan") { request, context in
+            let asked = try FlowQuestion(request, context, control, allowed: [])
+            let effort = try await asking {
+                try await query.plan(tenant: asked.tenant, filter: asked.filter)
+            }
+            return try jsonResponse(["plan": EffortBody(effort)])
+        }
     }
 
     private func list(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.readFlows)
-        let parameters = try Parameters(request, allowed: Self.filterNames.union(["limit", "cursor"]))
-        let filter = try filter(parameters), limit = try parameters.integer("limit", in: 1...1_000) ?? 100
+        let asked = try FlowQuestion(
+            request, context, control, allowed: ["limit", "cursor", "explain"])
+        let limit = try asked.limit(or: 100)
+        let explains = try asked.explains
         var after: RecordPosition?
-        if let text = parameters.text("cursor") {
+        if let text = asked.parameters.text("cursor") {
             guard let position = RecordPosition(text) else {
                 throw Problem.badParameter("cursor", text, allowed: "the `next` of a page before")
             }
             after = position
         }
         let answer = try await asking {
-            try await query.records(tenant: principal.tenant, filter: filter, limit: limit, after: after)
+            try await query.records(
+                tenant: asked.tenant, filter: asked.filter, limit: limit, after: after)
         }
         var body = Array(#"{"items":["#.utf8)
         for row in answer.columns.rows {
@@ -35,82 +49,93 @@ struct FlowRoutes {
             FlowTextWriter.json(answer.columns, row: row, into: &body)
         }
         let next = answer.next.map { "\"\($0)\"" } ?? "null"
-        body += #"],"next":\#(next),"complete":\#(answer.effort.isComplete)}"#.utf8
+        body += #"],"next":\#(next),"complete":\#(answer.effort.isComplete)"#.utf8
+        if explains {
+            body += #","plan":"#.utf8 + (try JSONEncoder().encode(EffortBody(answer.effort)))
+        }
+        body.append(UInt8(ascii: "}"))
         return jsonResponse(body)
     }
 
     private func top(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.readFlows)
-        let parameters = try Parameters(request, allowed: Self.filterNames.union(["by", "measure", "limit"]))
-        let filter = try filter(parameters), limit = try parameters.integer("limit", in: 1...1_000) ?? 10
-        let keyName = try parameters.choice("by", FlowKey.allCases.map(\.rawValue)) ?? FlowKey.sourceAddress.rawValue
-        let measureName = try parameters.choice("measure", FlowMeasure.allCases.map(\.rawValue))
-        guard let key = FlowKey(rawValue: keyName) else { throw Problem.internalError }
-        let measure = measureName.flatMap { FlowMeasure(rawValue: $0) } ?? .octets
+        let asked = try FlowQuestion(
+            request, context, control, allowed: ["by", "measure", "limit", "explain"])
+        let keys = try asked.keys("by", or: [.sourceAddress])
+        let measure = try asked.measure
+        let limit = try asked.limit(or: 10)
+        let explains = try asked.explains
         let answer = try await asking {
-            try await query.top(tenant: principal.tenant, filter: filter, by: [key], measure: measure, limit: limit)
+            try await query.top(
+                tenant: asked.tenant, filter: asked.filter, by: keys, measure: measure, limit: limit)
         }
         return try jsonResponse(
             TopBody(
-                items: answer.groups.map { TopBody.Item(key: text(of: $0.key), sums: Sums($0.tally)) },
-                total: Sums(answer.total), groupCount: answer.groupCount, other: Sums(answer.other),
-                complete: answer.effort.isComplete))
+                items: answer.groups.map { GroupBody($0, keys, measure) }, total: Sums(answer.total),
+                groupCount: answer.groupCount, other: Sums(answer.other),
+                complete: answer.effort.isComplete,
+                plan: explains ? EffortBody(answer.effort) : nil))
     }
 
-    private func filter(_ parameters: Parameters) throws(Problem) -> FlowFilter {
-        var filter = FlowFilter(from: try parameters.time("from") ?? .min, to: try parameters.time("to") ?? .max)
-        filter.networks = try parameters.network("ip").map { [$0] } ?? []
-        filter.sourceNetworks = try parameters.network("source").map { [$0] } ?? []
-        filter.destinationNetworks = try parameters.network("destination").map { [$0] } ?? []
-        filter.ports = try parameters.integer("port", in: 0...65_535).map { [UInt16($0)...UInt16($0)] } ?? []
-        filter.protocols = try parameters.ipProtocol("protocol").map { [$0] } ?? []
-        return filter
-    }
-
-    /// Says why a question was not answered in the caller's terms.
-    private func asking<Answer>(_ body: () async throws -> Answer) async throws -> Answer {
-        do {
-            return try await body()
-        } catch QueryError.busy {
-            throw Problem(
-                .serviceUnavailable, "busy", "Too many questions are being answered", headers: [.retryAfter: "2"])
-        } catch QueryError.tooMuch(let rows) {
-            throw Problem(
-                .serviceUnavailable, "too-much", "The question is too large",
-                detail: "No answer after \(rows) records: ask for less time with from and to")
+    private func series(_ request: Request, _ context: APIContext) async throws -> Response {
+        let asked = try FlowQuestion(
+            request, context, control,
+            allowed: ["by", "measure", "limit", "period", "rollups", "explain"])
+        let keys = try asked.keys("by", or: [])
+        let measure = try asked.measure
+        let limit = try asked.limit(or: 10)
+        let period = try asked.period(or: 60)
+        let explains = try asked.explains
+        let mayUseRollups = try asked.parameters.choice("rollups", ["true", "false"]) == "true"
+        let answer = try await asking {
+            try await query.series(
+                tenant: asked.tenant, filter: asked.filter, by: keys, measure: measure, limit: limit,
+                period: period,
+                mayUseRollups: mayUseRollups)
         }
+        return try jsonResponse(SeriesBody(answer, keys, explains: explains))
     }
 
-    private func text(of key: FlowGroupKey) -> String {
-        let address = key.sourceAddress ?? key.destinationAddress
-        let number =
-            key.sourceTransportPort.map(Int.init) ?? key.destinationTransportPort.map(Int.init)
-            ?? key.protocolIdentifier.map(Int.init)
-        let exporter = key.exporter.map { "\($0.address) \($0.exportProtocol.name) \($0.observationDomain)" }
-        return address?.description ?? number.map(String.init) ?? exporter ?? ""
-    }
-}
-
-extension QueryEffort {
-    fileprivate var isComplete: Bool { !isCutShort && unreadable == 0 }
-}
-
-private struct Sums: Encodable {
-    let octetDeltaCount: UInt64, packetDeltaCount: UInt64, deltaFlowCount: UInt64
-    init(_ tally: Tally) {
-        (octetDeltaCount, packetDeltaCount, deltaFlowCount) = (tally.octets, tally.packets, tally.flows)
-    }
-}
-
-private struct TopBody: Encodable {
-    struct Item: Encodable {
-        let key: String, sums: Sums
-        func encode(to encoder: any Encoder) throws {
-            try sums.encode(to: encoder)
-            var container = encoder.container(keyedBy: Key.self)
-            try container.encode(key, forKey: .key)
+    private func percentiles(_ request: Request, _ context: APIContext) async throws -> Response {
+        let asked = try FlowQuestion(
+            request, context, control, allowed: ["by", "limit", "period", "percent", "explain"])
+        let keys = try asked.keys("by", or: [.exporter, .ingressInterface])
+        let limit = try asked.limit(or: 10)
+        let period = try asked.period(or: 300)
+        let explains = try asked.explains
+        let percent = try asked.parameters.integer("percent", in: 1...100) ?? 95
+        let answer = try await asking {
+            try await query.percentiles(
+                tenant: asked.tenant, filter: asked.filter, by: keys, percent: Double(percent),
+                limit: limit,
+                period: period)
         }
-        private enum Key: CodingKey { case key }
+        return try jsonResponse(PercentilesBody(answer, keys, explains: explains))
     }
-    let items: [Item], total: Sums, groupCount: Int, other: Sums, complete: Bool
+
+    private func distinct(_ request: Request, _ context: APIContext) async throws -> Response {
+        let asked = try FlowQuestion(
+            request, context, control, allowed: ["of", "by", "limit", "explain"])
+        let keys = try asked.keys("of", or: [.sourceAddress])
+        let groups = try asked.keys("by", or: [])
+        let limit = try asked.limit(or: 10)
+        let explains = try asked.explains
+        let answer = try await asking {
+            try await query.distinct(
+                tenant: asked.tenant, filter: asked.filter, of: keys, groupedBy: groups, limit: limit)
+        }
+        return try jsonResponse(DistinctBody(answer, groups, explains: explains))
+    }
+
+    private func conversations(_ request: Request, _ context: APIContext) async throws -> Response {
+        let asked = try FlowQuestion(
+            request, context, control, allowed: ["measure", "limit", "explain"])
+        let measure = try asked.measure
+        let limit = try asked.limit(or: 10)
+        let explains = try asked.explains
+        let answer = try await asking {
+            try await query.conversations(
+                tenant: asked.tenant, filter: asked.filter, measure: measure, limit: limit)
+        }
+        return try jsonResponse(ConversationsBody(answer, explains: explains))
+    }
 }

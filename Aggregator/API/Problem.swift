@@ -1,3 +1,4 @@
+internal import FilterLanguage
 internal import Foundation
 package import HTTPTypes
 package import Hummingbird
@@ -13,6 +14,8 @@ package struct Problem: Error, Sendable {
     package let title: String
     package let detail: String?
     let headers: HTTPFields
+    /// Where a filter is wrong.
+    private var place: FilterError?
 
     init(
         _ status: HTTPResponse.Status, _ kind: String, _ title: String, detail: String? = nil, headers: HTTPFields = [:]
@@ -28,6 +31,11 @@ package struct Problem: Error, Sendable {
         Problem(
             .badRequest, "bad-parameter", "A query parameter is wrong",
             detail: "\(name): \"\(value.prefix(200))\" is not \(allowed)")
+    }
+    static func badFilter(_ error: FilterError) -> Problem {
+        var problem = Problem(.badRequest, "bad-filter", "The filter cannot be read", detail: error.explanation)
+        problem.place = error
+        return problem
     }
     static let notFound = Problem(.notFound, "not-found", "There is nothing here")
     static let unauthorized = Problem(
@@ -45,12 +53,15 @@ package struct Problem: Error, Sendable {
 extension Problem: HTTPResponseError {
     private struct Body: Encodable {
         let type: String, title: String, status: Int, detail: String?
+        var line: Int?, column: Int?, length: Int?, suggestion: String?
     }
 
     package func response(from request: Request, context: some RequestContext) throws -> Response {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let body = Body(type: "urn:weir:problem:\(kind)", title: title, status: Int(status.code), detail: detail)
+        let body = Body(
+            type: "urn:weir:problem:\(kind)", title: title, status: Int(status.code), detail: detail, line: place?.line,
+            column: place?.column, length: place?.length, suggestion: place?.suggestion)
         var fields = headers
         fields[.contentType] = "application/problem+json"
         return Response(

@@ -7,7 +7,7 @@ internal import Ingest
 internal import Tenancy
 
 /// `GET /v1/sensors`: what each of the tenant's sensors shipped, holds and lost; `GET /v1/sensors/{id}/exporters`: the
-/// loss ledger and the health of each exporter of one.
+/// loss ledger and the health of each exporter of one; `POST /v1/sensors/{id}/reship`: what it was answered for, again.
 struct SensorRoutes {
     let registry: SensorRegistry, log: any FlowLog
 
@@ -27,6 +27,17 @@ struct SensorRoutes {
                 throw Problem.notFound
             }
             return try jsonResponse(ExportersBody(state))
+        }
+        router.post("/v1/sensors/{id}/reship") { request, context in
+            let principal = try context.authorize(.writeSensors)
+            let since = try Parameters(request, allowed: ["since"]).time("since") ?? 0
+            let id = context.parameters.get("id") ?? ""
+            let states = try await registry.sensors(of: principal.tenant, totals: log)
+            guard let sensor = states.first(where: { SensorBody.id(of: $0.sensor) == id })?.sensor else {
+                throw Problem.notFound
+            }
+            registry.ask(sensor, sinceMilliseconds: since, id: String(UInt64.random(in: 1 ... .max), radix: 16))
+            return Response(status: .noContent)
         }
     }
 }

@@ -60,7 +60,10 @@ package final class IncidentLog: Sendable {
         self.grouping = grouping
         let file = URL(fileURLWithPath: directory).appendingPathComponent("incidents.sqlite").path
         do {
-            pool = try DatabasePool(path: file)
+            var configuration = Configuration()
+            // A backup may be reading the file.
+            configuration.busyMode = .timeout(60)
+            pool = try DatabasePool(path: file, configuration: configuration)
             // After the pool's own setting, which is NORMAL.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try IncidentSchema.migrator.migrate(pool)

@@ -106,19 +106,19 @@ package final class ControlLog: Sendable {
 
     // MARK: Database
 
-    private func read<Result>(_ body: (Database) throws -> Result) throws(ControlError) -> Result {
+    func read<Result>(_ body: (Database) throws -> Result) throws(ControlError) -> Result {
         do { return try database.read(body) } catch { throw Self.wrapped(error) }
     }
-    private func write<Result>(_ body: (Database) throws -> Result) throws(ControlError) -> Result {
+    func write<Result>(_ body: (Database) throws -> Result) throws(ControlError) -> Result {
         do { return try database.write(body) } catch { throw Self.wrapped(error) }
     }
     private static func wrapped(_ error: any Error) -> ControlError {
         error as? ControlError ?? .storage("\(error)")
     }
-    private static func tenantID(_ tenant: TenantID, in db: Database) throws -> String? {
+    static func tenantID(_ tenant: TenantID, in db: Database) throws -> String? {
         try String.fetchOne(db, sql: "SELECT name FROM tenant WHERE name = ?", arguments: [tenant.rawValue])
     }
-    private static func note(
+    static func note(
         _ kind: String, tenant: TenantID, subject: String, by actor: String, at now: Int64, in db: Database
     ) throws {
         try db.execute(

@@ -18,6 +18,14 @@ enum ControlSchema {
                     CREATE INDEX apiKeyOfTenant ON apiKey (tenant);
                     """)
         }
+        migrator.registerMigration("2 named networks") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE namedNetworks (
+                        tenant TEXT NOT NULL REFERENCES tenant(name), name TEXT NOT NULL, networks TEXT NOT NULL,
+                        PRIMARY KEY (tenant, name)) STRICT, WITHOUT ROWID;
+                    """)
+        }
         return migrator
     }
 }

@@ -6,6 +6,10 @@ package enum Scope: String, Sendable, CaseIterable, Codable {
     case readIncidents = "incidents:read"
     case writeIncidents = "incidents:write"
     case readSensors = "sensors:read"
+    /// To have sensors send again what they were answered for.
+    case writeSensors = "sensors:write"
+    /// To change what names of networks stand for; reading them is `readFlows`.
+    case writeNetworks = "networks:write"
 }
 
 /// Who is asking, as established by a key, and so whose data may be seen. Can only be had from
@@ -45,6 +49,7 @@ package enum ControlError: Error, Equatable, Sendable {
     case unknownTenant(TenantID)
     case unknownKey(id: String)
     case badName(String)
+    case tooManyNames(max: Int)
     /// The database could not be read or written.
     case storage(String)
 }

@@ -21,6 +21,7 @@ private func administering<Value>(_ body: () throws(ControlError) -> Value) thro
         case .unknownTenant(let tenant): throw .usage("there is no tenant \(tenant); see: weir-aggregator tenants list")
         case .unknownKey(let id): throw .usage("there is no key \(id); see: weir-aggregator keys list")
         case .badName(let name): throw .usage("--name: \"\(name)\" is not 1 to 100 characters long")
+        case .tooManyNames(let max): throw .work("there are \(max) named networks already")
         case .storage(let reason): throw .work(reason)
         }
     }

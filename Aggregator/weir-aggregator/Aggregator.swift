@@ -1,5 +1,7 @@
 import API
 import AggregatorPipeline
+import Backup
+import DataKeys
 import FlowLog
 import FlowStore
 import Hummingbird
@@ -16,21 +18,28 @@ internal import UnixSignals
 
 /// All parts of one standalone node, made from settings and run as one group: what is listed first ends last.
 ///
-/// Order: storage is opened, then the pipeline, the certificate files' watchers, the sensors' listener, the API's. At
-/// a signal the listeners stop taking requests and finish those in work; then the pipeline writes its checkpoint.
+/// Order: storage is opened, then its upkeep, the pipeline, the certificate files' watchers, the sensors' listener, the
+/// API's. At a signal the listeners stop taking requests and finish those in work; then the pipeline writes its
+/// checkpoint.
 struct Aggregator {
     private let settings: AggregatorSettings, time: any TimeSource, logger: Logger
     private let metrics = MetricRegistry(), registry = SensorRegistry()
     private let listeners: Listeners
     private let flowLog: SQLiteFlowLog, store: SQLiteFlowStore, incidents: IncidentLog, control: ControlLog
-    private let pipeline: AggregatorPipeline
+    private let pipeline: AggregatorPipeline, upkeep: StoreUpkeep, keys: DataKeys
 
     private static let drainMax: Duration = .seconds(20)
 
     /// Makes the data folder if need be, and claims it. Before anything that opens a port.
     static func claim(_ settings: AggregatorSettings) throws(Failure) -> FolderLock {
         try makeFolder(settings.dataDirectory)
-        return try FolderLock(settings.dataDirectory)
+        let lock = try FolderLock(settings.dataDirectory),
+            restoring = "\(settings.dataDirectory)/\(Backup.restoringName)"
+        guard fileStatus(restoring) == nil else {
+            throw .work(
+                "dataDirectory: a restore did not finish here (\(restoring)): run weir-aggregator restore again")
+        }
+        return lock
     }
 
     /// - Throws: `Failure`: exit 2 for files that settings name, 1 for storage that can't be opened.
@@ -41,21 +50,35 @@ struct Aggregator {
         listeners = try Listeners(settings, metrics: metrics, time: time, logger: logger)
         let folder = settings.dataDirectory
         do {
-            flowLog = try SQLiteFlowLog(directory: folder)
-            store = try SQLiteFlowStore(directory: folder + "/flows")
+            keys = try settings.backup.keys.keys(in: folder, random: SystemRandomNumberGenerator(), time: time)
+            flowLog = try SQLiteFlowLog(directory: folder, sealing: keys.sealing)
+            Self.askForTheLost(flowLog, registry, at: time.wallMilliseconds())
+            store = try SQLiteFlowStore(directory: folder + "/flows", sealer: StoreKeys(keys: keys))
             incidents = try IncidentLog(directory: folder)
             control = try ControlLog(folder: folder)
             pipeline = try AggregatorPipeline(
                 log: flowLog, store: store, incidents: incidents, directory: folder,
-                time: time, registry: metrics, logger: logger)
+                time: time, registry: metrics, logger: logger, sealing: keys.sealing)
+            upkeep = StoreUpkeep(
+                store: store, compaction: settings.compaction, retention: settings.retention, time: time,
+                registry: metrics, logger: Logger(label: "store"))
         } catch {
             throw .work("dataDirectory: \(error)")
         }
     }
 
+    /// A log that is younger than what sensors keep may stand in the place of one that is lost: they are asked for all
+    /// they have. What is here already is recognised by its keys.
+    private static func askForTheLost(_ log: SQLiteFlowLog, _ registry: SensorRegistry, at now: Int64) {
+        guard let born = log.bornMilliseconds, born == 0 || (0..<86_400_000).contains(now - born) else { return }
+        registry.askForAll(sinceMilliseconds: 0, id: String(UInt64(max(born == 0 ? now : born, 0)), radix: 16))
+    }
+
     /// Runs until SIGTERM or SIGINT, or until a part fails.
     func run() async throws {
-        let services: [any Service] = [pipeline, listeners.sensors, listeners.api, sensorServer(), apiServer()]
+        let services: [any Service] = [
+            KeyUpkeep(keys: keys), upkeep, pipeline, listeners.sensors, listeners.api, sensorServer(), apiServer(),
+        ]
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.drainMax
@@ -97,12 +120,30 @@ struct Aggregator {
         let router = apiRouter(
             APISources(
                 query: FlowQuery(store: store, time: time), incidents: incidents, control: control, sensors: registry,
-                log: flowLog, metrics: metrics, time: time,
+                log: flowLog, metrics: metrics, time: time, pseudonymSecret: pseudonymSecret,
                 unready: { [flowLog] in
                     do { _ = try await flowLog.headOffset() } catch { return ["the log: \(error)"] }
                     return []
                 }))
         return server(router, listener, at: settings.api.listen, named: "api")
+    }
+
+    /// The secret that exports' pseudonyms are made of: made at first use, and kept, so that exports of different days
+    /// go together. Without it, there are no pseudonyms.
+    private var pseudonymSecret: [UInt8]? {
+        let path = settings.dataDirectory + "/pseudonyms.key"
+        do {
+            if fileStatus(path) == nil {
+                var chance = SystemRandomNumberGenerator()
+                try makeFile(path, with: (0..<32).map { _ in chance.next() })
+            }
+            let secret = try readFile(path, bytesMax: 4_096)
+            guard secret.count >= 32 else { throw Failure.work("it has fewer than 32 octets") }
+            return secret
+        } catch {
+            logger.warning("There are no pseudonyms.", metadata: ["file": "\(path)", "error": "\(error)"])
+            return nil
+        }
     }
 
     private func server<Context: RequestContext>(

@@ -1,4 +1,8 @@
+import Backup
+import DataKeys
+import FlowStore
 import Logging
+import ObjectStore
 import ServerChannel
 import Settings
 
@@ -13,6 +17,12 @@ import Settings
 /// - `api.connectionsMax` (number, 1024, 1…65536).
 /// - `ingest.requestsMax` (number, 256, 1…4096), `ingest.bytesMax` (size, `256MiB`, 4MiB…16GiB): batches in work.
 /// - `ingest.quarantineBytesMax` (size, `256MiB`, 0…1TiB).
+/// - `history.days` (number, 30, 1…3650): how long records are kept; today counts.
+/// - `history.rollupDays` (number, 400, 1…3650, not less than `days`): how long sums by time are kept.
+/// - `history.bytesMaxPerTenant` (size, `100GiB`, 64MiB…1PiB): a tenant that has more loses its oldest days.
+/// - `history.compactAfter` (duration, `1h`, 1m…24h): after a day's end, when what is left of it is compacted.
+/// - `keys`: how data keys are wrapped, see `KeySettings`.
+/// - `backup`: where backups go, see `ObjectStoreSettings`. Nowhere without `backup.to`.
 /// - `log.level` (`trace` to `critical`, `info`).
 struct AggregatorSettings: Equatable, Sendable {
     struct Address: Equatable, Sendable {
@@ -27,6 +37,9 @@ struct AggregatorSettings: Equatable, Sendable {
     let connectionAgeMax: Duration
     let api: Port
     let ingestRequestsMax: Int, ingestBytesMax: Int, quarantineBytesMax: Int
+    let retention: RetentionPolicy, compaction: CompactionPolicy
+    /// Keys and the backups' place.
+    let backup: BackupSettings
     let logLevel: Logger.Level
 
     init(_ reader: SettingsReader) throws(SettingError) {
@@ -41,6 +54,8 @@ struct AggregatorSettings: Equatable, Sendable {
         ingestRequestsMax = try ingest.int("requestsMax", default: 256, in: 1...4_096)
         ingestBytesMax = try ingest.bytes("bytesMax", default: 256 << 20, in: (4 << 20)...(16 << 30))
         quarantineBytesMax = try ingest.bytes("quarantineBytesMax", default: 256 << 20, in: 0...(1 << 40))
+        (retention, compaction) = try Self.history(reader.scoped(to: "history"))
+        backup = try BackupSettings(reader)
         let level = try reader.scoped(to: "log").choice(
             "level", default: "info", of: Logger.Level.allCases.map(\.rawValue))
         logLevel = Logger.Level(rawValue: level) ?? .info
@@ -54,6 +69,22 @@ struct AggregatorSettings: Equatable, Sendable {
             throw reader.error("trustDomain", "\"\(domain)\" is not 1 to 255 of a-z 0-9 - . _")
         }
         return domain
+    }
+
+    private static func history(
+        _ reader: SettingsReader
+    ) throws(SettingError) -> (RetentionPolicy, CompactionPolicy) {
+        var retention = RetentionPolicy(), compaction = CompactionPolicy()
+        retention.days = try reader.int("days", default: retention.days, in: 1...3_650)
+        let rollupDays = max(retention.rollupDays, retention.days)
+        retention.rollupDays = try reader.int("rollupDays", default: rollupDays, in: 1...3_650)
+        guard retention.rollupDays >= retention.days else {
+            throw reader.error("rollupDays", "\(retention.rollupDays) is less than history.days, \(retention.days)")
+        }
+        retention.bytesMax = try reader.bytes("bytesMaxPerTenant", default: 100 << 30, in: (64 << 20)...(1 << 50))
+        compaction.lateAfter = try reader.duration(
+            "compactAfter", default: compaction.lateAfter, in: .seconds(60) ... .seconds(86_400))
+        return (retention, compaction)
     }
 
     private static func port(

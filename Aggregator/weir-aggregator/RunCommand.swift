@@ -27,6 +27,8 @@ struct RunCommand: AsyncParsableCommand {
         discussion: """
             Example: weir-aggregator run --config aggregator.yaml --set log.level=debug
             Log lines go to standard error, one JSON object each.
+            Flows are kept for history.days (30), their sums by time for history.rollupDays (400). A tenant that has
+            more than history.bytesMaxPerTenant (100GiB) loses its oldest days, counted and logged.
             """)
     @OptionGroup var options: SettingsOptions
 

@@ -15,11 +15,18 @@ struct WeirAggregator: AsyncParsableCommand {
               weir-aggregator keys create --tenant acme --name console --config aggregator.yaml --out acme.key
               weir-aggregator run --config aggregator.yaml
 
+            Keep what cannot be made again:
+              weir-aggregator backup --config aggregator.yaml
+              weir-aggregator verify --config aggregator.yaml
+
             Tenants and keys can be changed while the service runs; it sees them with the next request.
             Exit status: 0 done, 1 the work failed, 2 the command line or settings are wrong.
             """,
         version: version,
-        subcommands: [RunCommand.self, CheckCommand.self, TenantsCommand.self, KeysCommand.self])
+        subcommands: [
+            RunCommand.self, CheckCommand.self, TenantsCommand.self, KeysCommand.self, BackupCommand.self,
+            RestoreCommand.self, VerifyCommand.self,
+        ])
 
     static func main() async {
         do {

@@ -23,3 +23,8 @@ func replaceFile(_ path: String, with data: Data, isSecret: Bool) throws {
         atPath: temporary, contents: data, attributes: [.posixPermissions: isSecret ? 0o600 : 0o644])
     guard made, unsafe rename(temporary, path) == 0 else { throw Failure.work("\(path): cannot be written") }
 }
+
+/// Gives a file its name in one step, in the place of what had it.
+func moveFile(_ path: String, to name: String) throws {
+    guard unsafe rename(path, name) == 0 else { throw Failure.work("\(name): cannot be written") }
+}

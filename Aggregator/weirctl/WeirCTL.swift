@@ -16,14 +16,15 @@ struct WeirCTL: AsyncParsableCommand {
             Ask an aggregator (the key is read from a file or WEIR_API_KEY, never from the command line):
               weirctl login --url https://127.0.0.1:8444 --ca ca.pem --key-file key.txt
               weirctl incidents
-              weirctl flows top --by sourceAddress
+              weirctl flows --filter 'dst port 22 and bytes > 1M' --top srcip
 
             Exit status: 0 done, 1 the work failed, 2 the command line or settings are wrong.
             """,
         version: version,
         subcommands: [
             CertsCommand.self, SimulateCommand.self, DetectCommand.self, LoginCommand.self, IncidentsCommand.self,
-            FlowsCommand.self, SensorsCommand.self,
+            FlowsCommand.self, HuntCommand.self, NetworksCommand.self, SensorsCommand.self, TenantsCommand.self,
+            BackupCommand.self,
         ])
 
     static func main() async {

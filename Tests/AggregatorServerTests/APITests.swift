@@ -1,4 +1,5 @@
 import API
+import Delivery
 import FlowModel
 import Foundation
 import HTTPTypes
@@ -55,7 +56,8 @@ struct APITests {
             "records":{"duplicate":{"flows":4,"octets":10,"packets":10},"observed_elsewhere":{"flows":5,"octets":50,
             "packets":7}},"missing":{"units":3,"late":1,"restarts":0},"health":{"firstHeardMilliseconds":1,
             "lastHeardMilliseconds":2,"clockSkewMilliseconds":-9000,"samplingInterval":1000.0,"templatesReplaced":0,
-            "issues":["clock_skew"]}}],"ledgerOmitted":2}
+            "issues":["clock_skew"]},"interfaces":[{"ifIndex":7,"octets":[5,6],"packets":[1,2],"errors":[0,0],
+            "discards":[0,3]}],"interfacesOmitted":4}],"ledgerOmitted":2}
             """
         let heartbeat = try #require(Heartbeat(json: Array(text.utf8)))
         let sensor = SensorIdentity(tenant: world.acme, site: "hq", name: "edge1")
@@ -66,12 +68,34 @@ struct APITests {
         #expect(item["open"] as? [String: Int] == ["flows": 1, "octets": 40, "packets": 3])
         #expect((item["missing"] as? [String: Int])?["units"] == 3)
         #expect((item["health"] as? [String: Any])?["issues"] as? [String] == ["clock_skew"])
+        let interface = try #require((item["interfaces"] as? [[String: Any]])?.first)
+        #expect(interface["ifIndex"] as? Int == 7 && interface["discards"] as? [Int] == [0, 3])
+        #expect(item["interfacesOmitted"] as? Int == 4)
+        #expect(Heartbeat(json: Array(text.replacing("[5,6]", with: "[5]").utf8)) == nil, "received and sent, or none")
         let listed = try await world.get("/v1/sensors", key: world.acmeKey)
         #expect((listed.json["items"] as? [[String: Any]])?.first?["id"] as? String == "hq:edge1")
         let foreign = try await world.get("/v1/sensors/hq:edge1/exporters", key: world.globexKey)
         let missing = try await world.get("/v1/sensors/hq:edge2/exporters", key: world.acmeKey)
         #expect(foreign.status == 404 && missing.status == 404 && foreign.fields == missing.fields)
         #expect(NSDictionary(dictionary: foreign.json) == NSDictionary(dictionary: missing.json))
+    }
+
+    @Test("a sensor is asked to send again by its own tenant only") func reship() async throws {
+        let world = try await APIWorld()
+        let text =
+            #"{"version":"1","fidelity":"full","spool":{"batches":0,"bytes":0,"bytesMax":1},"deadLetters":0,"ledger":[]}"#
+        let sensor = SensorIdentity(tenant: world.acme, site: "hq", name: "edge1")
+        world.sources.sensors.heard(
+            try #require(Heartbeat(json: Array(text.utf8))), from: sensor, at: APIWorld.now)
+        let path = "/v1/sensors/hq:edge1/reship"
+        let others = try await world.ask(.post, path, key: world.globexKey)
+        let wrong = try await world.ask(.post, path + "?since=yesterday", key: world.acmeKey)
+        #expect(others.status == 404 && wrong.status == 400)
+        #expect(world.sources.sensors.reshipRequest(to: sensor, done: nil, at: 5) == nil)
+        let asked = try await world.ask(.post, path + "?since=1970-01-01T00:00:02Z", key: world.acmeKey)
+        let request = try #require(world.sources.sensors.reshipRequest(to: sensor, done: nil, at: 5))
+        #expect(asked.status == 204 && request.sinceMilliseconds == 2_000)
+        #expect(world.sources.sensors.reshipRequest(to: sensor, done: request.id, at: 5) == nil)
     }
 
     @Test("without a good key there is nothing to read, and no reason why", arguments: [nil, "", "weir_", "nonsense"])

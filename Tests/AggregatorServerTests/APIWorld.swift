@@ -50,7 +50,7 @@ struct APIWorld {
         sources = APISources(
             query: FlowQuery(store: store, time: time), incidents: incidents, control: control,
             sensors: SensorRegistry(), log: try SQLiteFlowLog(directory: folder.path), metrics: MetricRegistry(),
-            time: time, unready: { [] })
+            time: time, pseudonymSecret: Array(repeating: 7, count: 32), unready: { [] })
     }
     struct Missing: Error {}
 
@@ -90,14 +90,22 @@ struct APIWorld {
 
     /// Asks, and gives status, header fields and the JSON object of the answer.
     func get(_ uri: String, key: String?) async throws -> (status: Int, fields: HTTPFields, json: [String: Any]) {
+        let answer = try await ask(.get, uri, key: key)
+        return (answer.status, answer.fields, answer.json)
+    }
+    func ask(
+        _ method: HTTPRequest.Method, _ uri: String, key: String?, body: String? = nil
+    ) async throws -> (status: Int, fields: HTTPFields, json: [String: Any], octets: [UInt8]) {
         let app = Application(router: apiRouter(sources))
         let headers: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
         let answer = try await app.test(.router) { client in
-            try await client.execute(uri: uri, method: .get, headers: headers) { response in
+            try await client.execute(
+                uri: uri, method: method, headers: headers, body: body.map { ByteBuffer(string: $0) }
+            ) { response in
                 (Int(response.status.code), response.headers, Data(response.body.readableBytesView))
             }
         }
         let json = try? JSONSerialization.jsonObject(with: answer.2) as? [String: Any]
-        return (answer.0, answer.1, json ?? [:])
+        return (answer.0, answer.1, json ?? [:], Array(answer.2))
     }
 }

@@ -1,0 +1,119 @@
+import Foundation
+import Platform
+import TestKit
+import Testing
+
+@Suite("Keys, backup and restore with real processes", .serialized)
+struct KeysAndBackupTests {
+    private func stored(_ site: Site) throws -> Int {
+        try site.rows("acme", ["flows", "top", "--by", "protocolIdentifier", "--limit", "1000"])
+            .reduce(0) { $0 + ($1["deltaFlowCount"] as? Int ?? 0) }
+    }
+    private func run(_ site: Site, _ program: String, _ arguments: [String]) throws -> Program.Outcome {
+        try Program.run(program, arguments + ["--config", site.path("aggregator.yaml")])
+    }
+    private func json(_ outcome: Program.Outcome) throws -> [String: Any] {
+        guard outcome.status == 0 else { throw Unexpected("\(outcome.status): \(outcome.errors)") }
+        return try #require(try JSONSerialization.jsonObject(with: outcome.output) as? [String: Any])
+    }
+
+    private func send(_ site: Site, _ source: inout FlowSource, datagrams: Int) throws {
+        let exporter = try Exporter(to: site.udpPort)
+        for _ in 0..<datagrams {
+            exporter.send(source.datagram())
+            usleep(1_000)
+        }
+        let want = source.flows
+        try site.wait("all flows in the store") { try stored(site) >= want }
+    }
+
+    /// Folders and files below `folder` whose octets have one of the needles.
+    private func holders(of needles: [Data], in folder: String) throws -> [String] {
+        let names = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+        return names.filter { name in
+            guard let data = FileManager.default.contents(atPath: "\(folder)/\(name)") else { return false }
+            return needles.contains { data.range(of: $0) != nil }
+        }
+    }
+
+    @Test(
+        "backed up, wiped and restored the flows are the same; with the key destroyed none is anywhere"
+    )
+    func wholeLife() throws {
+        let site = try Site("keys")
+        let settings = try String(contentsOf: site.folder.file("aggregator.yaml"), encoding: .utf8)
+        try (settings + "keys:\n  wrap: file:node.kek\nbackup:\n  to: folder:backups\n")
+            .replacingOccurrences(of: "file:node.kek", with: "file:\(site.path("node.kek"))")
+            .write(to: site.folder.file("aggregator.yaml"), atomically: true, encoding: .utf8)
+        try makeFile(site.path("node.kek"), with: (0..<32).map { UInt8($0) })
+        try site.startAggregator()
+        try site.wait("the aggregator's start") { site.isReady() }
+        // What the sensor seals is plain text to the aggregator's keys; the spool keeps it for the search.
+        try site.startSensor(["--set", "spool.keepAcked=1h"])
+        var source = FlowSource(seed: 31)
+        try site.wait("the sensor's heartbeat") { try !site.rows("acme", ["sensors"]).isEmpty }
+        try send(site, &source, datagrams: 200)
+        let first = try json(run(site, "weir-aggregator", ["backup"]))
+        #expect(first["isFull"] as? Bool == true)
+        try send(site, &source, datagrams: 50)
+        let second = try json(run(site, "weir-aggregator", ["backup"]))
+        #expect(second["isFull"] as? Bool == false)
+        #expect(try run(site, "weirctl", ["backup", "verify"]).status == 0)
+        let want = try stored(site)
+        #expect(want == source.flows)
+
+        // The disk is gone.
+        site.crash(site.aggregator)
+        try FileManager.default.removeItem(atPath: site.path("data"))
+        let restored = try run(site, "weir-aggregator", ["restore"])
+        #expect(restored.errors.contains("every hash equal") && restored.errors.contains("(RTO)"))
+        #expect(try json(restored)["id"] as? String == second["id"] as? String)
+        #expect(try run(site, "weir-aggregator", ["restore"]).status == 1)
+        try site.startAggregator()
+        try site.wait("the aggregator's second start") { site.isReady() }
+        #expect(try stored(site) == want)
+        try destroy(site)
+    }
+
+    private func destroy(_ site: Site) throws {
+        // What the sensor's spool holds of the batches it sealed is plain text to the aggregator's keys.
+        let needles = try windows(site.path("spool"))
+        try #require(needles.count >= 20)
+        let places = ["data", "backups"]
+        for place in places { #expect(try holders(of: needles, in: site.path(place)) == []) }
+        // The search finds what is there.
+        #expect(try !holders(of: needles, in: site.path("spool")).isEmpty)
+
+        let unsure = try run(site, "weirctl", ["tenants", "destroy-key", "acme"])
+        #expect(unsure.status == 2 && unsure.errors.contains("--yes"))
+        let done = try run(site, "weirctl", ["tenants", "destroy-key", "acme", "--yes"])
+        #expect(done.status == 0 && done.text.contains("versions destroyed"))
+        try site.wait("the service forgets the key") {
+            try site.ask("acme", ["flows"]).errors.contains("destroyed")
+                || site.ask("acme", ["flows"]).status != 0
+        }
+        #expect(site.stop(site.aggregator) == 0)
+        // Not from the backup either.
+        try FileManager.default.removeItem(atPath: site.path("data"))
+        let restored = try run(site, "weir-aggregator", ["restore"])
+        #expect(restored.status == 0 && restored.errors.contains("the data of acme stays unreadable"))
+        try site.startAggregator()
+        try site.wait("the aggregator's third start") { (try? site.ask("globex", ["flows"]).status) == 0 }
+        #expect(try site.ask("acme", ["flows"]).status != 0)
+        for place in places { #expect(try holders(of: needles, in: site.path(place)) == []) }
+        let listed = try run(site, "weirctl", ["tenants", "keys", "--format", "ndjson"])
+        #expect(listed.text.contains(#""state":"destroyed","tenant":"acme""#))
+    }
+
+    /// Some octets from every part of the spool's segments: enough of them that no other file has them by chance.
+    private func windows(_ spool: String) throws -> [Data] {
+        let names = FileManager.default.enumerator(atPath: spool)?.compactMap { $0 as? String } ?? []
+        return names.filter { !$0.contains("sqlite") }.flatMap { name -> [Data] in
+            guard let data = FileManager.default.contents(atPath: "\(spool)/\(name)"), data.count > 4_096 else {
+                return []
+            }
+            return stride(from: 1_000, to: data.count - 64, by: 2_048).map { data[$0..<$0 + 48] }
+                .filter { Set($0).count > 16 }.map { Data($0) }
+        }
+    }
+}
