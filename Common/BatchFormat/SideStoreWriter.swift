@@ -120,22 +120,29 @@ extension BatchEncoder {
     private mutating func addObservers(_ columns: FlowColumns, _ rows: Range<Int>, _ octetsMax: Int) {
         let store = columns.observerSets
         var numbers = [UInt32](repeating: 0, count: store.sets.count + 1), known: UInt32 = 0
-        shorts.removeAll(keepingCapacity: true)
-        for row in rows {
-            let place = Int(columns.observers[row]), set = store.set(at: columns.observers[row])
-            guard !set.isEmpty else {
-                shorts.append(0)
+        let places = columns.observers.span.extracting(rows)
+        var words = shorts
+        shorts = []  // its alone for now
+        words.removeAll(keepingCapacity: true)
+        for row in 0..<rows.count {
+            let place = Int(places[row])
+            guard place > 0, place < numbers.count, !store.sets[place - 1].isEmpty else {
+                words.append(0)
                 continue
             }
-            if numbers[place] == 0, sideOctets.count + 1 + 4 * set.count <= octetsMax {
-                known += 1
-                numbers[place] = known
-                sideOctets.append(UInt8(truncatingIfNeeded: set.count))
-                for member in set { sideOctets.appendLE(member) }
+            if numbers[place] == 0 {
+                let set = store.sets[place - 1]
+                if sideOctets.count + 1 + 4 * set.count <= octetsMax {
+                    known += 1
+                    numbers[place] = known
+                    sideOctets.append(UInt8(truncatingIfNeeded: set.count))
+                    for member in set { sideOctets.appendLE(member) }
+                }
             }
             leftOutHere += numbers[place] == 0 ? 1 : 0
-            shorts.append(numbers[place])
+            words.append(numbers[place])
         }
+        shorts = words
         writer.add(.observers, shorts, count: rows.count)
     }
     /// `sketch`: 1 for a row that has a pair; `sketchPairs`: the pairs in order of rows, ports :64 | peers :64.

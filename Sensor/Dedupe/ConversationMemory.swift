@@ -127,7 +127,8 @@ struct ConversationMemory {
 
     private mutating func grow(to wanted: Int) {
         var capacity = max(entries.count, Self.entriesMin)
-        while capacity < wanted { capacity *= 2 }
+        // In few large steps: each moves all entries, and that at the start, when nothing is mapped yet.
+        while capacity < wanted { capacity = min(4 * capacity, entriesMax) }
         let old = entries
         entries = [Conversation](repeating: .none, count: capacity)
         index = [IndexGroup](repeating: .empty, count: capacity)

@@ -194,11 +194,16 @@ package struct FlowWindow: ~Copyable {
         fidelity = next
         return closed
     }
-    /// Takes back columns that are no longer needed, for their memory.
+    /// Takes back columns that are no longer needed, for their memory: at once if the window is empty, since the
+    /// processor has it in its cache.
     package mutating func recycle(_ rows: consuming SummedRows) {
-        guard spares.count < Self.sparesMax, rows.columns.capacity <= 2 * rowsMax + 65_536 else { return }
+        guard rows.columns.capacity <= 2 * rowsMax + 65_536 else { return }
         rows.columns.removeAll()
-        spares.append(rows)
+        if columns.count == 0 {
+            swap(&columns, &rows.columns)
+            swap(&conversations, &rows.conversations)
+        }
+        if spares.count < Self.sparesMax { spares.append(rows) }
     }
 }
 

@@ -1,6 +1,6 @@
-/// Whether rows are looked up at all. Windows that are small because records come fast hold a moment's records, of which
-/// often hardly two are of one flow; then looking each up costs time and saves nothing. So after a window in which it
-/// saved less than one row in 64, the next seven are left as they are; the one after them tells again.
+/// Whether rows are looked up at all. Windows that are small because records come fast hold a moment's records, of
+/// which often hardly two are of one flow; then looking each up costs time and saves nothing. So after a window in
+/// which it saved less than one row in 64, the next seven are left as they are; the one after them tells again.
 ///
 /// Large windows are always summed, and so are rows that are made coarser: that is what they are coarsened for.
 struct SummingPace {

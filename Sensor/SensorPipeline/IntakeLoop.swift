@@ -63,13 +63,13 @@ struct IntakeLoop: Sendable {
         var nextSave = time.monotonic() + Self.saveEvery, savedVersion = worker.templatesVersion
         while !state.isStopping.load(ordering: .relaxed) {
             worker.fidelity = state.fidelity
-            round(&poller, &worker, forwarder, timeout: .milliseconds(200), &limiter, &conduct)
+            round(&poller, &worker, &outlet, forwarder, timeout: .milliseconds(200), &limiter, &conduct)
             worker.tick(atMilliseconds: time.wallMilliseconds())
             outlet.pass(&worker)
             if let news = board.news(since: generation) {
                 generation = news.generation
                 // A socket that goes takes with it what waits in it.
-                drainSockets(&poller, &worker, forwarder, &limiter, &conduct)
+                drainSockets(&poller, &worker, &outlet, forwarder, &limiter, &conduct)
                 poller.replace(listeners: news.sockets.listeners(of: number))
                 do throws(IntakeError) {
                     try streams.replace(listeners: news.sockets.streams(of: number))
@@ -87,15 +87,16 @@ struct IntakeLoop: Sendable {
             templates.save(worker.templateSnapshot(), of: number)
             nextSave = now + Self.saveEvery
         }
-        drainSockets(&poller, &worker, forwarder, &limiter, &conduct)
+        drainSockets(&poller, &worker, &outlet, forwarder, &limiter, &conduct)
         worker.kernelDropped(poller.takeKernelDrops(exact: true))
         publish(forwarder)
     }
     /// Returns how many datagrams there were.
     @discardableResult
     private func round(
-        _ poller: inout Poller, _ worker: inout SensorWorker, _ forwarder: borrowing Forwarder, timeout: Duration,
-        _ limiter: inout RateLimiter, _ conduct: inout SessionConduct
+        _ poller: inout Poller, _ worker: inout SensorWorker, _ outlet: inout Outlet,
+        _ forwarder: borrowing Forwarder, timeout: Duration, _ limiter: inout RateLimiter,
+        _ conduct: inout SessionConduct
     ) -> Int {
         var taken = 0
         do throws(IntakeError) {
@@ -104,6 +105,7 @@ struct IntakeLoop: Sendable {
                     worker.receiveTruncated()
                 } else {
                     worker.receive(datagram, from: origin)
+                    outlet.seal(&worker)
                     if origin.session != 0 { conduct.note(origin.session, isWellFormed: !worker.wasMalformed) }
                     if !forwarder.isEmpty { forwarder.forward(datagram, from: origin) }
                 }
@@ -127,12 +129,12 @@ struct IntakeLoop: Sendable {
     }
     /// What the kernel holds at the stop was received as far as exporters can tell.
     private func drainSockets(
-        _ poller: inout Poller, _ worker: inout SensorWorker, _ forwarder: borrowing Forwarder,
-        _ limiter: inout RateLimiter, _ conduct: inout SessionConduct
+        _ poller: inout Poller, _ worker: inout SensorWorker, _ outlet: inout Outlet,
+        _ forwarder: borrowing Forwarder, _ limiter: inout RateLimiter, _ conduct: inout SessionConduct
     ) {
         let deadline = time.monotonic() + .seconds(2)
         while time.monotonic() < deadline {
-            guard round(&poller, &worker, forwarder, timeout: .zero, &limiter, &conduct) > 0 else { return }
+            guard round(&poller, &worker, &outlet, forwarder, timeout: .zero, &limiter, &conduct) > 0 else { return }
         }
     }
 

@@ -25,9 +25,15 @@ struct Outlet: ~Copyable {
         (self.time, self.logger) = (time, logger)
     }
 
+    /// To be called after each datagram: a window that is sealed while its rows are in the processor's cache costs
+    /// less, and gives its memory to the next while that is there still.
+    @inline(__always)
+    mutating func seal(_ worker: inout SensorWorker) {
+        if worker.hasClosedWindows { waiting += sealer.seal(from: &worker) }
+    }
     /// To be called after each round. `isLast` holds nothing back.
     mutating func pass(_ worker: inout SensorWorker, isLast: Bool = false) {
-        if worker.hasClosedWindows { waiting += sealer.seal(from: &worker) }
+        seal(&worker)
         let now = time.monotonic(), hasFew = worker.ledger.entries.count <= Self.exportersFew
         guard isLast || now >= nextPublish || (hasFew && !waiting.isEmpty) else { return }
         nextPublish = now + Self.publishEvery

@@ -124,6 +124,8 @@ package struct SensorWorker: ~Copyable {
     /// new one; by less, records still go into the present one.
     package mutating func tick(atMilliseconds now: Int64) {
         lastMilliseconds = now
+        // Opened by its first row: how long nothing came says nothing about how fast rows come.
+        if window.columns.count == 0 { windowOpenedMilliseconds = now }
         if now >= nextExpiry || now < nextExpiry &- 2 &* Self.expiryMilliseconds {
             expireHeld(atMilliseconds: now)
             nextExpiry = now.addingReportingOverflow(Self.expiryMilliseconds).partialValue
@@ -169,7 +171,6 @@ package struct SensorWorker: ~Copyable {
         guard window.columns.count > 0 || window.fidelity != fidelity else { return }
         if hasLateRates { correctSampling() }
         let rows = window.close(next: fidelity, rows: size.rows)
-        windowOpenedMilliseconds = lastMilliseconds
         if rows.columns.count > 0 { closed.append(rows) } else { window.recycle(rows) }
     }
 
@@ -219,6 +220,12 @@ extension FlowColumns {
         let index = exporter.span, flows = deltaFlowCount.span, octets = octetDeltaCount.span
         let packets = packetDeltaCount.span, flags = self.flags.span
         let elsewhere = RecordFlags.observedElsewhere.rawValue
+        if exporters.count == 1 {
+            var only = ExporterShare()
+            only.tally = tally(of: rows)
+            only.rows = count(of: rows, without: elsewhere)
+            return only.rows > 0 ? [(key: exporters[0], share: only)] : []
+        }
         for row in rows where flags[row] & elsewhere == 0 {
             let number = Int(index[row])
             shares[number].tally.flows &+= UInt64(flows[row])
@@ -227,5 +234,11 @@ extension FlowColumns {
             shares[number].rows += 1
         }
         return zip(exporters, shares).filter { $0.1.rows > 0 }.map { (key: $0.0, share: $0.1) }
+    }
+    private func count(of rows: Range<Int>, without flag: UInt8) -> UInt64 {
+        let flags = self.flags.span.extracting(rows)
+        var count: UInt64 = 0
+        for row in 0..<rows.count { count &+= flags[row] & flag == 0 ? 1 : 0 }
+        return count
     }
 }

@@ -44,6 +44,26 @@ struct SensorWorkerTests {
         #expect(closed.map(\.columns.count) == [1] && tally(closed) == exports.sent)
     }
 
+    @Test("windows stay small from the start when exporters send fast, and grow when they do not")
+    func windowSizes() {
+        for (datagramsPerMillisecond, isFast) in [(20, true), (1, false)] {
+            var worker = worker(entries: 65_536), exports = Exports(seed: 4), sizes: [Int] = []
+            exports.keys = 1_000_000
+            worker.tick(atMilliseconds: 1_699_999_991_000)  // nothing came for seconds
+            for number in 0..<2_000 {
+                worker.take(
+                    exports.datagram(records: 30), at: 1_700_000_000_000 + Int64(number / datagramsPerMillisecond))
+                sizes += worker.takeClosed().map(\.columns.count)
+            }
+            #expect(!sizes.isEmpty && sizes[0] < 8_192 + 256)
+            if isFast {
+                #expect(sizes.count > 5 && sizes.allSatisfy { $0 < 8_192 + 256 }, "\(sizes)")
+            } else {
+                #expect(sizes.count <= 2, "\(sizes)")
+            }
+        }
+    }
+
     @Test("a repeated datagram is counted with what it carries and dropped") func repeats() {
         var worker = worker(), exports = Exports(seed: 3)
         let datagram = exports.datagram(records: 7)
