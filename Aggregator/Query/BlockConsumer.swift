@@ -14,6 +14,10 @@ protocol BlockConsumer {
     /// Which of the rows that match are worth more columns.
     func select(_ rows: [Int32], of block: RowBlock) -> [Int32]
     mutating func add(_ rows: [Int32], of block: RowBlock) throws(EngineError)
+    /// The end of a row that decides by itself, with the counters, what the row adds; nil when more does. Then
+    /// segments' rows come as sums by endpoint instead.
+    var endpoint: BlockAddress? { get }
+    mutating func add(_ sums: EndpointSums, highs: [UInt64], lows: [UInt64]) throws(EngineError)
     /// Whether rows can be worth something, given which addresses can occur: `may` is a Bloom filter's answer.
     func canMatch(_ may: (IPNetwork) -> Bool) -> Bool
 }
@@ -23,11 +27,17 @@ extension BlockConsumer {
     var floor: Int64? { nil }
     func select(_ rows: [Int32], of block: RowBlock) -> [Int32] { rows }
     func canMatch(_ may: (IPNetwork) -> Bool) -> Bool { true }
+    var endpoint: BlockAddress? { nil }
+    mutating func add(_ sums: EndpointSums, highs: [UInt64], lows: [UInt64]) throws(EngineError) {}
 }
 
 struct TopConsumer: BlockConsumer {
     var sums: GroupSums
     var fields: FieldSet { sums.fields }
+    var endpoint: BlockAddress? { sums.endpoint }
+    mutating func add(_ sums: EndpointSums, highs: [UInt64], lows: [UInt64]) throws(EngineError) {
+        try self.sums.add(sums, highs: highs, lows: lows)
+    }
     mutating func add(_ rows: [Int32], of block: RowBlock) throws(EngineError) {
         try sums.add(block, rows: rows)
     }

@@ -54,35 +54,41 @@ struct RollupSeries {
 
     /// - Parameter rest: all groups of the segments that are in no rollup.
     init(_ rest: StackedSeries, _ rollups: RollupAnswer, kind: RollupKind, limit: Int, measure: FlowMeasure) {
-        var lines: [FlowGroupKey: [Tally]] = [:], other = rest.other
-        let empty = [Tally](repeating: Tally(), count: rest.bucketCount)
-        for line in rest.series { lines[line.key] = line.buckets }
-        for bucket in rollups.buckets {
+        func number(of bucket: RollupBucket) -> Int? {
             let place = Int((bucket.start - rest.from) / rest.period)
-            guard other.indices.contains(place) else { continue }
-            other[place] += bucket.other
-            for (key, tally) in bucket.entries {
-                lines[FlowGroupKey(key, kind), default: empty][place] += tally
-            }
+            return rest.other.indices.contains(place) ? place : nil
         }
-        let groups = lines.map { key, buckets in
-            FlowGroup(key: key, tally: buckets.reduce(into: Tally()) { $0 += $1 }, rows: 0)
+        // Sums first, so that only the lines that are shown have a sum for each period.
+        var totals: [RollupKey: Tally] = [:], sums: [FlowGroupKey: Tally] = [:]
+        for bucket in rollups.buckets where number(of: bucket) != nil {
+            for (key, tally) in bucket.entries { totals[key, default: Tally()] += tally }
         }
-        let sorted = groups.sorted { a, b in
+        for (key, tally) in totals { sums[FlowGroupKey(key, kind)] = tally }
+        for line in rest.series { sums[line.key, default: Tally()] += line.total }
+        let groups = sums.map { FlowGroup(key: $0.key, tally: $0.value, rows: 0) }
+        let top = groups.sorted { a, b in
             let (left, right) = (measure.value(of: a), measure.value(of: b))
             return left != right ? left > right : a.key < b.key
-        }
+        }.prefix(limit)
         var answer = StackedSeries(
-            from: rest.from, period: rest.period, bucketCount: rest.bucketCount, groupCount: sorted.count)
-        for (place, group) in sorted.enumerated() {
-            let buckets = lines[group.key] ?? empty
-            if place < limit {
-                answer.series.append(StackedSeries.Line(key: group.key, total: group.tally, buckets: buckets))
-            } else {
-                for (place, tally) in buckets.enumerated() { other[place] += tally }
+            from: rest.from, period: rest.period, bucketCount: rest.bucketCount, groupCount: groups.count)
+        answer.other = rest.other
+        var lines: [FlowGroupKey: Int] = [:], places: [RollupKey: Int] = [:]
+        for (number, group) in top.enumerated() {
+            lines[group.key] = number
+            answer.series.append(answer.empty(group))
+        }
+        for line in rest.series {
+            for (place, tally) in line.buckets.enumerated() {
+                answer.add(tally, bucket: place, series: lines[line.key])
             }
         }
-        answer.other = other
+        for key in totals.keys { if let line = lines[FlowGroupKey(key, kind)] { places[key] = line } }
+        for bucket in rollups.buckets {
+            guard let place = number(of: bucket) else { continue }
+            answer.add(bucket.other, bucket: place, series: nil)
+            for (key, tally) in bucket.entries { answer.add(tally, bucket: place, series: places[key]) }
+        }
         self.answer = answer
     }
 }

@@ -24,12 +24,16 @@ struct SegmentBounds: BlockBounds {
 }
 
 /// A block that can have rows that match.
-private struct Candidate {
+struct Candidate {
     let block: Int
     /// What is still to be tested, cheapest first: the rest is true of all rows.
     let stages: [Condition]
     /// Nil: all rows.
     var mask: RowMask?
+
+    func rows(_ head: SegmentHead) -> [Int32] {
+        mask?.rows ?? RowMask.allRows(head.rows(ofBlock: block).count)
+    }
 }
 
 extension HistoryWalk {
@@ -44,7 +48,7 @@ extension HistoryWalk {
         } catch let error as EngineError {
             throw QueryError(error)
         } catch let error as FlowStoreError {
-            guard error == .gone else { throw QueryError(error) }
+            guard error.isOfOneSegment else { throw QueryError(error) }
             effort.unreadable += 1
         } catch is SegmentError {
             try await damaged(segment)
@@ -59,9 +63,26 @@ extension HistoryWalk {
     private mutating func readBlocks(_ segment: Segment, _ consumer: inout some BlockConsumer) async throws -> Bool {
         let blobs = StoredBlobs(segment, in: store)
         guard let (head, found) = try await prune(blobs, consumer) else { return true }
-        var candidates = found, reader = SegmentReader(head, blobs), block = SegmentBlock(head)
-        defer { effort.bytesRead += reader.bytesRead }
+        var candidates = found, reader = self.reader.take() ?? SegmentReader(head, blobs)
+        var room = FlowColumns()
+        swap(&room, &columns)
+        var block = SegmentBlock(head, consume room)
+        reader.turn(to: head, blobs)
+        let isWhole = try await read(&candidates, &reader, &block, &consumer)
+        effort.bytesRead += reader.bytesRead
+        self.reader = consume reader
+        columns = block.takeColumns()
+        return isWhole
+    }
+    private mutating func read(
+        _ candidates: inout [Candidate], _ reader: inout SegmentReader, _ block: inout SegmentBlock,
+        _ consumer: inout some BlockConsumer
+    ) async throws -> Bool {
+        try await dropStrangers(&candidates, &reader, consumer)
         try await test(&candidates, &reader, &block)
+        if let end = consumer.endpoint, isWorthSumming(candidates, reader.head) {
+            return try await showSums(by: end, candidates, &reader, &block, &consumer)
+        }
         return try await show(candidates, &reader, &block, &consumer)
     }
 
@@ -83,7 +104,7 @@ extension HistoryWalk {
         }
         effort.blocks += head.blockCount
         effort.blocksSkipped += head.blockCount - candidates.count
-        effort.rows += candidates.reduce(0) { $0 + head.rows(ofBlock: $1.block).count }
+        effort.rows += Self.rows(candidates, head)
         return (head, candidates)
     }
 
@@ -103,7 +124,7 @@ extension HistoryWalk {
                     effort.blocks += 1
                     effort.rows += segment.rows
                 }
-            } catch let error as FlowStoreError where error != .gone {
+            } catch let error as FlowStoreError where !error.isOfOneSegment {
                 throw QueryError(error)
             } catch {
                 effort.unreadable += 1
@@ -179,7 +200,7 @@ extension HistoryWalk {
             let newest = reader.head.times(of: .flowEndMilliseconds, block: candidate.block).upperBound
             if let floor = consumer.floor, newest < floor { continue }
             try block.decode(candidate.block, consumer.selectFields, &reader)
-            var rows = candidate.mask?.rows ?? RowMask(count: block.rows.count).rows
+            var rows = candidate.rows(reader.head)
             if !consumer.selectFields.isEmpty {
                 rows = consumer.select(rows, of: block.rows)
                 guard !rows.isEmpty else { continue }
@@ -200,10 +221,16 @@ struct SegmentBlock {
     private var block: Int?
     let isOfOne: Bool
 
-    init(_ head: SegmentHead) {
+    /// - Parameter columns: for their room.
+    init(_ head: SegmentHead, _ columns: consuming FlowColumns) {
         sensors = head.origins.map(\.sensor)
         isOfOne = Set(sensors).count == 1
-        rows = RowBlock(columns: FlowColumns(), sensors: sensors.first.map { .one($0) } ?? .each([], []))
+        columns.removeAll()
+        rows = RowBlock(columns: columns, sensors: sensors.first.map { .one($0) } ?? .each([], []))
+    }
+    mutating func takeColumns() -> FlowColumns {
+        defer { rows.columns = FlowColumns() }
+        return rows.columns
     }
 
     /// Fills the fields of a block; those of an earlier call for the same block stay.

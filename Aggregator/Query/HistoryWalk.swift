@@ -20,6 +20,10 @@ struct HistoryWalk: ~Copyable {
     private let budget: QueryBudget
     private let deadline: Duration
     private var decoder = BatchDecoder()
+    /// Room that segments use one after another: for a reader's buffers, a block's columns, sums by endpoint.
+    var reader: SegmentReader?
+    var columns = FlowColumns()
+    var sums = EndpointSums()
     var effort = QueryEffort()
     /// When cut short: the largest flow end that the segments not looked at can have.
     private(set) var unseen: Int64?
@@ -120,7 +124,8 @@ struct HistoryWalk: ~Copyable {
         var columns = FlowColumns()
         do throws(BatchError) {
             try body.withBytes { span throws(BatchError) in
-                try decoder.decode(span, into: &columns, fields: fields)
+                // Counters are held against the batch's sums, to which some rows add nothing: their flags say which.
+                try decoder.decode(span, into: &columns, fields: fields.union(.flags))
             }
             return RowBlock(columns: columns, sensors: .one(sensor))
         } catch {
@@ -144,6 +149,7 @@ extension QueryError {
         case .storage(let reason): self = .storage(reason)
         case .keyDestroyed: self = .keyDestroyed
         case .keyUnavailable(let reason): self = .storage("the tenant's data key can't be had now: \(reason)")
+        case .archiveUnavailable(let reason): self = .storage("the archive can't be had now: \(reason)")
         case .gone: self = .storage("a part of the history went away meanwhile")
         case .cancelled: self = .cancelled
         }

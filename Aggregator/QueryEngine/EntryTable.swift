@@ -66,9 +66,15 @@ struct EntryTable {
     static func hash(_ words: Span<UInt64>, at: Int, keys: Int, seed: UInt64) -> UInt64 {
         var hash = seed
         for word in 0..<keys {
-            hash = ConversationHash.fold(hash ^ words[at &+ word], 0x9E37_79B9_7F4A_7C15 ^ seed &>> 1)
+            hash = fold(hash ^ words[at &+ word], 0x9E37_79B9_7F4A_7C15 ^ seed &>> 1)
         }
-        return ConversationHash.fold(hash ^ 0x8BB8_4B93_962E_ACC9, 0x4B33_A62E_D433_D4A3)
+        return fold(hash ^ 0x8BB8_4B93_962E_ACC9, 0x4B33_A62E_D433_D4A3)
+    }
+    /// As `ConversationHash.fold`, which is a call from here.
+    @inline(__always)
+    private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
+        let product = a.multipliedFullWidth(by: b)
+        return product.high ^ product.low
     }
 
     /// Adds entries to those of the same keys. There must be room: `count` + `number` at most `countMax`.

@@ -6,13 +6,15 @@ package struct GroupSums {
     /// In the order in which groups of equal sums are sorted; each kind of key once.
     package let keys: [FlowKey]
     /// Whether groups have the time of their first and last record: `FlowGroup.period`.
-    private let hasTimes: Bool
+    let hasTimes: Bool
     private let seed: UInt64
     private let memory: QueryMemory
-    private var narrow: GroupSide
-    private var wide: GroupSide?
-    private var names = KeyNames()
-    package private(set) var total = Tally()
+    var narrow: GroupSide
+    var wide: GroupSide?
+    var names = KeyNames()
+    package internal(set) var total = Tally()
+    /// Of sums that were drained.
+    private var drainedScratchBytes = 0
 
     /// - Parameters:
     ///   - keys: what to group by; of several lengths of one address's network the first counts.
@@ -34,7 +36,9 @@ package struct GroupSums {
         return keys.reduce(into: FieldSet.counters.union(times)) { $0.formUnion($1.fields) }
     }
     /// Octets that went to scratch files.
-    package var scratchBytes: Int { narrow.sums.scratchBytes + (wide?.sums.scratchBytes ?? 0) }
+    package var scratchBytes: Int {
+        drainedScratchBytes + narrow.sums.scratchBytes + (wide?.sums.scratchBytes ?? 0)
+    }
 
     /// Adds rows of a block.
     package mutating func add(_ block: RowBlock, rows: [Int32]) throws(EngineError) {
@@ -66,6 +70,7 @@ package struct GroupSums {
                 list.add(entries, number: number)
                 count += number
             }
+            drainedScratchBytes += sums?.scratchBytes ?? 0
             found += list.groups(hasTimes: hasTimes).map(\.group)
         }
         found.sort { measure.puts($0, before: $1) }
@@ -108,18 +113,15 @@ extension EntryWriter {
         let packetArray = block.columns.packetDeltaCount
         let flows = flowArray.span, octets = octetArray.span, packets = packetArray.span, rows = rows.span
         let stride = shape.stride
-        var at = shape.keys, sum = Tally(), entries = self.entries.mutableSpan
+        var at = shape.keys, sum = SIMD4<UInt64>.zero, entries = self.entries.mutableSpan
         for index in rows.indices {
             let row = Int(rows[index])
-            let tally = Tally(flows: UInt64(flows[row]), octets: octets[row], packets: packets[row])
-            sum += tally
-            entries[at] = tally.flows
-            entries[at &+ 1] = tally.octets
-            entries[at &+ 2] = tally.packets
-            entries[at &+ 3] = 1
+            let tally = SIMD4(UInt64(flows[row]), octets[row], packets[row], 1)
+            sum &+= tally
+            for word in 0..<4 { entries[at &+ word] = tally[word] }
             at &+= stride
         }
-        total += sum
+        total += Tally(flows: sum.x, octets: sum.y, packets: sum.z)
     }
     fileprivate mutating func writeTimes(_ block: RowBlock, _ rows: [Int32]) {
         let startArray = block.columns.flowStartMilliseconds, endArray = block.columns.flowEndMilliseconds

@@ -53,7 +53,7 @@ package enum RowSensors: Sendable {
 /// What a question may hold, in octets.
 package struct QueryMemory: Sendable {
     /// In memory; what is beyond goes to a scratch file.
-    package var residentBytes = 256 << 20
+    package var residentBytes = 512 << 20
     /// In the scratch file; beyond, the question ends with `EngineError.tooManyGroups`.
     package var scratchBytes = 16 << 30
     /// Where scratch files lie. They have no name there, so nothing is left of them whatever happens.

@@ -54,6 +54,14 @@ package struct RowMask: Sendable {
         for row in 0..<span.count { span[row] &= ~from[row] }
     }
 
+    /// `count` rows, rising.
+    package static func allRows(_ count: Int) -> [Int32] {
+        var rows = [Int32](repeating: 0, count: count)
+        var span = rows.mutableSpan
+        for row in 0..<span.count { span[row] = Int32(truncatingIfNeeded: row) }
+        return rows
+    }
+
     /// The rows that are meant, rising.
     package var rows: [Int32] {
         let span = bytes.span

@@ -62,7 +62,7 @@ package struct SeriesSums {
         return keys.reduce(into: FieldSet.counters.union(times)) { $0.formUnion($1.fields) }
     }
     package var scratchBytes: Int { narrow.scratchBytes + (wide?.scratchBytes ?? 0) }
-    package var bucketCount: Int { max(0, Int((to - from + period - 1) / period)) }
+    package var bucketCount: Int { SeriesSpan(from: from, to: to, period: period).bucketCount }
 
     /// Adds rows of a block.
     package mutating func add(_ block: RowBlock, rows: [Int32]) throws(EngineError) {
@@ -99,15 +99,15 @@ package struct SeriesSums {
 /// Which periods there are.
 struct SeriesSpan: Sendable {
     let from: Int64, to: Int64, period: Int64
+    /// `to` − `from` fits: see `SeriesSums.whole`.
+    var bucketCount: Int { max(0, Int((to - from + period - 1) / period)) }
 
     /// Calls `body` with the number of each period that has a part of a row, rising, and that part.
     @inline(__always)
     func forEachBucket(start: Int64, end: Int64, tally: Tally, _ body: (Int, Tally) -> Void) {
-        let (duration, overflows) = end.subtractingReportingOverflow(start)
-        let isSpread = !overflows && duration > 0 && duration <= SeriesSums.durationMax
         // Where the row ends: before the first period nothing of it can be in one.
         guard end >= from else { return }
-        let start = isSpread ? start : end
+        let start = self.start(start, end)
         guard start < to else { return }
         if start >= from, end < to {
             let first = UInt64(start - from) / UInt64(period)
@@ -154,6 +154,7 @@ struct SeriesSide {
     private let span: SeriesSpan
     private var writer: EntryWriter
     private var spread: [UInt64] = []
+    private var run: SeriesRun
     private let isNarrow: Bool
     private let seed: UInt64
     private let memory: QueryMemory
@@ -169,6 +170,7 @@ struct SeriesSide {
         shape = EntryShape(keys: layout.words + 1, sums: 3)
         groupShape = EntryShape(keys: layout.words, sums: 4)
         writer = EntryWriter(layout, shape: groupShape)
+        run = SeriesRun(span)
         sums = EntrySums(shape: shape, seed: seed, memory: memory)
         groups = EntrySums(shape: groupShape, seed: seed, memory: memory)
     }
@@ -178,6 +180,14 @@ struct SeriesSide {
         _ block: RowBlock, _ rows: [Int32], _ numbers: BlockNumbers
     ) throws(EngineError) {
         writer.writeKeys(block, rows.span, numbers)
+        if span.bucketCount <= SeriesRun.bucketsMax, let key = writer.oneKey(count: rows.count) {
+            if key != run.key {
+                try endRun()
+                run.start(key, buckets: span.bucketCount)
+            }
+            run.add(block.columns, rows)
+            return
+        }
         spread.removeAll(keepingCapacity: true)
         spreadRows(block, rows)
         let parts = spread
@@ -189,10 +199,21 @@ struct SeriesSide {
         try groups.add(entries.span, number: kept)
     }
 
+    private mutating func endRun() throws(EngineError) {
+        guard !run.isEmpty else { return }
+        var entries: [UInt64] = []
+        let key = run.key
+        let sum = run.drain { bucket, tally in entries += key + [UInt64(bucket), tally.x, tally.y, tally.z] }
+        try sums.add(entries.span, number: entries.count / shape.stride)
+        let group = key + [sum.x, sum.y, sum.z, sum.w]
+        try groups.add(group.span, number: 1)
+    }
+
     /// The largest groups, in no order, with the words of their keys; and how many there are.
     mutating func top(
         _ limit: Int, _ measure: FlowMeasure, _ names: KeyNames, _ check: () throws(EngineError) -> Void
     ) throws(EngineError) -> (groups: [(group: FlowGroup, key: [UInt64], isNarrow: Bool)], count: Int) {
+        try endRun()
         var list = TopList(limit: limit, measure: measure, layout, groupShape, names), count = 0
         try groups.drain { (entries, number) throws(EngineError) in
             try check()

@@ -36,11 +36,12 @@ package struct StackedSeries: Equatable, Sendable {
         return total
     }
 
-    func empty(_ group: FlowGroup) -> Line {
+    /// A line of a group without anything yet.
+    package func empty(_ group: FlowGroup) -> Line {
         Line(key: group.key, total: Tally(), buckets: [Tally](repeating: Tally(), count: bucketCount))
     }
     /// - Parameter series: which line; nil: other.
-    mutating func add(_ tally: Tally, bucket: Int, series place: Int?) {
+    package mutating func add(_ tally: Tally, bucket: Int, series place: Int?) {
         guard bucket < bucketCount else { return }
         if let place {
             series[place].buckets[bucket] += tally

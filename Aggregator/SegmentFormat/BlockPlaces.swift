@@ -8,14 +8,16 @@ struct BlockPlaces {
     private(set) var places: [UInt32] = [], conversationCount = 0
     /// Two a conversation: client and server.
     private(set) var ends: [UInt32] = []
-    /// One a row: its endpoints, its arrival.
-    private(set) var sources: [UInt32] = [], destinations: [UInt32] = [], arrivals: [UInt32] = []
-    private var block = -1, hasPlaces = false, hasEnds = false, hasNumbers = false, hasArrivals = false
+    /// One a row: its arrival.
+    private(set) var arrivals: [UInt32] = []
+    private var block = -1, hasPlaces = false, hasEnds = false, hasArrivals = false
     private var octets: [UInt8] = [], words: [UInt32] = [], others: [UInt32] = []
+
+    mutating func forget() { start(-1) }
 
     private mutating func start(_ block: Int) {
         guard block != self.block else { return }
-        (self.block, hasPlaces, hasEnds, hasNumbers, hasArrivals) = (block, false, false, false, false)
+        (self.block, hasPlaces, hasEnds, hasArrivals) = (block, false, false, false)
     }
 
     mutating func readPlaces(
@@ -79,24 +81,6 @@ struct BlockPlaces {
             pairs[2 &* index] = clients[index]
             pairs[2 &* index &+ 1] = servers[index]
         }
-    }
-
-    /// Fills `sources` and `destinations`.
-    mutating func readNumbers(
-        _ block: Int, _ head: SegmentHead, _ loaded: LoadedParts, _ reader: inout FrameReader
-    ) throws(SegmentError) {
-        try readEnds(block, head, loaded, &reader)
-        guard !hasNumbers else { return }
-        let count = places.count
-        sources.grow(to: count)
-        destinations.grow(to: count)
-        Self.look(ends, places, flip: 0, into: &sources)
-        Self.look(ends, places, flip: 1, into: &destinations)
-        hasNumbers = true
-    }
-    private static func look(_ ends: [UInt32], _ places: [UInt32], flip: UInt32, into numbers: inout [UInt32]) {
-        var numbers = numbers.mutableSpan
-        numbers.look(0..<places.count, in: ends.span, at: places.span, flip: flip)
     }
 
     mutating func readArrivals(

@@ -38,7 +38,11 @@ struct FrameReader: ~Copyable {
         _ part: SegmentPart, _ block: Int, _ count: Int, _ head: SegmentHead, _ loaded: LoadedParts,
         into words: inout [Word]
     ) throws(SegmentError) {
-        if words.count != count { words = [Word](repeating: 0, count: count) }
+        if words.count > count {
+            words.removeLast(words.count - count)  // keeps the room
+        } else if words.count < count {
+            words.append(contentsOf: repeatElement(0, count: count - words.count))
+        }
         if let entry = head.entry(part) {
             try read(entry, block, loaded, &words, 0..<count)
         } else {

@@ -39,7 +39,12 @@ package struct SegmentBloom: Sendable {
     }
 
     /// False: no row has this address as its source or destination.
-    package func mayContain(_ address: IPAddress) -> Bool { holds(Self.hash(address, length: 128)) }
+    package func mayContain(_ address: IPAddress) -> Bool {
+        guard holds(Self.hash(address, length: 128)) else { return false }
+        // Its network is a second question, and mostly a stranger's network is strange, too.
+        let network = Self.network(address)
+        return holds(Self.hash(network, length: network.isV4 ? Self.prefixV4 : Self.prefixV6))
+    }
 
     /// False: no row has a source or destination in this network. Always true for networks wider than /24 (IPv4) and
     /// /64 (IPv6), of which nothing is noted.

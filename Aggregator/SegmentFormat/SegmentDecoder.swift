@@ -15,6 +15,12 @@ struct SegmentDecoder: ~Copyable {
         let head: SegmentHead, loaded: LoadedParts, block: Int
     }
 
+    /// Forgets the segment, and keeps the room.
+    mutating func forget() {
+        tables.forget()
+        places.forget()
+    }
+
     /// Sets the wanted fields of one block in `rows` of `columns`.
     mutating func decode(
         _ source: Source, _ fields: FieldSet, into columns: inout FlowColumns, _ rows: Range<Int>
@@ -240,10 +246,10 @@ struct SegmentDecoder: ~Copyable {
         column.look(rows, in: pairs.span, at: places.places.span, flip: flip)
     }
 
-    /// The numbers of the block's sources and destinations.
-    mutating func numbers(_ source: Source) throws(SegmentError) -> (sources: [UInt32], destinations: [UInt32]) {
-        try places.readNumbers(source.block, source.head, source.loaded, &reader)
-        return (places.sources, places.destinations)
+    /// Where in `ends` each row's source is, and the numbers of both ends of each conversation.
+    mutating func numbers(_ source: Source) throws(SegmentError) -> (places: [UInt32], ends: [UInt32]) {
+        try places.readEnds(source.block, source.head, source.loaded, &reader)
+        return (places.places, places.ends)
     }
     /// The addresses by number.
     mutating func addresses(_ source: Source) throws(SegmentError) -> (highs: [UInt64], lows: [UInt64]) {

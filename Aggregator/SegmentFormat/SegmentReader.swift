@@ -5,8 +5,8 @@ internal import WireBytes
 /// Reads a segment: `load` brings the bytes of what is wanted, `decode` opens them. Only the named fields of the named
 /// blocks are read and opened.
 package struct SegmentReader: ~Copyable {
-    package let head: SegmentHead
-    private let blobs: any SegmentBlobs
+    package private(set) var head: SegmentHead
+    private var blobs: any SegmentBlobs
     private var loaded = LoadedParts(), decoder = SegmentDecoder()
     /// Octets that `load` asked for.
     package private(set) var bytesRead = 0
@@ -14,6 +14,15 @@ package struct SegmentReader: ~Copyable {
     package init(_ head: SegmentHead, _ blobs: any SegmentBlobs) {
         self.head = head
         self.blobs = blobs
+    }
+
+    /// Turns to another segment: as a new reader, but with the room that this one has.
+    package mutating func turn(to head: SegmentHead, _ blobs: any SegmentBlobs) {
+        self.head = head
+        self.blobs = blobs
+        loaded = LoadedParts()
+        bytesRead = 0
+        decoder.forget()
     }
 
     /// Reads what `decode` needs for `fields` of `blocks`, in one piece a part, but for what is there already.
@@ -85,17 +94,19 @@ package struct SegmentReader: ~Copyable {
         return try decoder.origins(source(block), head.rows(ofBlock: block).count)
     }
 
-    /// For each row of a block, the numbers of its endpoints, below `head.endpointCount`: as good as addresses for
-    /// grouping and faster, since sums can be kept in an array. Addresses must have been loaded. An address with several AS
-    /// numbers or prefix lengths has several numbers.
+    /// Of each row of a block, where its endpoints' numbers are: as good as addresses for grouping and faster, since
+    /// sums can be kept in an array. Addresses must have been loaded. An address with several AS numbers or prefix
+    /// lengths has several numbers.
+    /// - Returns: `places`, a word a row: where in `ends` its source's number is; its destination's is at that place
+    ///   with the lowest bit turned. `ends`, below `head.endpointCount`: two a conversation.
     package mutating func endpointNumbers(
         ofBlock block: Int
-    ) throws(SegmentError) -> (sources: [UInt32], destinations: [UInt32]) {
+    ) throws(SegmentError) -> (places: [UInt32], ends: [UInt32]) {
         guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
         return try decoder.numbers(source(block))
     }
-    /// The addresses that the endpoints' numbers stand for, sorted: a network's are in one run. Addresses must have been
-    /// loaded.
+    /// The addresses that the endpoints' numbers stand for, sorted: a network's are in one run. Addresses must have
+    /// been loaded.
     package mutating func endpointAddresses() throws(SegmentError) -> (highs: [UInt64], lows: [UInt64]) {
         try decoder.addresses(source(0))
     }

@@ -10,6 +10,8 @@ struct SegmentTables {
     private(set) var receives: [Int64] = [], exports: [Int64] = [], exporters: [UInt32] = [], origins: [UInt16] = []
     private var opened: Set<SegmentPart> = []
 
+    mutating func forget() { opened = [] }
+
     /// Opens a table and what it counts from.
     mutating func open(
         _ part: SegmentPart, _ head: SegmentHead, _ loaded: LoadedParts, _ reader: inout FrameReader

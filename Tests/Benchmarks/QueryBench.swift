@@ -27,7 +27,9 @@ struct QueryBench {
     private let day: ClosedRange<Int64>
     private let records: Int
 
-    static let names = ["top-source", "filter", "needle", "five-tuple", "series", "series-rollup", "records", "hunt"]
+    static let names = [
+        "store", "top-source", "filter", "needle", "five-tuple", "series", "series-rollup", "records", "hunt",
+    ]
     private static let dayMilliseconds: Int64 = 86_400_000
 
     /// `arguments`: without the word `query`.
@@ -40,7 +42,8 @@ struct QueryBench {
             if !settings.files.isEmpty { try await StoreMaker(folder: folder).make(of: settings.files) }
             let bench = try QueryBench(folder: folder)
             for name in settings.names.isEmpty ? names : settings.names {
-                writeAll([UInt8](try await bench.measure(name, runs: settings.runs).utf8), to: 1)
+                let line = try await name == "store" ? bench.size() : bench.measure(name, runs: settings.runs)
+                writeAll([UInt8](line.utf8), to: 1)
             }
         } catch let error as BenchError {
             throw error
@@ -142,6 +145,15 @@ struct QueryBench {
     }
     private func json(_ tally: Tally) -> String {
         "{\"flows\":\(tally.flows),\"octets\":\(tally.octets),\"packets\":\(tally.packets)}"
+    }
+
+    /// What history takes: octets of all segments, with their heads and filters.
+    private func size() async throws -> String {
+        let segments = try await store.segments(tenant: tenant, from: .min, to: .max)
+        let batches = segments.count { $0.kind == .batch }, bytes = segments.reduce(0) { $0 + $1.bodyBytes }
+        let rows = segments.reduce(0) { $0 + $1.rows }
+        return "{\"name\":\"query-store\",\"records\":\(records),\"rows\":\(rows),\"segments\":\(segments.count)"
+            + ",\"batches\":\(batches),\"bytes\":\(bytes),\"bytesPerRecord\":\(Double(bytes) / Double(max(rows, 1)))}\n"
     }
 
     /// The median of some runs.

@@ -20,9 +20,10 @@ enum WeirBench {
           batch      windows, made beforehand -> sealed batches
           segments   sealed batches, made beforehand -> segments of a store, and back column by column
           worst      a search for the datagram that costs most to decode; fails above 50 µs
-          query      questions about the capture's records in a store of compacted segments: top-source, filter, needle,
-                     five-tuple, series, series-rollup, records, hunt. The store is made in FOLDER, and asked again
-                     without --pcap; without FOLDER it goes at the end. One line a question, medians of N runs
+          query      questions about the capture's records in a store of compacted segments: store (its size),
+                     top-source, filter, needle, five-tuple, series, series-rollup, records, hunt. The store is made in
+                     FOLDER, and asked again without --pcap; without FOLDER it goes at the end. One line a question,
+                     medians of N runs
 
           --repeat N          the capture so many times
           --window-rows N     rows of a window, 65536 unless given

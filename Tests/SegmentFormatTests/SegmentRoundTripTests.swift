@@ -84,10 +84,11 @@ struct SegmentRoundTripTests {
         for block in 0..<head.blockCount {
             var columns = FlowColumns()
             let rows = try reader.decode(block, [.sourceIPAddress, .destinationIPAddress], into: &columns)
-            let (sources, destinations) = try reader.endpointNumbers(ofBlock: block)
+            let (places, ends) = try reader.endpointNumbers(ofBlock: block)
+            #expect(places.count == rows.count)
             for row in rows {
-                #expect(addresses[Int(sources[row])] == columns[row].sourceIPAddress)
-                #expect(addresses[Int(destinations[row])] == columns[row].destinationIPAddress)
+                #expect(addresses[Int(ends[Int(places[row])])] == columns[row].sourceIPAddress)
+                #expect(addresses[Int(ends[Int(places[row] ^ 1)])] == columns[row].destinationIPAddress)
             }
         }
     }
