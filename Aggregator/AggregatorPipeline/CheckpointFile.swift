@@ -84,9 +84,12 @@ final class CheckpointFile: Sendable {
         checkpoint.offset = try Int64.fetchOne(db, sql: #"SELECT "offset" FROM position"#) ?? 0
         let rows = try Row.fetchCursor(db, sql: "SELECT tenant, snapshot FROM detectors")
         while let row = try rows.next() {
-            guard let tenant = TenantID(row["tenant"] as String) else { continue }
+            guard let name = String.fromDatabaseValue(row["tenant"]),
+                let sealed = Data.fromDatabaseValue(row["snapshot"])
+            else { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a row of detectors is damaged") }
+            guard let tenant = TenantID(name) else { continue }
             do throws(TenantSealing.Fault) {
-                checkpoint.snapshots[tenant] = try sealing.open([UInt8](row["snapshot"] as Data), tenant, context)
+                checkpoint.snapshots[tenant] = try sealing.open([UInt8](sealed), tenant, context)
             } catch {
                 // The tenant's detectors begin anew with nothing, or say that they do.
                 if case .unavailable(let reason) = error { throw DatabaseError(message: "\(tenant): \(reason)") }
@@ -97,7 +100,9 @@ final class CheckpointFile: Sendable {
     }
 
     private static func isDamage(_ error: any Error) -> Bool {
-        [.SQLITE_CORRUPT, .SQLITE_NOTADB].contains((error as? DatabaseError)?.resultCode)
+        // SQLite looks at the kinds of values when it writes, not when it reads what the disk has made of them.
+        if error is RowDecodingError { return true }
+        return [.SQLITE_CORRUPT, .SQLITE_NOTADB].contains((error as? DatabaseError)?.resultCode)
     }
     private static func setAside(_ path: String) throws {
         var number = 1

@@ -10,7 +10,8 @@ internal import Planted
 ///     batch_key  one row a batch for ever: (sensor, epoch, sequence) -> digest, offset. 16-octet epoch, most
 ///                significant first; the sequence as the signed number with the same bits
 ///     batch      the bodies, by offset, until trimmed
-///     log_head   one row: the largest offset given out; when the first was (0: not yet, NULL: before schema 2)
+///     log_head   one row: the largest offset given out; when the first was (0: not yet, NULL: before schema 2);
+///                the largest whose body was given up (0: none)
 enum FlowLogSchema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -40,6 +41,14 @@ enum FlowLogSchema {
                 sql: """
                     ALTER TABLE log_head ADD COLUMN born_ms INTEGER;
                     UPDATE log_head SET born_ms = 0 WHERE "offset" = 0;
+                    """)
+        }
+        // Which bodies were given up, so that others that are missing are known to be lost.
+        migrator.registerMigration("3 trimmed") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE log_head ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;
+                    UPDATE log_head SET trimmed = (SELECT coalesce(min("offset") - 1, log_head."offset") FROM batch);
                     """)
         }
         return migrator

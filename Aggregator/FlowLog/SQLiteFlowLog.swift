@@ -27,7 +27,10 @@ package final class SQLiteFlowLog: FlowLog {
     /// When the log took its first batch, by the aggregator's clock in ms since 1970 UTC, as it was at opening: 0 when
     /// it had none; nil when it is from before this was written down.
     package let bornMilliseconds: Int64?
+    /// What damage to the file was found and mended at opening.
+    package let damage: LogDamage?
     private let pool: DatabasePool
+    private let mending: LogMending
     private let limits: Limits
     private let sealing: TenantSealing
     private let beforeCommit: (@Sendable () throws -> Void)?
@@ -51,30 +54,55 @@ package final class SQLiteFlowLog: FlowLog {
         self.limits = limits
         self.sealing = sealing
         self.beforeCommit = beforeCommit
+        let mending = LogMending(path: URL(fileURLWithPath: directory).appendingPathComponent("log.sqlite").path)
+        self.mending = mending
+        do {
+            var damage = mending.isSuspect ? try mending.mend() : nil
+            do {
+                pool = try Self.open(mending.path)
+            } catch  where LogMending.isDamage(error) && damage == nil {
+                damage = try mending.mend()
+                pool = try Self.open(mending.path)
+            }
+            self.damage = damage
+            let head = try pool.read { try GroupWriter.head(in: $0) }
+            bornMilliseconds = try pool.read { try GroupWriter.birth(in: $0) }
+            state.withLock { $0.head = head }
+        } catch {
+            throw .storage("\(mending.path): \(error)")
+        }
+    }
+
+    private static func open(_ file: String) throws -> DatabasePool {
         var configuration = Configuration()
         // A backup may be reading the file.
         configuration.busyMode = .timeout(60)
         configuration.prepareDatabase { try FlowLogSchema.prepare($0) }
-        let file = URL(fileURLWithPath: directory).appendingPathComponent("log.sqlite").path
+        let pool = try DatabasePool(path: file, configuration: configuration)
         do {
-            pool = try DatabasePool(path: file, configuration: configuration)
             try pool.writeWithoutTransaction { try FlowLogSchema.prepareWriter($0) }
             try FlowLogSchema.migrator.migrate(pool)
             // What a killed process or a failed sync left in the WAL may be in the page cache only. A repeat writes
             // nothing, so nothing else would make it durable before it is answered.
             try pool.writeWithoutTransaction { _ = try $0.checkpoint(.full) }
-            let head = try pool.read { try GroupWriter.head(in: $0) }
-            bornMilliseconds = try pool.read { try GroupWriter.birth(in: $0) }
-            state.withLock { $0.head = head }
+            _ = try pool.read { try (GroupWriter.head(in: $0), GroupWriter.birth(in: $0)) }
+            return pool
         } catch {
-            throw .storage("\(file): \(error)")
+            if LogMending.isDamage(error) { try? pool.close() }
+            throw error
         }
     }
 
     /// Closes the file, after what waits. Later calls throw. One that has failed is left as it is.
     package func close() throws(FlowLogError) {
-        if state.withLock({ $0.failure }) != nil { return }
-        do { try pool.close() } catch { throw .storage("\(error)") }
+        do {
+            // What is being written now may still fail.
+            pool.writeWithoutTransaction { _ in }
+            if state.withLock({ $0.failure }) != nil { return }
+            try pool.close()
+        } catch {
+            throw .storage("\(error)")
+        }
     }
 
     // MARK: Appending
@@ -109,11 +137,13 @@ package final class SQLiteFlowLog: FlowLog {
             let group = state.withLock { $0.takeGroup(bytesMax: limits.groupBytesMax, max: limits.groupBatchesMax) }
             let outcome = commit(group, in: db)
             let (told, again) = state.withLock { $0.finish(outcome, of: group) }
-            if state.withLock({ $0.failure }) != nil { keepOpen() }
+            let isSound = state.withLock { $0.failure } == nil
+            if !isSound { keepOpen() }
             told()
             for (waiting, result) in zip(group, outcome.results(count: group.count)) { waiting.answer(result) }
-            let isSound = checkpointIfDue(group.reduce(0) { $0 + $1.batch.body.count }, in: db)
-            if again, isSound { writeNextGroup() }
+            // A checkpoint would sync again what has failed to.
+            guard isSound, checkpointIfDue(group.reduce(0) { $0 + $1.batch.body.count }, in: db) else { return }
+            if again { writeNextGroup() }
         }
     }
 
@@ -151,6 +181,7 @@ package final class SQLiteFlowLog: FlowLog {
                 return .committed(results, head: writer.committed())
             } catch {
                 writer.rolledBack()
+                if LogMending.isDamage(error) { mending.suspect() }
                 let isFull = (error as? DatabaseError)?.resultCode == .SQLITE_FULL
                 return .failed(isFull ? .full : .failed("\(error)"))
             }
@@ -197,6 +228,7 @@ package final class SQLiteFlowLog: FlowLog {
             return try await pool.read(body)
         } catch {
             if error is CancellationError { throw .cancelled }
+            if LogMending.isDamage(error) { mending.suspect() }
             throw (error as? DatabaseError)?.resultCode == .SQLITE_FULL ? .full : .storage("\(error)")
         }
     }
@@ -213,6 +245,8 @@ package final class SQLiteFlowLog: FlowLog {
         if let error = state.withLock({ $0.failure }) { throw error }
         do {
             return try await pool.writeWithoutTransaction { db in
+                // What came before in the writer's queue may have failed.
+                if let error = state.withLock({ $0.failure }) { throw error }
                 var deleted = 0
                 try db.inTransaction(.immediate) {
                     try db.execute(
@@ -221,6 +255,13 @@ package final class SQLiteFlowLog: FlowLog {
                                 SELECT "offset" FROM batch WHERE "offset" <= ? ORDER BY "offset" LIMIT 64)
                             """, arguments: [offset])
                     deleted = db.changesCount
+                    if deleted > 0 {
+                        try db.execute(
+                            sql: """
+                                UPDATE log_head SET trimmed = (
+                                    SELECT coalesce(min("offset") - 1, ?1) FROM batch WHERE "offset" <= ?1)
+                                """, arguments: [offset])
+                    }
                     return .commit
                 }
                 try LogReader.shrink(db)
@@ -229,8 +270,10 @@ package final class SQLiteFlowLog: FlowLog {
             }
         } catch {
             if error is CancellationError { throw .cancelled }
+            if let failure = error as? FlowLogError { throw failure }
             // Deleting needs a little room; later it will be there.
             if (error as? DatabaseError)?.resultCode == .SQLITE_FULL { throw .full }
+            if LogMending.isDamage(error) { mending.suspect() }
             // Also a trim ends with a sync.
             let failure = FlowLogError.failed("trim: \(error)")
             state.withLock { $0.fail(failure) }()

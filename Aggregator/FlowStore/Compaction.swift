@@ -237,7 +237,7 @@ struct Compaction: Sendable {
                 }
             }
         }
-        if !due.isEmpty { try await giveBack(pool) }
+        if !due.isEmpty { try await Self.giveBack(pool) }
         return summary
     }
     private func delete(replacedBy segment: Int64, in db: Database) throws -> Int {
@@ -250,7 +250,7 @@ struct Compaction: Sendable {
     }
 
     /// Gives free pages back to the file system when they are a quarter of the file; what is less is used again.
-    private func giveBack(_ pool: DatabasePool) async throws {
+    static func giveBack(_ pool: DatabasePool) async throws {
         try await pool.writeWithoutTransaction { db in
             let free = try Int.fetchOne(db, sql: "PRAGMA freelist_count") ?? 0
             let pages = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0

@@ -17,7 +17,8 @@ enum DamageTable {
         try db.execute(sql: "DELETE FROM replaced WHERE batch = ?", arguments: [id])
     }
 
-    /// Moves a segment there. If the batches that it replaced are still there, they are listed again and its rollups go.
+    /// Moves a segment there. If the batches that it replaced are still there, they are listed again and its rollups
+    /// go.
     static func setAside(segment id: Int64, reason: String, at now: Int64, in db: Database) throws {
         guard let row = try Row.fetchOne(db, sql: "SELECT rows, directory FROM segment WHERE id = ?", arguments: [id])
         else { return }
@@ -34,9 +35,7 @@ enum DamageTable {
             sql: """
                 INSERT INTO damaged_piece SELECT ?, 'piece ' || id, octets FROM piece WHERE id BETWEEN ? AND ?
                 """,
-            arguments: [
-                damaged, SegmentRow.pieceID(id, 0, 0), SegmentRow.pieceID(id, .max, SegmentRow.piecesOfBlobMax - 1),
-            ])
+            arguments: [damaged] + SegmentRow.pieceIDs(of: id))
         try SegmentRow.delete(id, in: db)
         if isReplaceable {
             try db.execute(sql: "DELETE FROM replaced WHERE segment = ?", arguments: [id])

@@ -6,6 +6,7 @@ internal import GRDB
 ///                   checksum over all but the body, NULL in rows that version 1 wrote
 ///     segment       one row a compacted segment
 ///     piece         the blobs of segments, cut so that each piece fits a page; id: see `SegmentRow.pieceID`
+///     archived      one row a segment whose blobs are in the archive, or on their way there
 ///     replaced      batches whose rows are in a segment: not listed, readable for a while, then deleted
 ///     stored_key    the keys of compacted batches, as runs of sequences
 ///     rollup        one row for the sums of one segment, kind and period; id: see `RollupTable.id`
@@ -69,6 +70,14 @@ enum DayFileSchema {
                     CREATE TABLE damaged_piece (
                         damaged INTEGER NOT NULL, name TEXT NOT NULL, octets BLOB NOT NULL) STRICT;
                     CREATE INDEX damaged_piece_of ON damaged_piece (damaged);
+                    """)
+        }
+        migrator.registerMigration("3 archive") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE archived (
+                        segment INTEGER PRIMARY KEY, token INTEGER NOT NULL, is_stored INTEGER NOT NULL,
+                        bytes INTEGER NOT NULL, pieces BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT;
                     """)
         }
         return migrator

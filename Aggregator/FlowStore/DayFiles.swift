@@ -32,7 +32,10 @@ actor DayFiles {
     private var summaries: [Key: DaySummary] = [:]
     /// Files that have nothing to compact.
     private var settled: Set<Key> = []
+    /// Files whose segments are all in the archive, and octets of a file's objects there.
+    private var archived: Set<Key> = [], archivedBytes: [Key: Int] = [:]
     private(set) var damage = StoreDamage()
+    private(set) var archiveFailures = 0
 
     init(folders: StoreFolders, openMax: Int) {
         self.folders = folders
@@ -85,10 +88,27 @@ actor DayFiles {
     }
     /// - Parameter isSettled: whether the file has nothing to compact.
     func note(_ key: Key, isSettled: Bool) {
-        if isSettled { settled.insert(key) } else { settled.remove(key) }
+        if isSettled {
+            settled.insert(key)
+        } else {
+            settled.remove(key)
+            archived.remove(key)
+        }
     }
     func isSettled(_ key: Key) -> Bool { settled.contains(key) }
     func note(_ more: StoreDamage) { damage += more }
+
+    // MARK: What the archive has
+
+    /// - Parameter isArchived: whether nothing of the file is left to move.
+    func note(_ key: Key, isArchived: Bool) {
+        if isArchived { archived.insert(key) } else { archived.remove(key) }
+    }
+    func isArchived(_ key: Key) -> Bool { archived.contains(key) }
+    func note(_ bytes: Int, archivedOf key: Key) { archivedBytes[key] = bytes }
+    func archivedBytes(of key: Key) -> Int? { archivedBytes[key] }
+    func forgetArchivedBytes(of key: Key) { archivedBytes[key] = nil }
+    func noteArchiveFailure() { archiveFailures += 1 }
 
     // MARK: Opening and closing
 
@@ -155,6 +175,13 @@ actor DayFiles {
         }
     }
 
+    private func forget(_ key: Key) {
+        summaries[key] = nil
+        settled.remove(key)
+        archived.remove(key)
+        archivedBytes[key] = nil
+    }
+
     // MARK: Leaving
 
     /// Removes a day's file when nobody uses it any more.
@@ -167,8 +194,7 @@ actor DayFiles {
         let file = open.removeValue(forKey: key)
         try? file?.pool.close()
         days[key.tenant]?.remove(key.day)
-        summaries[key] = nil
-        settled.remove(key)
+        forget(key)
         defer { for continuation in file?.waiting ?? [] { continuation.resume() } }
         try folders.removeFile(of: key)
     }
@@ -184,8 +210,7 @@ actor DayFiles {
     /// - Returns: whether there is a file now.
     private func mend(_ key: Key) async -> Bool {
         days[key.tenant]?.remove(key.day)
-        summaries[key] = nil
-        settled.remove(key)
+        forget(key)
         let outcome = await folders.mend(key)
         damage.files += 1
         damage.rows &+= outcome.lost

@@ -82,7 +82,17 @@ package enum FlowStoreError: Error, Equatable, Sendable {
     case keyDestroyed(TenantID)
     /// The tenant's data key can't be had now. Later.
     case keyUnavailable(String)
+    /// What is read is in the archive, which can't be had now or lacks it. The rest of the history can be read.
+    case archiveUnavailable(String)
     /// What was listed is there no more: retired, or found damaged, or replaced longer ago than it stays readable.
     case gone
     case cancelled
+
+    /// Whether it is about the segment that was read, and others may be there.
+    package var isOfOneSegment: Bool {
+        switch self {
+        case .gone, .archiveUnavailable: true
+        default: false
+        }
+    }
 }

@@ -10,6 +10,8 @@ package struct RetentionPolicy: Equatable, Sendable {
     package var rollupDays = 400
     /// Octets of a tenant's files, rollups and what was set aside included; 0: as much as comes.
     package var bytesMax = 0
+    /// Octets of a tenant's objects in the archive; 0: as much as comes.
+    package var archivedBytesMax = 0
     package init() {}
 }
 
@@ -18,6 +20,7 @@ package struct RetiredDay: Equatable, Sendable {
     package enum Reason: String, CaseIterable, Sendable {
         case age, quota
         case rollupAge = "rollup_age"
+        case archiveQuota = "archive_quota"
     }
     package var tenant: TenantID
     /// `2026-11-21`.
@@ -25,5 +28,7 @@ package struct RetiredDay: Equatable, Sendable {
     package var reason: Reason
     /// Octets of its files.
     package var bytes: Int
+    /// Octets of its objects in the archive, which are deleted next.
+    package var archivedBytes: Int
     package var rows: UInt64
 }

@@ -1,7 +1,7 @@
 internal import FlowModel
 
-/// Sums rows by minute and key, for one segment. Memory: at most `RollupLimit.sumsMax` sums a kind; what comes beyond is
-/// in its minute's `other`.
+/// Sums rows by minute and key, for one segment. Memory: at most `RollupLimit.sumsMax` sums a kind; what finds no
+/// room, or is among the smaller ones when room is made, is in its minute's `other`.
 struct RollupBuilder {
     private var minutes: [Int64: UInt32] = [:]
     private var starts: [Int64] = []
@@ -16,13 +16,13 @@ struct RollupBuilder {
         spread(columns, rows)
         addServices(columns)
         setKeys(columns.bgpSourceAsNumber)
-        sourceAS.add(parts, keys)
+        sourceAS.add(parts, keys, buckets: starts.count)
         setKeys(columns.bgpDestinationAsNumber)
-        destinationAS.add(parts, keys)
+        destinationAS.add(parts, keys, buckets: starts.count)
         setKeys(columns.ingressInterface, of: columns.exporter)
-        ingress.add(parts, keys)
+        ingress.add(parts, keys, buckets: starts.count)
         setKeys(columns.egressInterface, of: columns.exporter)
-        egress.add(parts, keys)
+        egress.add(parts, keys, buckets: starts.count)
         addHosts(columns)
     }
 
@@ -35,7 +35,7 @@ struct RollupBuilder {
             let port = Self.servicePort(transports[row], sourcePorts[row], destinationPorts[row])
             keys.append(SumKey(UInt64(transports[row]) << 16 | UInt64(port)))
         }
-        services.add(parts, keys)
+        services.add(parts, keys, buckets: starts.count)
     }
     private mutating func setKeys(_ column: [UInt32], of exporters: [UInt32]? = nil) {
         let numbers = column.span
@@ -59,7 +59,7 @@ struct RollupBuilder {
             let destination = IPAddress(high: destinationHigh[row], low: destinationLow[row])
             keys.append(source < destination ? SumKey(source, destination) : SumKey(destination, source))
         }
-        hosts.add(parts, keys)
+        hosts.add(parts, keys, buckets: starts.count)
     }
 
     /// The server's port is the smaller one, as clients take large ones; one that was summed away is 0 and does not
@@ -148,8 +148,9 @@ struct SumKey: Equatable, Comparable {
 }
 
 package enum RollupLimit {
-    /// Sums that are kept apart while a segment is made: 64 octets each.
-    static let sumsMax = 1 << 20
+    /// Sums that are kept apart while a segment is made: 64 octets each. As many as a processor's cache holds, or
+    /// `sumsOfBucket` for each bucket; but never more than `sumsMax`.
+    static let sumsMin = 1 << 16, sumsOfBucket = 512, sumsMax = 1 << 20
 
     /// Keys that a bucket keeps, the largest by octets.
     package static func entriesMax(_ period: RollupPeriod) -> Int {
@@ -158,142 +159,6 @@ package enum RollupLimit {
         case .hour: 256
         case .day: 1_024
         }
-    }
-}
-
-/// What a row adds to one bucket.
-struct SumPart {
-    var row: UInt32, bucket: UInt32
-    var tally: Tally
-}
-
-/// Tallies by (bucket, key): open addressing over dense arrays, at most half full.
-struct SumTable {
-    private struct Entry {
-        var key = SumKey(0), bucket: UInt32 = 0
-        var tally = Tally()
-    }
-    /// Those from `count` on are free.
-    private var entries: [Entry] = []
-    private var count = 0
-    /// Entry + 1; 0 is free.
-    private var slots = [UInt32](repeating: 0, count: 1 << 10)
-    private let entriesMax: Int
-
-    private static let chunk = 4_096
-
-    init(entriesMax: Int = RollupLimit.sumsMax) { self.entriesMax = entriesMax }
-
-    /// Adds `parts`, each under its key.
-    mutating func add(_ parts: [SumPart], _ keys: [SumKey]) {
-        var first = 0
-        while first < parts.count {  // ends: each turn takes a part or more
-            let end = min(first + Self.chunk, parts.count)
-            makeRoom(end - first)
-            var (entryArray, slotArray, count) = (entries, slots, self.count)
-            (entries, slots) = ([], [])  // theirs alone for now
-            var entries = entryArray.mutableSpan, slots = slotArray.mutableSpan
-            let parts = parts.span, keys = keys.span
-            for index in first..<end {
-                let part = parts[index]
-                Self.add(keys[index], part.bucket, part.tally, &entries, &slots, &count, entriesMax)
-            }
-            (self.entries, self.slots, self.count) = (entryArray, slotArray, count)
-            first = end
-        }
-    }
-
-    @inline(__always)
-    private static func add(
-        _ key: SumKey, _ bucket: UInt32, _ tally: Tally, _ entries: inout MutableSpan<Entry>,
-        _ slots: inout MutableSpan<UInt32>, _ count: inout Int, _ entriesMax: Int
-    ) {
-        let mask = slots.count &- 1
-        var slot = Int(truncatingIfNeeded: hash(key, bucket)) & mask
-        while slots[slot] != 0 {  // ends: at most half of the slots are taken
-            let place = Int(slots[slot]) &- 1
-            if entries[place].bucket == bucket, entries[place].key == key {
-                entries[place].tally += tally
-                return
-            }
-            slot = (slot &+ 1) & mask
-        }
-        guard count < entriesMax else { return }
-        entries[count] = Entry(key: key, bucket: bucket, tally: tally)
-        count &+= 1
-        slots[slot] = UInt32(truncatingIfNeeded: count)
-    }
-
-    /// Makes room for `more` entries.
-    private mutating func makeRoom(_ more: Int) {
-        let needed = count + more
-        if entries.count < needed {
-            let grown = max(needed, 2 * entries.count)
-            entries.append(contentsOf: repeatElement(Entry(), count: grown - entries.count))
-        }
-        guard needed * 2 > slots.count else { return }
-        var size = slots.count
-        while size < needed * 2 { size *= 2 }
-        slots = [UInt32](repeating: 0, count: size)
-        let mask = size - 1
-        for place in 0..<count {
-            var slot = Int(truncatingIfNeeded: Self.hash(entries[place].key, entries[place].bucket)) & mask
-            while slots[slot] != 0 { slot = (slot + 1) & mask }
-            slots[slot] = UInt32(truncatingIfNeeded: place + 1)
-        }
-    }
-    @inline(__always)
-    private static func hash(_ key: SumKey, _ bucket: UInt32) -> UInt64 {
-        let first = ConversationHash.fold(key.a ^ 0xA076_1D64_78BD_642F, key.b ^ 0xE703_7ED1_A0B4_28DB)
-        let second = ConversationHash.fold(key.c ^ 0x8EBC_6AF0_9C88_C6E3, key.d ^ 0x5899_65CC_7537_4CC3)
-        return ConversationHash.fold(first ^ UInt64(bucket) &* 0x9E37_79B9_7F4A_7C15, second ^ 0x1D8E_4E27_C47D_124F)
-    }
-
-    // MARK: Results
-
-    /// - Parameters:
-    ///   - starts: of the minutes, by their number.
-    ///   - totals: all that is in each minute, in the table or not.
-    func sums(
-        _ kind: RollupKind, _ period: RollupPeriod, starts: [Int64], totals: [Tally], exporters: [ExporterKey]
-    ) -> RollupSums {
-        let bucketStarts = starts.map { TimeShare.bucket(of: $0, period) }
-        var sums = RollupSums(kind: kind, period: period)
-        let order = Set(bucketStarts).sorted()
-        let numbers = [Int64: Int](uniqueKeysWithValues: order.enumerated().map { ($1, $0) })
-        var all = [Tally](repeating: Tally(), count: order.count)
-        for (minute, start) in bucketStarts.enumerated() { all[numbers[start] ?? 0] += totals[minute] }
-        let ofMinute = bucketStarts.map { UInt32(numbers[$0] ?? 0) }
-        let table = period == .minute ? renumbered(ofMinute) : summed(ofMinute)
-        var largest = [LargestSums](
-            repeating: LargestSums(RollupLimit.entriesMax(period)), count: order.count)
-        for (place, entry) in table.enumerated() {
-            largest[Int(entry.bucket)].offer(place, entry.tally, entry.key)
-        }
-        for (number, start) in order.enumerated() {
-            var bucket = RollupBucket(start: start)
-            bucket.other = all[number]
-            for place in largest[number].places {
-                guard let key = table[place].key.key(kind, exporters: exporters) else { continue }
-                bucket.entries[key] = table[place].tally
-                bucket.other -= table[place].tally
-            }
-            sums.buckets.append(bucket)
-        }
-        return sums
-    }
-    private func renumbered(_ buckets: [UInt32]) -> [Entry] {
-        entries[..<count].map { Entry(key: $0.key, bucket: buckets[Int($0.bucket)], tally: $0.tally) }
-    }
-    private func summed(_ buckets: [UInt32]) -> [Entry] {
-        var table = SumTable(entriesMax: .max)
-        let parts = (0..<count).map { place in
-            SumPart(
-                row: UInt32(truncatingIfNeeded: place), bucket: buckets[Int(entries[place].bucket)],
-                tally: entries[place].tally)
-        }
-        table.add(parts, entries[..<count].map(\.key))
-        return Array(table.entries[..<table.count])
     }
 }
 

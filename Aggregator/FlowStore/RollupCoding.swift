@@ -3,7 +3,8 @@ internal import WireBytes
 
 /// The bytes of a rollup:
 ///
-///     rollup   := version=1 :1 | kind :1 | period (0 minute, 1 hour, 2 day) :1 | exporters | count | bucket* | crc32c :4
+///     rollup   := version=1 :1 | kind :1 | period (0 minute, 1 hour, 2 day) :1 | exporters | count | bucket*
+///                 | crc32c :4
 ///     bucket   := periods since the bucket before (the first: since 1970), zigzag | other | count | entry*
 ///     entry    := key | tally                    tally := flows | octets | packets
 ///     key      := service: protocol, port | hosts: address address | AS | interface: exporter, index | country

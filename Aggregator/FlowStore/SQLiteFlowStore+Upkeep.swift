@@ -70,6 +70,13 @@ extension SQLiteFlowStore {
 
     // MARK: Retention
 
+    /// The time that was noted last, also by an earlier process, in ms since 1970 UTC; nil: none was.
+    package var lastTime: Int64? { files.folders.time }
+    /// Remembers the time, to the hour. A full disk forgets it until the next call.
+    package func note(time: Int64) {
+        if time / 3_600_000 != (lastTime ?? 0) / 3_600_000 { try? files.folders.write(time: time) }
+    }
+
     /// Gives up what is older than the policy allows, and what is more.
     /// - Parameter now: ms since 1970 UTC.
     /// - Returns: what went, oldest first.
@@ -91,9 +98,10 @@ extension SQLiteFlowStore {
         where day <= today - max(policy.rollupDays, policy.days, 1) {
             retired.append(try removeRollups(DayFiles.Key(tenant: tenant, day: day)))
         }
+        retired += try await retainArchived(tenant, now: now, policy: policy)
         guard policy.bytesMax > 0 else { return retired }
         var bytes = try files.folders.bytes(of: tenant)
-        while bytes.values.reduce(0, +) > policy.bytesMax, let oldest = try await files.days(of: tenant).min() {
+        while bytes.values.reduce(0, +) > policy.bytesMax, let oldest = try await oldestToGo(tenant) {
             let before = bytes
             retired.append(try await retire(DayFiles.Key(tenant: tenant, day: oldest), .quota, now: now))
             bytes = try files.folders.bytes(of: tenant)
@@ -105,6 +113,31 @@ extension SQLiteFlowStore {
         {
             retired.append(try removeRollups(DayFiles.Key(tenant: tenant, day: oldest), .quota))
             bytes = try files.folders.bytes(of: tenant)
+        }
+        return retired
+    }
+
+    /// The oldest day that takes room here; one that is in the archive takes little.
+    private func oldestToGo(_ tenant: TenantID) async throws -> Int? {
+        let days = try await files.days(of: tenant).sorted()
+        for day in days {
+            if await !files.isArchived(DayFiles.Key(tenant: tenant, day: day)) { return day }
+        }
+        return days.first
+    }
+    private func retainArchived(
+        _ tenant: TenantID, now: Int64, policy: RetentionPolicy
+    ) async throws -> [RetiredDay] {
+        guard archive != nil, policy.archivedBytesMax > 0 else { return [] }
+        var sizes: [(key: DayFiles.Key, bytes: Int)] = [], retired: [RetiredDay] = []
+        for day in try await files.days(of: tenant).sorted() {
+            let key = DayFiles.Key(tenant: tenant, day: day)
+            sizes.append((key, try await archivedBytes(of: key)))
+        }
+        var bytes = sizes.reduce(0) { $0 + $1.bytes }
+        for (key, size) in sizes where size > 0 && bytes > policy.archivedBytesMax {
+            retired.append(try await retire(key, .archiveQuota, now: now))
+            bytes -= size
         }
         return retired
     }
@@ -127,9 +160,12 @@ extension SQLiteFlowStore {
             try await RollupFile(path: files.folders.rollupFile(of: key).path).add(rollups, tenant: key.tenant)
             try files.folders.sync(folder: files.folders.folder(of: key.tenant))
         }
+        let archived = try await archivedBytes(of: key)
+        try await listForForgetting(key)
         try await files.remove(key)
         return RetiredDay(
-            tenant: key.tenant, day: Day.name(key.day), reason: reason, bytes: bytes, rows: rows)
+            tenant: key.tenant, day: Day.name(key.day), reason: reason, bytes: bytes, archivedBytes: archived,
+            rows: rows)
     }
     /// Batches that no segment holds yet are in no rollup: they are compacted first. Without the key they just go.
     private func sumRest(of key: DayFiles.Key, now: Int64) async throws {
@@ -147,7 +183,8 @@ extension SQLiteFlowStore {
         let file = files.folders.rollupFile(of: key)
         let bytes = try FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int ?? 0
         try FileManager.default.removeItem(at: file)
-        return RetiredDay(tenant: key.tenant, day: Day.name(key.day), reason: reason, bytes: bytes, rows: 0)
+        return RetiredDay(
+            tenant: key.tenant, day: Day.name(key.day), reason: reason, bytes: bytes, archivedBytes: 0, rows: 0)
     }
 
     // MARK: Rollups
@@ -186,41 +223,57 @@ extension SQLiteFlowStore {
     package func reportDamage(of segment: Segment, tenant: TenantID, reason: String) async throws(FlowStoreError) {
         guard segment.tenant == tenant else { return }
         let key = DayFiles.Key(tenant: tenant, day: segment.day), octets = octets(of: tenant)
-        let isSound = try await wrapping(tenant) {
-            try await self.files.withFile(key, create: false) { pool in
-                try await pool.read { try Self.isSound(segment, octets: octets, in: $0) }
-            } ?? true
+        try await wrapping(tenant) {
+            do {
+                let isSound =
+                    segment.kind == .compacted
+                    ? try await self.isSound(segment, in: key, octets)
+                    : try await self.files.withFile(key, create: false) { pool in
+                        try await pool.read { try Self.isSound(batch: segment, octets: octets, in: $0) }
+                    } ?? true
+                if !isSound { try await self.setAside(segment, reason) }
+            } catch FlowStoreError.archiveUnavailable {
+                // Nobody can say now.
+            }
         }
-        guard !isSound else { return }
-        try await wrapping(tenant) { try await self.setAside(segment, reason) }
     }
 
     /// Whether a segment that somebody could not read is what was written: then the fault is not the store's.
-    private static func isSound(_ segment: Segment, octets: StoredOctets, in db: Database) throws -> Bool {
-        switch segment.kind {
-        case .compacted:
-            do {
-                try SegmentRow.find(segment.rowID, in: db)?.verify(day: segment.day, octets: octets, in: db)
-                return true
-            } catch is DamagedSegment {
-                return false
+    private func isSound(_ segment: Segment, in key: DayFiles.Key, _ octets: StoredOctets) async throws -> Bool {
+        do {
+            let row = try await files.withFile(key, create: false) { pool in
+                try await pool.read { try SegmentRow.find(segment.rowID, in: $0) }
             }
-        case .batch:
-            guard let row = try BatchTable.row(segment.rowID, in: db),
-                let stored = try BatchTable.body(segment.rowID, in: db)
-            else { return true }
-            do throws(SealError) {
-                let body = try octets.open(stored, row.context)
-                var decoder = BatchDecoder(), columns = FlowColumns()
-                return
-                    (try? body.withBytes { span throws(BatchError) in
-                        try decoder.decode(span, into: &columns)
-                    }) != nil
-            } catch .damaged {
-                return false
-            } catch {
-                throw error
+            guard let row, let row else { return true }
+            for blob in row.blobs.keys {
+                let found = try await files.withFile(key, create: false) { pool in
+                    try await pool.read { try SegmentRow.find(blob, range: nil, of: row.id, in: $0) }
+                }
+                guard let found, let found else { return true }
+                let pieces = try await fetched(found, of: key, isFresh: true)
+                try row.verify(blob, is: try pieces.opened(day: key.day, octets: octets))
             }
+            return true
+        } catch is DamagedSegment {
+            return false
+        }
+    }
+
+    private static func isSound(batch segment: Segment, octets: StoredOctets, in db: Database) throws -> Bool {
+        guard let row = try BatchTable.row(segment.rowID, in: db),
+            let stored = try BatchTable.body(segment.rowID, in: db)
+        else { return true }
+        do throws(SealError) {
+            let body = try octets.open(stored, row.context)
+            var decoder = BatchDecoder(), columns = FlowColumns()
+            let decoded: Void? = try? body.withBytes { span throws(BatchError) in
+                try decoder.decode(span, into: &columns)
+            }
+            return decoded != nil
+        } catch .damaged {
+            return false
+        } catch {
+            throw error
         }
     }
 

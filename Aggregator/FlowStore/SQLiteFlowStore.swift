@@ -11,13 +11,16 @@ package import SegmentFormat
 package final class SQLiteFlowStore: FlowStore {
     let files: DayFiles
     let sealer: (any StoreSealer)?
+    let archive: (any SegmentArchive)?
 
     /// - Parameters:
     ///   - directory: made if it is not there.
     ///   - sealer: nil: octets are stored as they are.
+    ///   - archive: where old segments go and are; nil: nowhere.
     ///   - openFilesMax: files that stay open when nobody uses them; each costs some 10 descriptors.
     package init(
-        directory: String, sealer: (any StoreSealer)? = nil, openFilesMax: Int = 32
+        directory: String, sealer: (any StoreSealer)? = nil, archive: (any SegmentArchive)? = nil,
+        openFilesMax: Int = 32
     ) throws(FlowStoreError) {
         let root = URL(fileURLWithPath: directory, isDirectory: true)
         do {
@@ -27,6 +30,7 @@ package final class SQLiteFlowStore: FlowStore {
         }
         files = DayFiles(folders: StoreFolders(root: root), openMax: openFilesMax)
         self.sealer = sealer
+        self.archive = archive
     }
 
     package var quarantinedFiles: Int { get async { await files.damage.files } }
@@ -148,14 +152,20 @@ package final class SQLiteFlowStore: FlowStore {
         guard segment.kind == .compacted, segment.tenant == tenant else { return nil }
         let key = DayFiles.Key(tenant: tenant, day: segment.day), octets = octets(of: tenant)
         return try await wrapping(tenant) {
+            var isArchived = false
             do {
-                return try await self.files.withFile(key, create: false) { pool in
-                    try await pool.read { db in
-                        try SegmentRow.read(
-                            blob.rawValue, range: range, of: segment.rowID, day: key.day, octets: octets, in: db)
-                    }
-                } ?? nil
+                let found = try await self.files.withFile(key, create: false) { pool in
+                    try await pool.read { try SegmentRow.find(blob.rawValue, range: range, of: segment.rowID, in: $0) }
+                }
+                guard let found, let found else { return nil }
+                isArchived = found.archived != nil
+                return try await self.fetched(found, of: key, isFresh: false).opened(day: key.day, octets: octets)
             } catch let damage as DamagedSegment {
+                // What comes from far away is looked at once more.
+                guard !isArchived else {
+                    try await self.reportDamage(of: segment, tenant: tenant, reason: damage.reason)
+                    return nil
+                }
                 try await self.setAside(segment, damage.reason)
                 return nil
             }

@@ -18,7 +18,9 @@ struct Salvage {
     /// - Returns: the summary of the new file, and how many rows of flows the old one had besides.
     func run() throws -> (summary: DaySummary, lost: UInt64) {
         let old = try? source.read { try DaySummary.read(of: tenant, in: $0) }
-        for table in ["batch", "segment", "replaced", "rollup", "damaged", "damaged_piece"] { try copy(table) }
+        for table in ["batch", "segment", "archived", "replaced", "rollup", "damaged", "damaged_piece"] {
+            try copy(table)
+        }
         try copyPieces()
         try copyKeys()
         return try target.write { db in
@@ -35,7 +37,7 @@ struct Salvage {
     // MARK: Rows
 
     private func copy(_ table: String) throws {
-        let key = table == "replaced" ? "batch" : table == "damaged_piece" ? "rowid" : "id"
+        let key = ["replaced": "batch", "archived": "segment", "damaged_piece": "rowid"][table] ?? "id"
         let columns = table == "damaged_piece" ? "rowid AS key, *" : "\(key) AS key, *"
         let first = try copy(table, "SELECT \(columns) FROM \(table) ORDER BY \(key)")
         guard first.isCut else { return }
@@ -138,8 +140,10 @@ struct Salvage {
         for id in try Int64.fetchAll(db, sql: "SELECT id FROM segment") {
             do {
                 guard let row = try SegmentRow.find(id, in: db) else { continue }
+                let archived = try? ArchivedSegment.find(id, in: db)
                 for (blob, size) in row.blobs {
                     let numbers = SegmentRow.pieces(0..<size.bytes), first = SegmentRow.pieceID(id, blob, 0)
+                    if archived?.has(blob, numbers) == true { continue }
                     let found = try Int.fetchOne(
                         db, sql: "SELECT count(*) FROM piece WHERE id BETWEEN ? AND ?",
                         arguments: [first, first + Int64(numbers.count) - 1])

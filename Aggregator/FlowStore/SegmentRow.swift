@@ -29,6 +29,10 @@ struct SegmentRow: Equatable, Sendable {
     static func pieceID(_ segment: Int64, _ blob: UInt8, _ number: Int) -> Int64 {
         segment << 24 | Int64(blob) << 16 | Int64(truncatingIfNeeded: number)
     }
+    /// The first and the last number that a segment's pieces can have.
+    static func pieceIDs(of segment: Int64) -> StatementArguments {
+        [pieceID(segment, 0, 0), pieceID(segment, .max, piecesOfBlobMax - 1)]
+    }
     /// Which piece it is, for the sealer.
     static func context(day: Int, _ segment: Int64, _ blob: UInt8, _ number: Int) -> String {
         "\(Day.name(day))/segment/\(segment)/\(blob)/\(number)"
@@ -143,7 +147,8 @@ struct SegmentRow: Equatable, Sendable {
     static func nextID(now: Int64, in db: Database) throws -> Int64 {
         let segment = try Int64.fetchOne(db, sql: "SELECT max(id) FROM segment") ?? 0
         let piece = try Int64.fetchOne(db, sql: "SELECT max(id) FROM piece") ?? 0
-        return max(segment + 1, piece >> 24 + 1, min(max(now / 1_000, 1), 1 << 38))
+        let archived = try Int64.fetchOne(db, sql: "SELECT max(segment) FROM archived") ?? 0
+        return max(segment + 1, piece >> 24 + 1, archived + 1, min(max(now / 1_000, 1), 1 << 38))
     }
     /// All rows are looked at, so that a damaged one is found whatever its bounds say.
     static func segments(
@@ -155,50 +160,73 @@ struct SegmentRow: Equatable, Sendable {
             .map { $0.segment(tenant: tenant, day: day) }.filter { $0.position < before }
     }
 
-    /// Octets `range` of a blob; nil without the segment or the blob.
-    /// - Throws: `DamagedSegment`; `SealError` but `.damaged`.
-    static func read(
-        _ blob: UInt8, range: Range<Int>?, of id: Int64, day: Int, octets: StoredOctets, in db: Database
-    ) throws -> [UInt8]? {
+    /// Pieces of a blob as they are stored, and what is wanted of them.
+    struct Pieces {
+        let segment: Int64, blob: UInt8
+        /// Octets of the blob, and those that are wanted.
+        let size: Int, range: Range<Int>
+        var numbers: Range<Int> { SegmentRow.pieces(range) }
+        /// Empty when `archived` has them.
+        var stored: [Data] = []
+        var archived: ArchivedSegment?
+
+        /// The octets of the range.
+        /// - Throws: `DamagedSegment`; `SealError` but `.damaged`.
+        func opened(day: Int, octets: StoredOctets) throws -> [UInt8] {
+            guard stored.count == numbers.count else {
+                throw DamagedSegment(id: segment, reason: "blob \(blob) is not whole")
+            }
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(range.count)
+            for (number, piece) in zip(numbers, stored) {
+                let whole = min(size - number * pieceBytes, pieceBytes)
+                let plain = try DamagedSegment.catching(segment) { () throws(SealError) in
+                    try octets.open(piece, context(day: day, segment, blob, number))
+                }
+                guard plain.count == whole else { throw DamagedSegment(id: segment, reason: "blob \(blob) is cut") }
+                let start = number * pieceBytes
+                bytes += plain[max(range.lowerBound - start, 0)..<min(range.upperBound - start, whole)]
+            }
+            return bytes
+        }
+    }
+
+    /// The pieces that hold `range` of a blob; nil without the segment or the blob.
+    /// - Throws: `DamagedSegment`.
+    static func find(_ blob: UInt8, range: Range<Int>?, of id: Int64, in db: Database) throws -> Pieces? {
         guard let row = try find(id, in: db), let size = row.blobs[blob]?.bytes else { return nil }
-        let range = range.map { $0.clamped(to: 0..<size) } ?? 0..<size, numbers = pieces(range)
-        guard !numbers.isEmpty else { return [] }
-        let stored = try Data.fetchAll(
+        let range = range.map { $0.clamped(to: 0..<size) } ?? 0..<size
+        var found = Pieces(segment: id, blob: blob, size: size, range: range)
+        let numbers = found.numbers
+        guard !numbers.isEmpty else { return found }
+        found.stored = try Data.fetchAll(
             db.cachedStatement(sql: "SELECT octets FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"),
             arguments: [pieceID(id, blob, numbers.lowerBound), pieceID(id, blob, numbers.upperBound - 1)])
-        guard stored.count == numbers.count else { throw DamagedSegment(id: id, reason: "blob \(blob) is not whole") }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(range.count)
-        for (number, piece) in zip(numbers, stored) {
-            let whole = min(size - number * pieceBytes, pieceBytes)
-            let plain = try DamagedSegment.catching(id) { () throws(SealError) in
-                try octets.open(piece, context(day: day, id, blob, number))
-            }
-            guard plain.count == whole else { throw DamagedSegment(id: id, reason: "blob \(blob) is cut") }
-            let start = number * pieceBytes
-            bytes += plain[max(range.lowerBound - start, 0)..<min(range.upperBound - start, whole)]
+        if found.stored.isEmpty, let archived = try ArchivedSegment.find(id, in: db), archived.isStored {
+            found.archived = archived
         }
-        return bytes
+        return found
     }
 }
 
 extension SegmentRow {
-    /// Reads every blob and compares it with its checksum.
+    /// Reads every blob, which must be in the file, and compares it with its checksum.
     /// - Throws: `DamagedSegment`; `SealError` but `.damaged`.
     func verify(day: Int, octets: StoredOctets, in db: Database) throws {
-        for (number, blob) in blobs {
-            let bytes = try Self.read(number, range: nil, of: id, day: day, octets: octets, in: db)
-            guard let bytes, bytes.withBytes({ CRC32C.checksum($0) }) == blob.checksum else {
-                throw DamagedSegment(id: id, reason: "blob \(number) is not what was written")
-            }
+        for number in blobs.keys {
+            try verify(
+                number, is: try Self.find(number, range: nil, of: id, in: db)?.opened(day: day, octets: octets) ?? [])
         }
+    }
+    /// - Throws: `DamagedSegment` when `bytes` are not the blob's.
+    func verify(_ blob: UInt8, is bytes: [UInt8]) throws {
+        guard bytes.count == blobs[blob]?.bytes, bytes.withBytes({ CRC32C.checksum($0) }) == blobs[blob]?.checksum
+        else { throw DamagedSegment(id: id, reason: "blob \(blob) is not what was written") }
     }
     /// Deletes a segment and its pieces; its rollups stay.
     static func delete(_ id: Int64, in db: Database) throws {
         try db.execute(sql: "DELETE FROM segment WHERE id = ?", arguments: [id])
-        try db.execute(
-            sql: "DELETE FROM piece WHERE id BETWEEN ? AND ?",
-            arguments: [pieceID(id, 0, 0), pieceID(id, .max, piecesOfBlobMax - 1)])
+        try db.execute(sql: "DELETE FROM piece WHERE id BETWEEN ? AND ?", arguments: pieceIDs(of: id))
     }
 }
 

@@ -7,6 +7,8 @@ internal import Identity
 ///     <root>/<tenant>/2026-11-21.sqlite            a day
 ///     <root>/<tenant>/2026-11-21.rollup.sqlite     the rollups of a day whose records have gone
 ///     <root>/<tenant>/2026-11-21.sqlite.damaged-1  a file that was found damaged, as it was
+///     <root>/<tenant>/2026-11-21.forget-1          names of objects that are to be deleted from the archive
+///     <root>/.clock                                the time, ms since 1970 UTC, as it was noted last
 struct StoreFolders: Sendable {
     let root: URL
 
@@ -98,6 +100,49 @@ struct StoreFolders: Sendable {
         try? FileManager.default.removeItem(at: file(of: key))
         try sync(folder: folder)
         for name in others { try? FileManager.default.removeItem(at: folder.appendingPathComponent(name)) }
+    }
+
+    // MARK: The time
+
+    private var clock: URL { root.appendingPathComponent(".clock") }
+
+    /// What `write(time:)` wrote last.
+    var time: Int64? {
+        (try? String(contentsOf: clock, encoding: .utf8)).flatMap {
+            Int64($0.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+    }
+    func write(time: Int64) throws {
+        try Data("\(time)\n".utf8).write(to: clock, options: .atomic)
+    }
+
+    // MARK: Objects to delete
+
+    /// Writes down what of a day must be deleted from the archive, durably.
+    func write(namesToForget names: [String], of key: DayFiles.Key) throws {
+        let folder = folder(of: key.tenant), manager = FileManager.default
+        var number = 1
+        func file(_ suffix: String = "") -> URL {
+            folder.appendingPathComponent("\(Day.name(key.day)).forget-\(number)\(suffix)")
+        }
+        while manager.fileExists(atPath: file().path) { number += 1 }
+        try Data((names.joined(separator: "\n") + "\n").utf8).write(to: file(".new"))
+        let handle = try FileHandle(forUpdating: file(".new"))
+        defer { try? handle.close() }
+        try handle.synchronize()
+        try manager.moveItem(at: file(".new"), to: file())
+        try sync(folder: folder)
+    }
+    func listsToForget(of tenant: TenantID) throws -> [URL] {
+        try names(of: tenant).filter { $0.contains(".forget-") && !$0.hasSuffix(".new") }.sorted()
+            .map { folder(of: tenant).appendingPathComponent($0) }
+    }
+    func names(toForgetIn list: URL) throws -> [String] {
+        String(decoding: try Data(contentsOf: list), as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+    func remove(list: URL) throws {
+        try FileManager.default.removeItem(at: list)
+        try sync(folder: list.deletingLastPathComponent())
     }
 
     // MARK: Damage

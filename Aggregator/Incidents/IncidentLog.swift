@@ -52,26 +52,35 @@ package final class IncidentLog: Sendable {
     /// The actor of what detection records.
     package static let detector = "detector"
 
-    private let pool: DatabasePool
+    /// Whether the file was damaged: it was set aside, and what could be read of it is here.
+    package let wasMended: Bool
+    private let file: MendableFile, pool: DatabasePool
     private let grouping: IncidentGrouping
 
     /// Opens `incidents.sqlite` in `directory`, which must exist, making or migrating the file as needed.
     package init(directory: String, grouping: IncidentGrouping = .init()) throws(IncidentError) {
         self.grouping = grouping
-        let file = URL(fileURLWithPath: directory).appendingPathComponent("incidents.sqlite").path
+        let path = URL(fileURLWithPath: directory).appendingPathComponent("incidents.sqlite").path
+        file = MendableFile(path, migrator: { IncidentSchema.migrator }, clean: IncidentRows.dropDamaged)
         do {
-            var configuration = Configuration()
-            // A backup may be reading the file.
-            configuration.busyMode = .timeout(60)
-            pool = try DatabasePool(path: file, configuration: configuration)
-            // After the pool's own setting, which is NORMAL.
-            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-            try IncidentSchema.migrator.migrate(pool)
-            // What a killed process left in the WAL may be in the page cache only, and a known finding writes nothing.
-            try pool.writeWithoutTransaction { _ = try $0.checkpoint(.full) }
+            (pool, wasMended) = try file.opened { try Self.open(path) }
         } catch {
-            throw .storage("\(file): \(error)")
+            throw .storage("\(path): \(error)")
         }
+    }
+    private static func open(_ path: String) throws -> DatabasePool {
+        var configuration = Configuration()
+        // A backup may be reading the file.
+        configuration.busyMode = .timeout(60)
+        let pool = try DatabasePool(path: path, configuration: configuration)
+        // After the pool's own setting, which is NORMAL.
+        try pool.writeWithoutTransaction {
+            try $0.execute(sql: "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
+        }
+        try IncidentSchema.migrator.migrate(pool)
+        // What a killed process left in the WAL may be in the page cache only, and a known finding writes nothing.
+        try pool.writeWithoutTransaction { _ = try $0.checkpoint(.full) }
+        return pool
     }
 
     /// Closes the file. Later calls throw.
@@ -133,6 +142,25 @@ package final class IncidentLog: Sendable {
         }
     }
 
+    /// Deletes all that is known of a tenant: overwritten in the file, and then gone from the WAL too. May be called
+    /// beside a running service. What is not here any more is no error.
+    /// - Returns: how many incidents there were.
+    @discardableResult
+    package func forget(_ tenant: TenantID) throws(IncidentError) -> Int {
+        let count = try write { db in
+            let count = try Int.fetchOne(
+                db, sql: "SELECT count(*) FROM incident WHERE tenant = ?", arguments: [tenant.rawValue])
+            for table in ["event", "incident", "finding"] {
+                try db.execute(sql: "DELETE FROM \(table) WHERE tenant = ?", arguments: [tenant.rawValue])
+            }
+            return count ?? 0
+        }
+        do { try pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) } } catch {
+            throw .storage("what was deleted is still in the WAL: \(error)")
+        }
+        return count
+    }
+
     // MARK: Reading
 
     /// - Parameters:
@@ -173,11 +201,13 @@ package final class IncidentLog: Sendable {
 
     private func read<Value: Sendable>(_ body: (Database) throws -> Value) throws(IncidentError) -> Value {
         do { return try pool.read(body) } catch let error as IncidentError { throw error } catch {
+            file.suspect(error)
             throw .storage("\(error)")
         }
     }
     private func write<Value: Sendable>(_ body: (Database) throws -> Value) throws(IncidentError) -> Value {
         do { return try pool.write(body) } catch let error as IncidentError { throw error } catch {
+            file.suspect(error)
             throw (error as? DatabaseError)?.resultCode == .SQLITE_FULL ? .full : .storage("\(error)")
         }
     }

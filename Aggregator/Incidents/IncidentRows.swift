@@ -21,8 +21,10 @@ struct IncidentRows {
             db, sql: "SELECT incident, revised FROM finding WHERE tenant = ? AND id = ?",
             arguments: [tenant.rawValue, finding.id])
         if let known {
-            let revised: Int = known["revised"]
-            guard finding.update > revised, var incident = try incident(known["incident"]) else { return }
+            guard let revised = Int.fromDatabaseValue(known["revised"]),
+                let home = String.fromDatabaseValue(known["incident"])
+            else { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a finding's row is damaged") }
+            guard finding.update > revised, var incident = try incident(home) else { return }
             guard incident.add(finding) else { return }
             try write(.findingUpdated(finding), to: incident, by: IncidentLog.detector, at: now)
         } else if var incident = try home(of: finding, grouping) {
@@ -146,6 +148,32 @@ struct IncidentRows {
         let incidents = Array(found.prefix(limit))
         let next = found.count > limit ? incidents.last.map { IncidentCursor(start: $0.start, id: $0.id) } : nil
         return IncidentPage(incidents: incidents, next: next?.description)
+    }
+
+    /// Deletes, of all tenants, incidents and events that don't decode, and what belongs to an incident that is not
+    /// there: it may be opened again under its id.
+    static func dropDamaged(in db: Database) throws {
+        try drop("incident", ["tenant", "id"], "json", Incident.self, in: db)
+        try drop("event", ["tenant", "incident", "revision"], "payload", IncidentEvent.self, in: db)
+        for table in ["event", "finding"] {
+            try db.execute(
+                sql: """
+                    DELETE FROM \(table) WHERE NOT EXISTS (
+                        SELECT 1 FROM incident WHERE tenant = \(table).tenant AND id = \(table).incident)
+                    """)
+        }
+    }
+    private static func drop(
+        _ table: String, _ keys: [String], _ column: String, _ type: (some Decodable).Type, in db: Database
+    ) throws {
+        var damaged: [[DatabaseValue]] = []
+        let rows = try Row.fetchCursor(db, sql: "SELECT \(keys.joined(separator: ", ")), \(column) FROM \(table)")
+        while let row = try rows.next() {
+            let text = String.fromDatabaseValue(row[column]) ?? ""
+            if (try? JSONDecoder().decode(type, from: Data(text.utf8))) == nil { damaged.append(keys.map { row[$0] }) }
+        }
+        let sql = "DELETE FROM \(table) WHERE " + keys.map { "\($0) = ?" }.joined(separator: " AND ")
+        for key in damaged { try db.execute(sql: sql, arguments: StatementArguments(key)) }
     }
 
     private func encoded(_ value: some Encodable) throws -> String {

@@ -21,6 +21,7 @@ internal import WireBytes
 package struct BatchIngest: Sendable {
     private let log: any FlowLog, registry: SensorRegistry, quarantine: Quarantine, admission: Admission
     private let metrics: IngestMetrics, time: any TimeSource, logger: Logger
+    private let benches = DecodingBenches()
 
     package init(
         log: any FlowLog, registry: SensorRegistry, quarantine: Quarantine,
@@ -73,7 +74,7 @@ package struct BatchIngest: Sendable {
         defer { admission.leave(bytes: room, done: room, at: time.monotonic()) }
         let body = try await read(request, context, expected: fields.length)
         guard BatchDigest(of: body) == fields.digest else { throw .digestMismatch }
-        let summary = try Self.check(body)
+        let summary = try check(body)
         let batch = LogAppend(
             sensor: sensor, key: fields.key, digest: fields.digest, receivedMilliseconds: time.wallMilliseconds(),
             rows: summary.rows, tally: summary.tally, body: body)
@@ -143,11 +144,10 @@ package struct BatchIngest: Sendable {
     }
 
     /// Decodes every column, and throws them away: what is stored must be readable for ever.
-    private static func check(_ body: [UInt8]) throws(IngestProblem) -> BatchSummary {
+    private func check(_ body: [UInt8]) throws(IngestProblem) -> BatchSummary {
         do throws(BatchError) {
             let summary = try body.withBytes { bytes throws(BatchError) in try BatchSummary(bytes) }
-            var decoder = BatchDecoder(), columns = FlowColumns(capacity: summary.rows)
-            try body.withBytes { bytes throws(BatchError) in try decoder.decode(bytes, into: &columns) }
+            try benches.decode(body)
             return summary
         } catch {
             throw .undecodable("\(error)")
@@ -187,7 +187,12 @@ package struct BatchIngest: Sendable {
         defer { admission.leave(bytes: Self.heartbeatBytesMax, done: 0, at: time.monotonic()) }
         let body = try await Self.body(of: request, max: Self.heartbeatBytesMax, expected: nil)
         guard let heartbeat = Heartbeat(json: body) else { throw IngestProblem.badHeartbeat }
-        registry.heard(heartbeat, from: sensor, at: time.wallMilliseconds())
+        if registry.heard(heartbeat, from: sensor, at: time.wallMilliseconds()) {
+            metrics.clones.add()
+            logger.error(
+                "Two programs run under one sensor's name and key: was its machine copied?",
+                metadata: ["tenant": "\(sensor.tenant)", "site": "\(sensor.site)", "name": "\(sensor.name)"])
+        }
         metrics.heartbeats.add()
         return Response(status: .noContent, headers: reshipFields(sensor, request.headers))
     }

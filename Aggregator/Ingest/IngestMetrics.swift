@@ -2,7 +2,7 @@ internal import Telemetry
 
 /// What `BatchIngest` counts. Batches: received = stored + repeated + Σ refused(reason).
 struct IngestMetrics: Sendable {
-    let received: Counter, stored: Counter, repeated: Counter, bytes: Counter, heartbeats: Counter
+    let received: Counter, stored: Counter, repeated: Counter, bytes: Counter, heartbeats: Counter, clones: Counter
     let quarantined: Counter, quarantineFull: Counter, quarantineDropped: Counter
     private let refused: [String: Counter]
     let seconds: Histogram
@@ -13,6 +13,8 @@ struct IngestMetrics: Sendable {
         repeated = registry.counter("weir_ingest_batches_repeated_total", help: "Batches that were durable already.")
         bytes = registry.counter("weir_ingest_bytes_total", help: "Octets of batches made durable.")
         heartbeats = registry.counter("weir_ingest_heartbeats_total", help: "Heartbeats taken.")
+        clones = registry.counter(
+            "weir_ingest_clones_total", help: "Heartbeats of two programs, by turns, under one sensor's name and key.")
         quarantined = registry.counter(
             "weir_ingest_quarantined_total", help: "Batches kept aside: other bytes under a used key. Look at once.")
         quarantineFull = registry.counter(

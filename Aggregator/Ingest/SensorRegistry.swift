@@ -22,6 +22,17 @@ package struct SensorState: Equatable, Sendable {
     package internal(set) var reshipped: [String] = []
     /// A request to it alone.
     var reshipAsked: ReshipAsked?
+    /// Starts of its program that heartbeats told of, newest last: `startsMax`.
+    private var starts: [Int64] = []
+    private static let startsMax = 8
+
+    /// A program that was replaced by another one doesn't come back: two run under one name.
+    mutating func isCloned(startedAt start: Int64) -> Bool {
+        guard starts.last != start else { return false }
+        let isBack = starts.contains(start)
+        starts = starts.filter { $0 != start }.suffix(Self.startsMax - 1) + [start]
+        return isBack
+    }
 
     package var isConnected: Bool { connections > 0 }
 
@@ -78,11 +89,16 @@ package final class SensorRegistry: Sendable {
         update(sensor) { $0.lastBatchMilliseconds = now }
     }
     /// A sensor said how it is.
-    package func heard(_ heartbeat: Heartbeat, from sensor: SensorIdentity, at now: Int64) {
+    /// - Returns: whether another program runs under its name and key: it is said by turns.
+    @discardableResult
+    package func heard(_ heartbeat: Heartbeat, from sensor: SensorIdentity, at now: Int64) -> Bool {
+        var isCloned = false
         update(sensor) { state in
             state.lastHeartbeatMilliseconds = now
             state.heartbeat = heartbeat
+            isCloned = heartbeat.startedMilliseconds.map { state.isCloned(startedAt: $0) } ?? false
         }
+        return isCloned
     }
 
     // MARK: Asking for batches again

@@ -28,10 +28,10 @@ struct World {
         let time = ManualTime(wallMilliseconds: World.start)
     }
 
-    func open() throws -> Node {
+    func open(archive: (any SegmentArchive)? = nil) throws -> Node {
         Node(
             log: try SQLiteFlowLog(directory: folder.path),
-            store: try SQLiteFlowStore(directory: folder.file("flows").path),
+            store: try SQLiteFlowStore(directory: folder.file("flows").path, archive: archive),
             incidents: try IncidentLog(directory: folder.path))
     }
 

@@ -11,13 +11,16 @@ import Testing
 struct FaultyFileTests {
     init() { #expect(fault_vfs_install() == 0) }
 
+    /// Of one course.
+    private static let batches: UInt64 = 5
+
     /// What a client heard.
     private struct Heard {
         var stored: [LogAppend] = [], refused: [UInt64] = [], isFailed = false, isOpen = false
     }
-    private func limits() -> SQLiteFlowLog.Limits {
+    private func limits(checkpointBytes: Int = 60_000) -> SQLiteFlowLog.Limits {
         var limits = SQLiteFlowLog.Limits()
-        limits.checkpointBytes = 150_000  // a few in each course
+        limits.checkpointBytes = checkpointBytes  // a few in each course
         return limits
     }
 
@@ -28,13 +31,13 @@ struct FaultyFileTests {
         let log: SQLiteFlowLog
         do { log = try SQLiteFlowLog(directory: folder.path, limits: limits()) } catch { return heard }
         heard.isOpen = true
-        for sequence in UInt64(0)..<8 {
-            let sent = batch(sequence, from: identity, body: [UInt8](repeating: UInt8(sequence), count: 60_000))
+        for sequence in UInt64(0)..<Self.batches {
+            let sent = batch(sequence, from: identity, body: [UInt8](repeating: UInt8(sequence), count: 30_000))
             do {
                 let result = try await log.append(sent)
                 #expect(!heard.isFailed, "nothing is taken after a failure")
                 if result.offset != nil { heard.stored.append(sent) }
-                if sequence == 5, let offset = result.offset { try await log.trim(through: offset - 3) }
+                if sequence == 3, let offset = result.offset { try await log.trim(through: offset - 2) }
             } catch {
                 if case .failed = error { heard.isFailed = true }
                 heard.refused.append(sequence)
@@ -62,7 +65,7 @@ struct FaultyFileTests {
     }
     /// A folder with what was synced, as after a power cut.
     private func durable(_ folder: TemporaryFolder) throws -> TemporaryFolder {
-        let cut = try TemporaryFolder("weir-cut")
+        let cut = try TemporaryFolder("weir-cut", inMemory: true)
         for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) where name.hasSuffix(".durable") {
             let own = String(name.dropLast(".durable".count))
             guard FileManager.default.fileExists(atPath: folder.file(own).path) else { continue }
@@ -76,10 +79,10 @@ struct FaultyFileTests {
         arguments: [FAULT_EIO, FAULT_ENOSPC, FAULT_SHORT_WRITE])
     func everyCall(_ fault: Int) async throws {
         // Making the tables is another matter: each course begins with a log that is there.
-        let fresh = try TemporaryFolder("weir-log")
+        let fresh = try TemporaryFolder("weir-log", inMemory: true)
         try SQLiteFlowLog(directory: fresh.path).close()
         func copy() throws -> TemporaryFolder {
-            let folder = try TemporaryFolder("weir-fault-log")
+            let folder = try TemporaryFolder("weir-fault-log", inMemory: true)
             for name in ["log.sqlite", "log.sqlite.durable"] {
                 try FileManager.default.copyItem(at: fresh.file("log.sqlite"), to: folder.file(name))
             }
@@ -88,7 +91,7 @@ struct FaultyFileTests {
         let sound = try copy()
         fault_vfs_plan(sound.path, 0, Int32(FAULT_NONE), Int32(FAULT_ON_ANY), 0)
         let whole = try await course(sound), calls = Int(fault_vfs_calls())
-        #expect(whole.stored.count == 8 && calls > 20)
+        #expect(whole.stored.count == Int(Self.batches) && calls > 20)
         var failed = 0, ended = 0
         for call in 1...calls {
             let folder = try copy()
@@ -106,9 +109,9 @@ struct FaultyFileTests {
 
     @Test("a checkpoint whose sync fails ends the log; what was answered stays, and no sync is tried again")
     func failedCheckpoint() async throws {
-        let folder = try TemporaryFolder("weir-fault-log"), identity = try sensor()
+        let folder = try TemporaryFolder("weir-fault-log", inMemory: true), identity = try sensor()
         fault_vfs_plan(folder.path, 0, Int32(FAULT_NONE), Int32(FAULT_ON_SYNC), 0)
-        let log = try SQLiteFlowLog(directory: folder.path, limits: limits())
+        let log = try SQLiteFlowLog(directory: folder.path, limits: limits(checkpointBytes: 150_000))
         var heard = Heard()
         for sequence in UInt64(0)..<2 {
             let sent = batch(sequence, from: identity, body: [UInt8](repeating: 1, count: 60_000))

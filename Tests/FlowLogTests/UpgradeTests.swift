@@ -27,6 +27,10 @@ private enum Released {
         CREATE TABLE log_head (id INTEGER PRIMARY KEY CHECK (id = 1), "offset" INTEGER NOT NULL) STRICT;
         INSERT INTO log_head VALUES (1, 0);
         """
+    static let schema2 = """
+        INSERT INTO grdb_migrations VALUES ('2 birth');
+        ALTER TABLE log_head ADD COLUMN born_ms INTEGER;
+        """
 }
 
 @Suite("A flow log of each released schema goes on, and one with a million keys opens in time")
@@ -64,6 +68,39 @@ struct UpgradeTests {
         #expect(next == .appended(offset: 4_194_306))
         let total = try await log.totals(of: sent.sensor.tenant)
         #expect(total.first?.batches == 2 && log.bornMilliseconds == nil)
+    }
+
+    @Test("schema 2: what was given up is known, so that only what is missing counts as lost") func schema2()
+        async throws
+    {
+        let first = batch(3, from: try sensor()), second = batch(4, from: try sensor())
+        do {
+            let queue = try queue()
+            try await queue.write { [epochBytes] db in
+                try db.execute(sql: Released.schema1)
+                try db.execute(sql: Released.schema2)
+                try db.execute(sql: "INSERT INTO sensor VALUES (5, 'acme', 'hq', 'edge-1', 2, 4, 4, 300, 9)")
+                for (offset, sent) in [(4_194_305, first), (4_194_306, second)] {
+                    try db.execute(
+                        sql: "INSERT INTO batch_key VALUES (5, ?, ?, ?, ?)",
+                        arguments: [
+                            epochBytes, Int64(sent.key.sequence), Data(sent.digest.octets), offset,
+                        ])
+                }
+                try db.execute(
+                    sql: "INSERT INTO batch VALUES (4194306, 5, ?, 4, ?, 77, 4, 4, 300, 9, ?)",
+                    arguments: [epochBytes, Data(second.digest.octets), Data(second.body)])
+                try db.execute(sql: #"UPDATE log_head SET "offset" = 4194306"#)
+            }
+            try queue.close()
+        }
+        try SQLiteFlowLog(directory: folder.path).close()
+        try Data().write(to: folder.file("log.sqlite.suspect"))
+        let log = try SQLiteFlowLog(directory: folder.path)
+        #expect(log.damage == LogDamage(file: "log.sqlite.damaged-1", batches: 0))
+        #expect(try await log.read(after: 0, limit: 9).map(\.key) == [second.key])
+        #expect(try await log.append(first) == .repeated(offset: 4_194_305, digest: first.digest))
+        #expect(log.bornMilliseconds == 77)
     }
 
     @Test("a new log knows when it took its first batch") func birth() async throws {

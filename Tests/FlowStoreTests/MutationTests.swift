@@ -11,12 +11,12 @@ struct MutationTests {
     /// A file with segments, replaced batches, rollups and batches that wait; its octets and what is in it.
     private func original(_ folder: TemporaryFolder) async throws -> (octets: Data, records: [KeptRecord: Int]) {
         var real = RealBatches(seed: 61)
-        try real.add(24, rows: 400)
+        try real.add(24, rows: 60, span: 60_000, hosts: 4)
         do {
             let store = try SQLiteFlowStore(directory: folder.path)
             try await store.store(Array(real.batches[..<16]))
-            _ = try await store.compact(now: later, policy: eager(rows: 1_600))
-            _ = try await store.compact(now: later + 200_000, policy: eager(rows: 1_600))
+            _ = try await store.compact(now: later, policy: eager(rows: 240))
+            _ = try await store.compact(now: later + 200_000, policy: eager(rows: 240))
             try await store.store(Array(real.batches[16...]))
         }
         let store = try SQLiteFlowStore(directory: folder.path)
@@ -26,15 +26,17 @@ struct MutationTests {
 
     @Test("wherever octets change, reads end, what is read was written, and the totals are what is read")
     func anywhere() async throws {
-        let clean = try TemporaryFolder("weir-store"), (octets, records) = try await original(clean)
+        let clean = try TemporaryFolder("weir-store", inMemory: true), (octets, records) = try await original(clean)
+        let used = stride(from: 0, to: octets.count, by: 512).filter { start in
+            octets[start..<min(start + 512, octets.count)].contains { $0 != 0 }
+        }
         var damagedFiles = 0, losses = 0, changes = 0
-        try await run(60) { generator, seed in
-            let folder = try TemporaryFolder("weir-store")
+        try await run(40) { generator, seed in
+            let folder = try TemporaryFolder("weir-store", inMemory: true)
             try FileManager.default.createDirectory(at: folder.file("acme"), withIntermediateDirectories: true)
             var changed = octets
-            // Few octets, or a stretch as of a lost sector; headers of pages more often than chance would have it.
-            let page = 65_536 * Int.random(in: 0..<(octets.count / 65_536), using: &generator)
-            let place = page + (Bool.random(using: &generator) ? 0 : Int.random(in: 0..<65_000, using: &generator))
+            // Few octets, or a whole sector, of those that are in use: the room between is zero.
+            let place = try #require(used.randomElement(using: &generator)) + Int.random(in: 0..<512, using: &generator)
             let length = [1, 4, 512][Int.random(in: 0..<3, using: &generator)]
             for at in place..<min(place + length, octets.count) {
                 changed[at] = UInt8.random(in: 0...255, using: &generator)
@@ -61,7 +63,7 @@ struct MutationTests {
             losses += damage.rows > 0 ? 1 : 0
         }
         // The test sees something: most changes hit what is used.
-        #expect(damagedFiles > changes / 10 && losses > changes / 4, "\(damagedFiles) \(losses) of \(changes)")
+        #expect(damagedFiles > 2 && losses > changes / 6, "\(damagedFiles) \(losses) of \(changes)")
     }
 
     private func run(

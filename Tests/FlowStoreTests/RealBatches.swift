@@ -42,9 +42,10 @@ struct RealBatches {
 
     init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
-    /// Adds batches whose newest flow ended at `end`.
+    /// Adds batches whose newest flow ended at `end`. Few hosts and a short span make rollups small beside the records.
     mutating func add(
-        _ count: Int, rows: Int = 50, tenant name: String = "acme", end: Int64 = noon, span: Int64 = 7_200_000
+        _ count: Int, rows: Int = 50, tenant name: String = "acme", end: Int64 = noon, span: Int64 = 7_200_000,
+        hosts: UInt32 = 200
     ) throws {
         for _ in 0..<count {
             var columns = FlowColumns()
@@ -54,7 +55,7 @@ struct RealBatches {
                         address: IPAddress(v4: 0xC000_0201 + UInt32(exporter)), observationDomain: 7,
                         exportProtocol: .ipfix))
             }
-            for _ in 0..<rows { columns.append(record(before: end, span: span)) }
+            for _ in 0..<rows { columns.append(record(before: end, span: span, hosts: hosts)) }
             try add(columns, tenant: name, end: end)
         }
     }
@@ -73,13 +74,13 @@ struct RealBatches {
                 body: try encoder.encode(columns, fidelity: .full)))
     }
 
-    private mutating func record(before end: Int64, span: Int64) -> FlowRecord {
+    private mutating func record(before end: Int64, span: Int64, hosts: UInt32) -> FlowRecord {
         var record = FlowRecord()
         record.flowEndMilliseconds = end - Int64.random(in: 0..<span, using: &generator)
         record.flowStartMilliseconds = record.flowEndMilliseconds - Int64.random(in: 0..<200_000, using: &generator)
         record.receiveMilliseconds = record.flowEndMilliseconds + 1_000
         record.exportMilliseconds = record.flowEndMilliseconds
-        record.sourceIPAddress = IPAddress(v4: 0x0A00_0000 + UInt32.random(in: 0..<200, using: &generator))
+        record.sourceIPAddress = IPAddress(v4: 0x0A00_0000 + UInt32.random(in: 0..<hosts, using: &generator))
         record.destinationIPAddress =
             Bool.random(using: &generator)
             ? IPAddress(v4: 0xC633_6400 + UInt32.random(in: 0..<20, using: &generator))

@@ -81,4 +81,30 @@ struct StoreMigrationTests {
         #expect(try await store.store(real.batches) == StoreTotals())
         #expect(await store.damage == StoreDamage())
     }
+
+    /// Version 2 had all but the archive's table.
+    @Test("a file of version 2 with segments is read, takes more and is archived") func version2() async throws {
+        var real = RealBatches(seed: 52)
+        try real.add(10)
+        do {
+            let store = try SQLiteFlowStore(directory: folder.path)
+            try await store.store(real.batches)
+            _ = try await store.compact(now: later, policy: eager())
+            _ = try await store.compact(now: later + 200_000)
+        }
+        let queue = try DatabaseQueue(path: folder.file("acme/2026-11-21.sqlite").path)
+        try await queue.write { db in
+            try db.execute(sql: "DROP TABLE archived; DELETE FROM grdb_migrations WHERE identifier = '3 archive'")
+        }
+        try queue.close()
+        let store = try SQLiteFlowStore(directory: folder.path, archive: PlannedArchive())
+        try await store.expect(real.records)
+        try real.add(2)
+        #expect(try await store.store(real.batches).batches == 2)
+        var policy = ArchivePolicy()
+        policy.afterDays = 1
+        #expect(try await store.archive(now: later, policy: policy).segments == 1)
+        try await store.expect(real.records)
+        #expect(await store.damage == StoreDamage())
+    }
 }

@@ -39,6 +39,25 @@ import Testing
         }
     }
 
+    @Test("what is forgotten is in no file any more, the WAL included, and other tenants keep theirs") func forget()
+        throws
+    {
+        func isAnywhere(_ text: String) throws -> Bool {
+            try FileManager.default.contentsOfDirectory(atPath: folder.path).contains { name in
+                try Data(contentsOf: folder.file(name)).range(of: Data(text.utf8)) != nil
+            }
+        }
+        for index in 0..<200 {
+            _ = try open("a\(index)", acme, minutes: Int64(index), attacker: "198.51.100.77")
+        }
+        let kept = try open("b", globex, attacker: "203.0.113.88")
+        #expect(try isAnywhere("198.51.100.77") && isAnywhere("203.0.113.88"))
+        #expect(try log.forget(acme) > 0)
+        #expect(try !isAnywhere("198.51.100.77") && isAnywhere("203.0.113.88"))
+        #expect(try log.list(tenant: acme).incidents.isEmpty && log.get(tenant: globex, id: kept.id) == kept)
+        #expect(try log.forget(acme) == 0)
+    }
+
     @Test("a replay of the same findings changes nothing and says so") func idempotent() throws {
         let findings = [try Samples.finding("a"), try Samples.finding("b", minutes: 5, update: 1)]
         let changes = try log.record(findings, tenant: acme, at: Samples.noon)
