@@ -10,7 +10,7 @@ MAGIC = 0x57454952
 WROTE, TRUNCATED, CREATED, UNLINKED, RENAMED, SYNCED, FOLDER_SYNCED, SYNC_FAILED = range(1, 9)
 SYNC, WRITE, OPEN, RENAME, UNLINK = 1, 2, 4, 8, 16
 ANY = 31
-KILL = -1  # instead of an errno: the program dies before the call
+KILL, KILL_AFTER, SHORT = -1, -2, -3  # instead of an errno: the program dies before the call, or after it; half a write
 SECTOR = 512
 
 
@@ -62,6 +62,26 @@ class Disk:
         self.offset = int(seconds * 1e9)
         self._write()
 
+    def points(self):
+        """The calls and files that the program has changed something with since the journal began, as `fail` takes them."""
+        found = set()
+        for kind, _, _, _, path, _, _ in self._entries():
+            call = {WROTE: WRITE, CREATED: OPEN, UNLINKED: UNLINK, RENAMED: RENAME, SYNCED: SYNC, FOLDER_SYNCED: SYNC}.get(kind)
+            if call is None or os.path.isdir(path) and kind == CREATED:
+                continue
+            own = os.path.relpath(path, self.root)
+            leaf = os.path.basename(own)
+            if own == ".":
+                place = os.path.basename(self.root) + "$"
+            elif leaf.startswith("segment-"):
+                place = "/segment-"
+            elif leaf[:1].isdigit():  # of a day
+                place = leaf[10:] + "$"
+            else:
+                place = "/" + leaf + "$"
+            found.add((call, place))
+        return sorted(found)
+
     def forget(self):
         """All is as if synced: for a start with old files."""
         for name in os.listdir(self.folder):
@@ -94,6 +114,13 @@ class Disk:
                     file.truncate(len(content))
         self.forget()
         return changed + len(names) - kept
+
+    def trim(self):
+        """Takes off the entry that a kill has cut short. Nobody may be writing the journal."""
+        path = os.path.join(self.folder, "journal")
+        end = sum(ENTRY.size + len(entry[4].encode()) + len(entry[5]) + len(entry[6]) for entry in self._entries())
+        if os.path.exists(path):
+            os.truncate(path, end)
 
     def _entries(self):
         path = os.path.join(self.folder, "journal")

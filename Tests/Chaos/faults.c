@@ -29,11 +29,11 @@ enum { failsSync = 1, failsWrite = 2, failsOpen = 4, failsRename = 8, failsUnlin
 struct control {
     int64_t clockOffset;  /* ns, added to the wall clock */
     int32_t calls;        /* which calls fail: the bits above; 0: none */
-    int32_t code;         /* their errno; -1: the program is killed before the call */
+    int32_t code;         /* their errno; -1: the program is killed before the call; -2: after it; -3: a write is short */
     int32_t countdown;    /* fails from the n-th on (1: the next) */
     int32_t times;        /* so often; -1: until told otherwise */
     int32_t failed;       /* how many have failed: for the test to read */
-    char path[108];       /* of files whose path contains this */
+    char path[108];       /* of files whose path contains this, or, with a $ behind it, ends with it */
 };
 /* One entry: this header, the path, and both byte strings. Little-endian, packed. */
 struct __attribute__((packed)) entry {
@@ -89,14 +89,28 @@ static void pathOf(int fd, char *path) {
     ssize_t count = readlink(link, path, PATH_MAX - 1);
     path[count > 0 ? count : 0] = 0;
 }
+static __thread int diesAfter;
+static int isMeant(const char *path) {
+    size_t all = strlen(path), count = strnlen(control->path, sizeof control->path);
+    if (!count || control->path[count - 1] != '$') return strstr(path, control->path) != 0;
+    count -= 1;
+    return count <= all && memcmp(path + all - count, control->path, count) == 0;
+}
 static int shouldFail(int call, const char *path) {
-    if (!control || !(control->calls & call) || !strstr(path, control->path) || control->times == 0) return 0;
+    if (!control || !(control->calls & call) || control->times == 0 || !isMeant(path)) return 0;
     if (__atomic_sub_fetch(&control->countdown, 1, __ATOMIC_SEQ_CST) > 0) return 0;
     if (control->times > 0) __atomic_sub_fetch(&control->times, 1, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&control->failed, 1, __ATOMIC_SEQ_CST);
-    if (control->code < 0) kill(getpid(), SIGKILL);
-    errno = control->code;
+    if (control->code == -1) kill(getpid(), SIGKILL);
+    if (control->code == -2) {
+        diesAfter = 1;
+        return 0;
+    }
+    errno = control->code == -3 ? EIO : control->code;
     return 1;
+}
+static void afterwards(void) {
+    if (diesAfter) kill(getpid(), SIGKILL);
 }
 static void note(
     uint32_t kind, uint64_t inode, int64_t offset, int64_t size, const char *path, const void *before, size_t beforeBytes,
@@ -162,6 +176,7 @@ static int openHere(const char *name, const char *path, int flags, mode_t mode) 
     int code = errno;
     free(before);
     pthread_mutex_unlock(&lock);
+    afterwards();
     errno = code;
     return fd;
 }
@@ -193,7 +208,10 @@ static ssize_t writeHere(int fd, const void *bytes, size_t count, int64_t offset
     if (!isTracked(fd, &status)) return isPlaced ? REAL(pwrite)(fd, bytes, count, offset) : REAL(write)(fd, bytes, count);
     char path[PATH_MAX];
     pathOf(fd, path);
-    if (shouldFail(failsWrite, path)) return -1;
+    if (shouldFail(failsWrite, path)) {
+        if (control->code != -3 || count < 2) return -1;
+        count /= 2;
+    }
     pthread_mutex_lock(&lock);
     if (!isPlaced) offset = (fcntl(fd, F_GETFL) & O_APPEND) ? status.st_size : lseek(fd, 0, SEEK_CUR);
     size_t beforeBytes;
@@ -204,6 +222,7 @@ static ssize_t writeHere(int fd, const void *bytes, size_t count, int64_t offset
     ssize_t done = isPlaced ? REAL(pwrite)(fd, bytes, count, offset) : REAL(write)(fd, bytes, count);
     int code = errno;
     pthread_mutex_unlock(&lock);
+    afterwards();
     errno = code;
     return done;
 }
@@ -265,6 +284,7 @@ static int syncHere(int fd, int (*real)(int)) {
     pthread_mutex_lock(&lock);
     note(fails ? syncFailed : isFolder ? folderSynced : synced, status.st_ino, 0, 0, path, 0, 0, 0, 0);
     pthread_mutex_unlock(&lock);
+    afterwards();
     errno = code;
     return fails ? -1 : 0;
 }
@@ -294,6 +314,7 @@ int unlink(const char *path) {
     note(unlinked, status.st_ino, keep(full), 0, full, 0, 0, 0, 0);
     int result = REAL(unlink)(path);
     pthread_mutex_unlock(&lock);
+    afterwards();
     return result;
 }
 int rename(const char *from, const char *to) {
@@ -308,6 +329,7 @@ int rename(const char *from, const char *to) {
     note(renamed, status.st_ino, number, 0, target, source, strlen(source), 0, 0);
     int result = REAL(rename)(from, to);
     pthread_mutex_unlock(&lock);
+    afterwards();
     return result;
 }
 int mkdir(const char *path, mode_t mode) {

@@ -7,11 +7,13 @@ So must every batch that lies in a spool when its sensor has just died, by key a
 
 Commands come as lines of JSON on standard input, each is answered by one line:
   sensor {name, port, metrics}    a sensor to feed              live {name}    it is up: a new life begins, sending starts
-  die {name, folder}              it is dead: sending stops, its spool is looked at (a copy is opened)
+  die {name, folder, cut}         it is dead: sending stops, its spool is looked at (a copy is opened); whether the power went too
   pause {name} / resume {name}    sending only                  state {}       ids sent and claimed, by sensor
-  judge {url, ca, key, log}       what was lost, what is there twice
+  judge {url, ca, key, data}      what was lost, what is there twice, which files are unsound
 """
+import glob
 import json
+import os
 import socket
 import sqlite3
 import ssl
@@ -19,6 +21,7 @@ import struct
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import spool
@@ -59,6 +62,7 @@ class Feed:
         self.base, self.next = index * IDS_PER_SENSOR, index * IDS_PER_SENSOR
         self.lives = []
         self.batches = {}  # (epoch, sequence) -> digest, seen in a spool
+        self.unsure = {}  # the same, of a process that was killed: perhaps in the page cache only, until the power fails
         self.metrics, self.is_sending, self.sequence = metrics, False, 0
         self.lock = threading.Lock()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -111,10 +115,16 @@ class Feed:
             if figures and life is self.lives[-1]:
                 life.hear(int(figures.get("weir_seal_records_total", 0)), int(figures.get("lost", 0)))
 
-    def look(self, folder):
-        """Notes the batches of a dead sensor's spool: whatever a reader of the files finds, it has promised to keep."""
-        self.batches.update(spool.promised(folder))
-        return len(self.batches)
+    def look(self, folder, is_cut):
+        """Notes the batches of a dead sensor's spool: what its next start finds must arrive. Only a power cut may take what was written
+        but not synced yet when the sensor was killed, and what is left after one is on the disk."""
+        found = spool.promised(folder)
+        if is_cut:
+            self.batches.update(found)
+            self.unsure = {}
+        else:
+            self.unsure.update(found)
+        return len(found)
 
     def must(self):
         """Ids that must be found."""
@@ -157,8 +167,15 @@ def metrics(port):
 def ask(order, path):
     request = urllib.request.Request(order["url"] + path, headers={"Authorization": "Bearer " + order["key"]})
     context = ssl.create_default_context(cafile=order["ca"])
-    with urllib.request.urlopen(request, timeout=300, context=context) as answer:
-        return json.load(answer)
+    for _ in range(30):
+        try:
+            with urllib.request.urlopen(request, timeout=300, context=context) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as problem:
+            if problem.code not in (429, 503):
+                raise
+        time.sleep(1)  # it says that it is busy
+    raise TimeoutError("no answer to %s" % path)
 
 
 def stored(order):
@@ -190,11 +207,26 @@ def keys(log):
     return found
 
 
+def unsound(folder):
+    """SQLite's own opinion of its files."""
+    paths = glob.glob(os.path.join(folder, "*.sqlite")) + glob.glob(os.path.join(folder, "flows", "*", "*.sqlite"))
+    found = []
+    for path in paths:
+        database = sqlite3.connect("file:%s?mode=ro" % path, uri=True, timeout=60)
+        try:
+            said = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as problem:
+            said = str(problem)
+        if said != "ok":
+            found.append("%s: %s" % (os.path.relpath(path, folder), said))
+    return found
+
+
 def judge(feeds, order):
-    known, found = keys(order["log"]), stored(order)
+    known, found = keys(os.path.join(order["data"], "log.sqlite")), stored(order)
     sent = {number for feed in feeds.values() for number in range(feed.base, feed.next)}
     must = set().union(*(feed.must() for feed in feeds.values()))
-    promised = [(key, digest) for feed in feeds.values() for key, digest in feed.batches.items()]
+    promised = [(key, digest) for feed in feeds.values() for key, digest in (feed.batches | feed.unsure).items()]
     lost_records = sorted(number for number in must if number not in found)
     wrong = sorted(number for number, (_, is_sound) in found.items() if not is_sound or number not in sent)
     lost_batches = [key for key, digest in promised if digest not in known.get(key, [])]
@@ -207,7 +239,7 @@ def judge(feeds, order):
         "batches": len(known), "records": len(found), "sent": len(sent), "promised": len(must), "inSpools": len(promised),
         "lostRecords": len(lost_records), "lostBatches": len(lost_batches), "gaps": gaps, "wrong": len(wrong), "off": off,
         "dropped": sum(life.lost for feed in feeds.values() for life in feed.lives),
-        "firstLost": lost_records[:5], "firstWrong": wrong[:5],
+        "unsound": unsound(order["data"]), "firstLost": lost_records[:5], "firstWrong": wrong[:5],
         "lost": len(lost_records) + len(lost_batches) + gaps + len(wrong) + off,
         "duplicated": sum(times - 1 for times, _ in found.values() if times > 1)
         + sum(len(digests) - 1 for digests in known.values()),
@@ -227,7 +259,7 @@ def main():
                 feed.live()
             elif what == "die":
                 feed.end()
-                answer["batches"] = feed.look(order["folder"])
+                answer["batches"] = feed.look(order["folder"], order.get("cut", False))
             elif what == "pause":
                 feed.is_sending = False
             elif what == "resume":

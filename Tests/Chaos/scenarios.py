@@ -75,10 +75,11 @@ def cut_new_files(site, rng):
 
 def cut_aggregator(site, rng):
     """Everything was answered for when the aggregator's power fails: the sensors have nothing left to send again."""
-    site.run(2)
     for sensor in site.sensors:
-        site.tell("pause", name=sensor.name)
-    site.wait("empty spools", lambda: all(one.figures().get("weir_spool_batches") == 0 for one in site.sensors))
+        sensor.keep_nothing()
+        site.restart(sensor)
+    site.run(2)
+    site.drain(*site.sensors)
     site.restart(site.aggregator, rng)
     for sensor in site.sensors:
         site.tell("resume", name=sensor.name)
@@ -183,7 +184,9 @@ def damage(site, rng):
 def drained(site, rng):
     """The sensor dies as it notes that a file has gone: after the start nothing is thought to be missing."""
     sensor = site.sensors[0]
+    sensor.keep_nothing()
     site.crash(site.aggregator)
+    site.restart(sensor)
     site.run(1)
     site.restart(sensor)
     site.run(0.5)
@@ -218,7 +221,8 @@ def rollback(site, rng):
     shutil.copytree(sensor.spool, copy)
     site.start(sensor)
     site.start(site.aggregator)
-    site.run(2)
+    site.run(1)
+    site.drain(sensor)  # what the disk has alone goes with it
     site.crash(sensor)
     shutil.rmtree(sensor.spool)
     shutil.copytree(copy, sensor.spool)
@@ -283,96 +287,10 @@ def unread(folder):
         'SELECT count(*) FROM batch_key WHERE "offset" > ? AND "offset" NOT IN (SELECT "offset" FROM batch)', (position,)).fetchone()[0]
 
 
-# --- every call, every file, every clock
-
-
-def sweep(site, rng, calls=4):
-    """Each program dies at its n-th call to the disk, for a few n or, at night, for each; every second time its power goes too."""
-    for victim in (site.sensors[0], site.aggregator):
-        for number in range(1, calls + 1) if calls > 10 else rng.sample(range(1, 40), calls):
-            victim.disk.fail(disk.ANY, disk.KILL, "", number)
-            site.await_end(victim, 3)
-            site.crash(victim, rng if number % 2 else None)
-            site.start(victim)
-            site.run(0.3)
-
-
-def failing(site, rng, calls=4):
-    """Each program's n-th call to the disk fails, with each error; what that costs is time."""
-    for victim in (site.sensors[0], site.aggregator):
-        for number in range(1, calls + 1) if calls > 10 else rng.sample(range(1, 40), calls):
-            victim.disk.fail(disk.ANY, rng.choice([errno.EIO, errno.ENOSPC]), "", number)
-            site.run(0.8)
-            victim.disk.heal()
-            if rng.random() < 0.3:
-                site.restart(victim, rng)
-
-
-def mutate(path, rng):
-    """One thing that happens to files; returns what it was."""
-    size = os.path.getsize(path)
-    kind = rng.choice(["flip", "flip", "cut", "zero", "swap", "delete"])
-    if kind == "delete":
-        os.remove(path)
-        return kind
-    with open(path, "r+b") as file:
-        if kind == "cut":
-            file.truncate(rng.randrange(size))
-            return kind
-        at = rng.randrange(size)
-        file.seek(at)
-        old = file.read(rng.choice([1, 512, 4096]))
-        new = {"flip": bytes([old[0] ^ 1 << rng.randrange(8)]) + old[1:], "zero": bytes(len(old)), "swap": old[::-1]}[kind]
-        file.seek(at)
-        file.write(new)
-    return kind
-
-
-def mutations(site, rng, rounds=6):
-    """Files of dead programs are damaged at random: each start works, and nothing wrong is ever told."""
-    for _ in range(rounds):
-        site.run(0.6)
-        victim = rng.choice([site.aggregator, site.sensors[0]])
-        site.crash(victim)
-        root = victim.root
-        files = [os.path.join(folder, leaf) for folder, _, leaves in os.walk(root) for leaf in leaves
-                 if leaf.endswith((".sqlite", ".sqlite-wal", ".spool", "ledger")) and "control" not in leaf]
-        files = [path for path in files if os.path.getsize(path)]
-        if files:
-            path = rng.choice(files)
-            site.note("%s of %s" % (mutate(path, rng), os.path.relpath(path, site.folder)))
-        victim.disk.forget()
-        site.start(victim)
-    return {"anyLoss": True}
-
-
-HOUR, DAY = 3600, 86400
-CLOCKS = [HOUR, -HOUR, 400 * DAY, -400 * DAY, 13 * 365 * DAY, -10 * 365 * DAY, 1, -1, -30, 30, 7 * DAY, -7 * DAY]
-
-
-def clocks(site, rng, cases=4):
-    """Wall clocks jump while all runs, and over a start; the 24 cases are 12 jumps of either end's clock."""
-    # Age-based retention believes the aggregator's clock: history that is meant to stay must be younger than the jumps.
-    with open(site.aggregator.settings, "a") as file:
-        file.write("history:\n  days: 3650\n")
-    site.restart(site.aggregator)
-    every = [(site.aggregator, min(jump, 9 * 365 * DAY)) for jump in CLOCKS] + [(site.sensors[0], jump) for jump in CLOCKS]
-    for victim, jump in every if cases >= len(every) else rng.sample(every, cases):
-        victim.disk.shift_clock(jump)
-        site.run(0.5)
-        if abs(jump) <= 7 * DAY:
-            site.restart(victim)
-            site.run(0.5)
-        for step in range(10):  # and back, a second each 0.05 s, before the rest
-            victim.disk.shift_clock(jump - step)
-            time.sleep(0.05)
-        victim.disk.shift_clock(0)
-        site.run(0.2)
-
-
 def small_disk(site, rng):
     """The spool's own file system of 64 MiB fills up and is freed: what waited stays, what came is counted, all goes on in 5 s."""
     sensor = site.sensors[0]
+    site.drain(sensor)  # what is in the folder now will be out of sight
     site.crash(site.aggregator)
     site.crash(sensor)
     if not site.mount(sensor.spool, "64m"):
@@ -391,47 +309,3 @@ def small_disk(site, rng):
     before = sensor.figures().get("weir_seal_records_total", 0)
     site.wait("sealing again", lambda: sensor.figures().get("weir_seal_records_total", 0) > before, 5)
     site.start(site.aggregator)
-
-
-def upgrades(site, rng, rounds=6):
-    """Each kill is a change of version, there and back, with load."""
-    for _ in range(rounds):
-        site.run(rng.uniform(0.4, 1.2))
-        sensor = rng.choice(site.sensors)
-        sensor.use(rng.choice([site.programs, site.old]))
-        site.restart(sensor)
-    for sensor in site.sensors:
-        sensor.use(site.programs)
-        site.restart(sensor)
-
-
-def upgrade(site, rng):
-    """From the old version to the new one, killed on the way, with batches waiting in the old one's files."""
-    for program in site.all:
-        program.use(site.old)
-        site.restart(program)
-    site.run(1)
-    site.crash(site.aggregator)
-    site.run(1.5)
-    for program in site.all:
-        program.use(site.programs)
-    for sensor in site.sensors:
-        site.crash(sensor)
-        for number in (2, 5, 9):
-            sensor.disk.fail(disk.ANY, disk.KILL, "", number)
-            sensor.start()
-            site.await_end(sensor, 1.5)
-            sensor.kill()
-        site.crash(sensor)
-        site.start(sensor)
-    site.start(site.aggregator)
-    site.run(1)
-
-
-ALL = {
-    one.__name__: one for one in (
-        cut_sensors, cut_new_files, cut_aggregator, cut_all, restarts, dead_letter, dead_letter_retried, dead_letter_refused, damage, drained,
-        bad_sync, rollback, full_spool, small_disk, full_log, bad_store, bad_checkpoint, sweep, failing, mutations, clocks, upgrade)
-}
-# What a night has time for.
-NIGHTLY = {"sweep": {"calls": 60}, "failing": {"calls": 60}, "mutations": {"rounds": 100}, "clocks": {"cases": 24}}

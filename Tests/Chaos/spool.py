@@ -31,6 +31,7 @@ class Batch:
         fields = RECORD.unpack(head)
         self.key, self.sequence = (struct.pack(">QQ", fields[4], fields[5]), fields[6]), fields[6]
         self.flows, self.digest, self.head = fields[9], fields[12], head
+        self.sealed, self.counts = fields[7], fields[8:12]
         self.is_open = fields[13] in (b"\0\0\0\0",)
         self.is_sound = hashlib.sha256(body).digest() == self.digest
 

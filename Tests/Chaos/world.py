@@ -1,12 +1,15 @@
 """One aggregator and some sensors as real processes on misbehaving disks, clocks and networks, and the oracle that watches them."""
+import itertools
 import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -21,10 +24,52 @@ class Failure(Exception):
     """A promise was broken; the run is over."""
 
 
+class Clock:
+    """Seconds that this process has had: while it is stopped, as all programs of a machine may be for a while, none pass."""
+
+    def __init__(self):
+        self.felt = 0.0
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def _tick(self):
+        before = time.monotonic()
+        while True:
+            time.sleep(0.05)
+            now = time.monotonic()
+            self.felt += min(now - before, 0.5)
+            before = now
+
+    def __call__(self):
+        return self.felt
+
+
+clock = Clock()
+ports = itertools.count(10000 + os.getpid() * 101 % 12000)
+port_lock = threading.Lock()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody has, below those that the system gives to connections: it stays free while its program is dead."""
+    with port_lock:
+        for port in ports:
+            try:
+                with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                    tcp.bind(("127.0.0.1", port))
+                    udp.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+everything = set()
+
+
+def end(why):
+    """Ends this process, and before it every process that it has started."""
+    for process in list(everything):
+        process.kill()
+    print("Tests/Chaos/run: " + why, file=sys.stderr)
+    os._exit(1)
 
 
 class Program:
@@ -32,17 +77,19 @@ class Program:
 
     def __init__(self, world, name, command, root):
         self.world, self.name, self.command, self.root = world, name, command, root
-        self.process, self.own_ends, self.is_wanted = None, 0, False
+        self.process, self.own_ends, self.is_wanted, self.is_live = None, 0, False, False
         os.makedirs(root, exist_ok=True)
         self.disk = disk.Disk(world.library, os.path.join(world.folder, "faults", name), root)
         self.environment = {}
 
     def start(self):
+        self.disk.trim()
         environment = dict(os.environ, SWIFT_BACKTRACE="enable=no", **self.disk.environment(), **self.environment)
         with open(os.path.join(self.world.folder, "logs", self.name), "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-        self.is_wanted = True
-        self.started = time.monotonic()
+        everything.add(self.process)
+        self.is_wanted, self.is_live = True, False
+        self.started = clock()
 
     def use(self, programs):
         """From the next start on, the program of another version."""
@@ -57,6 +104,7 @@ class Program:
             self.process.kill()
         if self.process:
             self.process.wait()
+            everything.discard(self.process)
 
     def stop(self, patience=40):
         """SIGTERM; returns the exit status, None when it had to be killed."""
@@ -70,16 +118,29 @@ class Program:
 
 
 class Sensor(Program):
-    def __init__(self, world, name):
+    """`like`: it has another one's name and key; `copy`: and what that one's spool has. Nobody feeds such a twin."""
+
+    def __init__(self, world, name, like=None, copy=None):
         self.port, self.metrics_port = free_port(), free_port()
-        settings = os.path.join(world.folder, name + ".yaml")
+        settings = self.settings = os.path.join(world.folder, name + ".yaml")
         self.spool = os.path.join(world.folder, name)
         super().__init__(world, name, [world.program("weir-sensor"), "run", "--config", settings], self.spool)
-        world.certificate("sensor", name, ["--tenant", "acme", "--site", "hq"])
+        if copy:
+            shutil.copytree(copy, self.spool, dirs_exist_ok=True)
+        if not like:
+            world.certificate("sensor", name, ["--tenant", "acme", "--site", "hq"])
         with open(settings, "w") as file:
-            file.write(SENSOR.format(name=name, spool=self.spool, port=self.port, metrics=self.metrics_port,
+            file.write(SENSOR.format(name=like or name, spool=self.spool, port=self.port, metrics=self.metrics_port,
                                      aggregators=json.dumps(["127.0.0.1:%d" % one.port for one in world.relays])))
-        world.tell("sensor", name=name, port=self.port, metrics=self.metrics_port)
+        if not like:
+            world.tell("sensor", name=name, port=self.port, metrics=self.metrics_port)
+
+    def keep_nothing(self):
+        """From the next start on, files go once all in them is answered."""
+        with open(self.settings) as file:
+            text = file.read()
+        with open(self.settings, "w") as file:
+            file.write(text.replace("spool:\n", "spool:\n  keepAcked: 0s\n"))
 
     def figures(self):
         return oracle.metrics(self.metrics_port) or {}
@@ -90,8 +151,8 @@ class Sensor(Program):
     def went_live(self):
         self.world.tell("live", name=self.name)
 
-    def died(self):
-        self.world.tell("die", name=self.name, folder=self.spool)
+    def died(self, is_cut=False):
+        self.world.tell("die", name=self.name, folder=self.spool, cut=is_cut)
 
 
 class Aggregator(Program):
@@ -103,13 +164,24 @@ class Aggregator(Program):
         world.certificate("aggregator", "node1", [])
         with open(self.settings, "w") as file:
             file.write(AGGREGATOR.format(port=self.port, api=self.api_port))
-        world.must("weir-aggregator", "tenants", "create", "acme", "--config", self.settings)
         self.key_file = os.path.join(world.folder, "key")
-        world.must("weir-aggregator", "keys", "create", "--tenant", "acme", "--name", "oracle", "--out", self.key_file,
-                   "--config", self.settings)
+        self.found()
         self.trust = os.path.join(world.folder, "pki", "ca.pem")
 
-    def get(self, path):
+    def found(self):
+        """Makes the tenant and the key that the oracle asks with, in an empty data folder."""
+        if os.path.exists(self.key_file):
+            os.remove(self.key_file)
+        self.world.must("weir-aggregator", "tenants", "create", "acme", "--config", self.settings)
+        self.world.must("weir-aggregator", "keys", "create", "--tenant", "acme", "--name", "oracle", "--out", self.key_file,
+                        "--config", self.settings)
+
+    def add(self, text):
+        """Adds to the settings, from the next start on."""
+        with open(self.settings, "a") as file:
+            file.write(text)
+
+    def get(self, path, decode=json.loads):
         """The API's answer, None when there is none."""
         with open(self.key_file) as file:
             request = urllib.request.Request("https://127.0.0.1:%d%s" % (self.api_port, path),
@@ -117,7 +189,7 @@ class Aggregator(Program):
         try:
             context = ssl.create_default_context(cafile=self.trust)
             with urllib.request.urlopen(request, timeout=10, context=context) as answer:
-                return json.load(answer)
+                return decode(answer.read())
         except (OSError, ValueError):
             return None
 
@@ -127,13 +199,13 @@ class Aggregator(Program):
     def went_live(self):
         pass
 
-    def died(self):
+    def died(self, is_cut=False):
         pass
 
-    def stored(self):
-        """Flows that the API can find."""
-        answer = self.get("/v1/flows/top?by=protocolIdentifier&limit=10")
-        return None if answer is None else answer["total"]["deltaFlowCount"]
+    def metric(self, name):
+        """The sum of a metric over its labels; 0 when there is none."""
+        text = self.get("/metrics", bytes.decode) or ""
+        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith((name + " ", name + "{")))
 
 
 SENSOR = """trustDomain: weir.test
@@ -174,10 +246,11 @@ class World:
         for name in ("logs", "faults"):
             os.makedirs(os.path.join(folder, name))
         self.library = disk.build(folder)
-        self.slowest_start, self.own_ends = 0.0, 0
+        self.slowest_start, self.own_ends, self.kills, self.cuts = 0.0, 0, 0, 0
         self.must("weirctl", "certs", "init", os.path.join(folder, "pki"), "--trust-domain", "weir.test")
         self.oracle = subprocess.Popen([sys.executable, "-B", os.path.join(HERE, "oracle.py")], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, text=True)
+        everything.add(self.oracle)
         self.aggregator = Aggregator(self)
         self.relays = [relay.Relay(self.aggregator.port) for _ in range(addresses)]
         self.sensors = [Sensor(self, "edge%d" % number) for number in range(1, sensors + 1)]
@@ -217,12 +290,19 @@ class World:
             self.mounted.append(path)
         return done.returncode == 0
 
+    def helper(self, program, script, *arguments):
+        """A process on the disk of `program`."""
+        return subprocess.Popen([sys.executable, "-B", script, *arguments], stdin=subprocess.DEVNULL,
+                                env=dict(os.environ, **program.disk.environment()))
+
+    clock = staticmethod(clock)
+
     # Starting and waiting
 
-    def wait(self, what, condition, seconds=60):
-        deadline = time.monotonic() + seconds
+    def wait(self, what, condition, seconds=120):
+        deadline = clock() + seconds
         while not condition():
-            if time.monotonic() > deadline:
+            if clock() > deadline:
                 raise Failure("%s did not happen in %d s" % (what, seconds))
             self.keep_up()
             time.sleep(0.1)
@@ -233,8 +313,10 @@ class World:
 
     def await_ready(self, program):
         self.wait("%s's start" % program.name, program.is_ready)
-        self.slowest_start = max(self.slowest_start, time.monotonic() - program.started)
-        program.went_live()
+        self.slowest_start = max(self.slowest_start, clock() - program.started)
+        if not program.is_live:  # once a start: it may have ended meanwhile and have been started again
+            program.is_live = True
+            program.went_live()
 
     def keep_up(self):
         """Starts what ended by itself, as the service manager does."""
@@ -268,10 +350,12 @@ class World:
     def crash(self, program, rng=None):
         """kill -9, and with `rng` the power fails too: what was not synced is gone."""
         program.kill()
+        self.kills += 1
         program.disk.heal()
         if rng:
+            self.cuts += 1
             program.disk.cut(rng)
-        program.died()
+        program.died(rng is not None)
 
     def restart(self, program, rng=None):
         self.crash(program, rng)
@@ -289,36 +373,46 @@ class World:
             program.disk.heal()
             program.disk.shift_clock(0)
 
+    def drain(self, *sensors):
+        """Nothing comes any more, and all that came is sealed and answered for."""
+        for sensor in sensors:
+            self.tell("pause", name=sensor.name)
+        self.wait("sealing of all that was sent", lambda: self._is_sealed(sensors))
+        self.wait("empty spools", lambda: all(one.figures().get("weir_spool_batches") == 0 for one in sensors))
+
     # The end
 
     def settle(self, seconds=120):
         """All faults end; everything that was promised gets where it belongs."""
         self.heal()
+        before = self.own_ends
         for program in self.all:
             if not program.is_running():
                 self.start(program)
         self.wait("the aggregator", self.aggregator.is_ready)
-        for sensor in self.sensors:
-            self.tell("pause", name=sensor.name)
-        self.wait("sealing of all that was sent", self._is_sealed, seconds)
-        self.wait("empty spools", lambda: all(one.figures().get("weir_spool_batches") == 0 for one in self.sensors), seconds)
-        last = [-1, 0]
+        self.drain(*self.sensors)
+        self.wait("storing of all that is in the log", self._is_stored, seconds)
+        if self.own_ends - before > 2 * len(self.all):
+            raise Failure("a crash loop: %d ends without any fault" % (self.own_ends - before))
 
-        def is_still():
-            now = self.aggregator.stored()
-            last[1] = last[1] + 1 if now is not None and now == last[0] else 0
-            last[0] = now
-            return last[1] >= 5
+    def _is_sealed(self, sensors):
+        state = self.tell("state")
+        return all(state[one.name]["sealed"] + state[one.name]["lost"] >= state[one.name]["life"] for one in sensors)
 
-        self.wait("an end of storing", is_still, seconds)
-
-    def _is_sealed(self):
-        return all(one["sealed"] + one["lost"] >= one["life"] for one in self.tell("state").values())
+    def _is_stored(self):
+        log = sqlite3.connect("file:%s/log.sqlite?mode=ro" % self.aggregator.data, uri=True, timeout=5)
+        try:
+            head = log.execute('SELECT "offset" FROM log_head').fetchone()[0]
+        except sqlite3.DatabaseError:
+            return False
+        finally:
+            log.close()
+        return self.aggregator.metric("weir_pipeline_offset") == head
 
     def judge(self):
         with open(self.aggregator.key_file) as file:
             return self.tell("judge", url="https://127.0.0.1:%d" % self.aggregator.api_port, ca=self.aggregator.trust,
-                             key=file.read().strip(), log=os.path.join(self.aggregator.data, "log.sqlite"))
+                             key=file.read().strip(), data=self.aggregator.data)
 
     def tail(self):
         for program in self.all:
@@ -332,6 +426,7 @@ class World:
                 program.kill()
         self.oracle.kill()
         self.oracle.wait()
+        everything.discard(self.oracle)
         for path in self.mounted:
             subprocess.run(["umount", path], check=False)
         if not keep:

@@ -12,7 +12,7 @@ struct DeliveryWorld {
     struct Faults {
         var lost = 8, late = 10, refused = 10, broken = 4, partitions = 1
         var sensorCrashes = 2, aggregatorCrashes = 2, powerCuts = 50, failedCommits = 2
-        var badDisk = 4, fullDisk = 3, bitFlips = 0, clockJumps = 3
+        var badDisk = 4, fullDisk = 3, bitFlips = 0, clockJumps = 3, rollbacks = 0
         static let none = Faults(
             lost: 0, late: 0, refused: 0, broken: 0, partitions: 0, sensorCrashes: 0, aggregatorCrashes: 0,
             powerCuts: 0, failedCommits: 0, badDisk: 0, fullDisk: 0, bitFlips: 0, clockJumps: 0)
@@ -135,6 +135,10 @@ struct DeliveryWorld {
         if isCut { cuts += 1 }
         sensors[index].crash(cut: isCut, &generator)
         if chance(faults.bitFlips) { sensors[index].flipBit(&generator) }
+        if chance(faults.rollbacks) {
+            let stored = Set(log.durable.keys.filter { $0.sensor == index }.map(\.key))
+            sensors[index].takeBack(stored: stored)
+        }
         schedule(.restart(index), after: delay(2_000))
     }
     private mutating func crashAggregator() {

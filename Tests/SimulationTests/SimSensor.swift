@@ -72,6 +72,24 @@ final class SimSensor {
         (connection, isOpen, onTheWay) = (nil, false, [])
     }
 
+    /// The disk as it was when it was last looked at, or a look at it for the next time. What was promised since and
+    /// had not arrived is gone with the disk; all that waited then waits again.
+    func takeBack(stored: Set<BatchKey>) {
+        guard let image else {
+            image = (disk.image(), Set(promised.keys))
+            return
+        }
+        disk.restore(image.disk)
+        lostWithDisk.formUnion(Set(promised.keys).subtracting(image.promised).subtracting(stored))
+        promised = promised.filter { image.promised.contains($0.key) || stored.contains($0.key) }
+        self.image = nil
+        rollbacks += 1
+    }
+    private var image: (disk: SimDisk.Image, promised: Set<BatchKey>)?
+    private(set) var rollbacks = 0
+    /// Keys that were given out and are known to nobody: they must not come again for other batches.
+    private var lostWithDisk: Set<BatchKey> = []
+
     // MARK: The spool
 
     func append(_ generator: inout SeededGenerator) throws {
@@ -87,7 +105,7 @@ final class SimSensor {
             let digest = BatchDigest(of: batch.body)
             switch result {
             case .success(let key):
-                guard promised.updateValue(digest, forKey: key) == nil else {
+                guard promised.updateValue(digest, forKey: key) == nil, !lostWithDisk.contains(key) else {
                     throw Violation(description: "\(key) was used twice")
                 }
             case .failure:
