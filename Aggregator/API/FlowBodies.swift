@@ -13,7 +13,8 @@ struct Sums: Encodable {
 /// A group's key: `key` is its values with spaces between, `keys` each by its name.
 struct KeyBody: Encodable {
     let key: String, keys: [String: String]
-    init(_ group: FlowGroupKey, _ keys: [FlowKey]) {
+    init(_ group: FlowGroupKey, _ keys: [FlowKey], _ veil: DrawnVeil) {
+        let group = veil.shown(group)
         key = keys.map { $0.text(of: group) }.joined(separator: " ")
         self.keys = Dictionary(
             keys.map { ($0.rawValue, $0.text(of: group)) }, uniquingKeysWith: { first, _ in first })
@@ -23,8 +24,8 @@ struct KeyBody: Encodable {
 struct GroupBody: Encodable {
     private let key: KeyBody, sums: Sums, measure: FlowMeasure, value: UInt64
 
-    init(_ group: FlowGroup, _ keys: [FlowKey], _ measure: FlowMeasure) {
-        (key, sums, self.measure) = (KeyBody(group.key, keys), Sums(group.tally), measure)
+    init(_ group: FlowGroup, _ keys: [FlowKey], _ measure: FlowMeasure, _ veil: DrawnVeil) {
+        (key, sums, self.measure) = (KeyBody(group.key, keys, veil), Sums(group.tally), measure)
         value = measure.value(of: group)
     }
     func encode(to encoder: any Encoder) throws {
@@ -64,13 +65,13 @@ struct SeriesBody: Encodable {
     let items: [Line], other: Line, groupCount: Int, fromRollups: Bool, complete: Bool,
         plan: EffortBody?
 
-    init(_ answer: SeriesAnswer, _ keys: [FlowKey], explains: Bool) {
+    init(_ answer: SeriesAnswer, _ keys: [FlowKey], _ veil: DrawnVeil, explains: Bool) {
         let series = answer.series
         (from, period, groupCount) = (series.from, series.period, series.groupCount)
-        items = series.series.map { Line(KeyBody($0.key, keys), total: $0.total, $0.buckets) }
+        items = series.series.map { Line(KeyBody($0.key, keys, veil), total: $0.total, $0.buckets) }
         var rest = Tally()
         for bucket in series.other { rest += bucket }
-        other = Line(KeyBody(FlowGroupKey(), []), total: rest, series.other)
+        other = Line(KeyBody(FlowGroupKey(), [], veil), total: rest, series.other)
         (fromRollups, complete) = (answer.isFromRollups, answer.effort.isComplete)
         plan = explains ? EffortBody(answer.effort) : nil
     }
@@ -84,10 +85,10 @@ struct PercentilesBody: Encodable {
     }
     let percent: Double, items: [Line], complete: Bool, plan: EffortBody?
 
-    init(_ answer: PercentileAnswer, _ keys: [FlowKey], explains: Bool) {
+    init(_ answer: PercentileAnswer, _ keys: [FlowKey], _ veil: DrawnVeil, explains: Bool) {
         percent = answer.percent
         items = answer.lines.map { line in
-            let key = KeyBody(line.key, keys)
+            let key = KeyBody(line.key, keys, veil)
             return Line(
                 key: key.key, keys: key.keys, total: Sums(line.total), percentile: line.percentile,
                 most: line.most,
@@ -104,10 +105,10 @@ struct DistinctBody: Encodable {
     }
     let count: UInt64, items: [Line], complete: Bool, plan: EffortBody?
 
-    init(_ answer: DistinctAnswer, _ groups: [FlowKey], explains: Bool) {
+    init(_ answer: DistinctAnswer, _ groups: [FlowKey], _ veil: DrawnVeil, explains: Bool) {
         count = answer.count.value
         items = answer.groups.map { group in
-            let key = KeyBody(group.key, groups)
+            let key = KeyBody(group.key, groups, veil)
             return Line(key: key.key, keys: key.keys, count: group.rows)
         }
         complete = answer.effort.isComplete
@@ -123,10 +124,10 @@ struct ConversationsBody: Encodable {
     }
     let items: [Line], count: Int, complete: Bool, plan: EffortBody?
 
-    init(_ answer: ConversationsAnswer, explains: Bool) {
+    init(_ answer: ConversationsAnswer, _ veil: DrawnVeil, explains: Bool) {
         items = answer.conversations.map { one in
             Line(
-                source: one.source.description, destination: one.destination.description,
+                source: veil.shown(one.source).description, destination: veil.shown(one.destination).description,
                 protocolIdentifier: one.protocolIdentifier, sourceTransportPort: one.sourceTransportPort,
                 destinationTransportPort: one.destinationTransportPort, sent: Sums(one.sent),
                 received: Sums(one.received), start: one.period.lowerBound, end: one.period.upperBound)

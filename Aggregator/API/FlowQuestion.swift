@@ -1,3 +1,4 @@
+internal import FilterLanguage
 internal import FlowModel
 internal import Hummingbird
 internal import Identity
@@ -5,23 +6,32 @@ internal import Query
 internal import QueryEngine
 internal import Tenancy
 
+/// What questions about flows are answered from.
+struct FlowSources: Sendable {
+    let query: FlowQuery, control: ControlLog
+    /// What pseudonyms are made of; nil: there are none, and requests for them are refused.
+    let pseudonymSecret: [UInt8]?
+}
+
 /// What all questions about flows have in common: whose, which records, and the parameters that say what is wanted.
 struct FlowQuestion: Sendable {
-    let tenant: TenantID
+    let principal: Principal
+    var tenant: TenantID { principal.tenant }
     let parameters: Parameters
+    /// About addresses as they are.
     let filter: FlowFilter
+    let veil: Veil
 
     static let limitMax = 1_000, keysMax = 8
 
     /// - Parameter allowed: parameters beside those of `FlowScope`.
-    init(_ request: Request, _ context: APIContext, _ control: ControlLog, allowed: Set<String>)
-        throws
-    {
-        let principal = try context.authorize(.readFlows)
-        tenant = principal.tenant
+    init(_ request: Request, _ context: APIContext, _ sources: FlowSources, allowed: Set<String>) throws {
+        principal = try context.authorizeFlows()
+        veil = try Veil(of: principal, secret: sources.pseudonymSecret)
         parameters = try Parameters(request, allowed: FlowScope.names.union(allowed))
-        let scope = try FlowScope(parameters, names: control.names(of: principal.tenant))
-        filter = FlowFilter(scope.filter, from: scope.from, to: scope.to)
+        let names = veil.key == nil ? try sources.control.names(of: principal.tenant) : NamedNetworks()
+        let scope = try FlowScope(parameters, names: names)
+        filter = FlowFilter(try veil.real(scope.filter), from: scope.from, to: scope.to)
     }
 
     func limit(or usual: Int) throws(Problem) -> Int {

@@ -9,7 +9,7 @@ internal import Tenancy
 /// `GET /v1/flows`, `/v1/flows/top`, `/v1/flows/series`, `/v1/flows/percentiles`, `/v1/flows/distinct`,
 /// `/v1/flows/conversations` and `/v1/flows/plan`: questions about the flow records of the key's tenant.
 struct FlowRoutes {
-    let query: FlowQuery, control: ControlLog
+    let sources: FlowSources
 
     func add(to router: Router<APIContext>) {
         router.get("/v1/flows") { try await list($0, $1) }
@@ -19,9 +19,9 @@ struct FlowRoutes {
         router.get("/v1/flows/distinct") { try await distinct($0, $1) }
         router.get("/v1/flows/conversations") { try await conversations($0, $1) }
         router.get("/v1/flows/plan") { request, context in
-            let asked = try FlowQuestion(request, context, control, allowed: [])
+            let asked = try FlowQuestion(request, context, sources, allowed: [])
             let effort = try await asking {
-                try await query.plan(tenant: asked.tenant, filter: asked.filter)
+                try await sources.query.plan(tenant: asked.tenant, filter: asked.filter)
             }
             return try jsonResponse(["plan": EffortBody(effort)])
         }
@@ -29,7 +29,7 @@ struct FlowRoutes {
 
     private func list(_ request: Request, _ context: APIContext) async throws -> Response {
         let asked = try FlowQuestion(
-            request, context, control, allowed: ["limit", "cursor", "explain"])
+            request, context, sources, allowed: ["limit", "cursor", "explain"])
         let limit = try asked.limit(or: 100)
         let explains = try asked.explains
         var after: RecordPosition?
@@ -40,13 +40,14 @@ struct FlowRoutes {
             after = position
         }
         let answer = try await asking {
-            try await query.records(
+            try await sources.query.records(
                 tenant: asked.tenant, filter: asked.filter, limit: limit, after: after)
         }
         var body = Array(#"{"items":["#.utf8)
-        for row in answer.columns.rows {
+        let columns = asked.veil.drawn().shown(answer.columns)
+        for row in columns.rows {
             if row > 0 { body.append(UInt8(ascii: ",")) }
-            FlowTextWriter.json(answer.columns, row: row, into: &body)
+            FlowTextWriter.json(columns, row: row, into: &body)
         }
         let next = answer.next.map { "\"\($0)\"" } ?? "null"
         body += #"],"next":\#(next),"complete":\#(answer.effort.isComplete)"#.utf8
@@ -59,18 +60,19 @@ struct FlowRoutes {
 
     private func top(_ request: Request, _ context: APIContext) async throws -> Response {
         let asked = try FlowQuestion(
-            request, context, control, allowed: ["by", "measure", "limit", "explain"])
+            request, context, sources, allowed: ["by", "measure", "limit", "explain"])
         let keys = try asked.keys("by", or: [.sourceAddress])
         let measure = try asked.measure
         let limit = try asked.limit(or: 10)
         let explains = try asked.explains
         let answer = try await asking {
-            try await query.top(
+            try await sources.query.top(
                 tenant: asked.tenant, filter: asked.filter, by: keys, measure: measure, limit: limit)
         }
+        let veil = asked.veil.drawn()
         return try jsonResponse(
             TopBody(
-                items: answer.groups.map { GroupBody($0, keys, measure) }, total: Sums(answer.total),
+                items: answer.groups.map { GroupBody($0, keys, measure, veil) }, total: Sums(answer.total),
                 groupCount: answer.groupCount, other: Sums(answer.other),
                 complete: answer.effort.isComplete,
                 plan: explains ? EffortBody(answer.effort) : nil))
@@ -78,7 +80,7 @@ struct FlowRoutes {
 
     private func series(_ request: Request, _ context: APIContext) async throws -> Response {
         let asked = try FlowQuestion(
-            request, context, control,
+            request, context, sources,
             allowed: ["by", "measure", "limit", "period", "rollups", "explain"])
         let keys = try asked.keys("by", or: [])
         let measure = try asked.measure
@@ -87,55 +89,55 @@ struct FlowRoutes {
         let explains = try asked.explains
         let mayUseRollups = try asked.parameters.choice("rollups", ["true", "false"]) == "true"
         let answer = try await asking {
-            try await query.series(
+            try await sources.query.series(
                 tenant: asked.tenant, filter: asked.filter, by: keys, measure: measure, limit: limit,
                 period: period,
                 mayUseRollups: mayUseRollups)
         }
-        return try jsonResponse(SeriesBody(answer, keys, explains: explains))
+        return try jsonResponse(SeriesBody(answer, keys, asked.veil.drawn(), explains: explains))
     }
 
     private func percentiles(_ request: Request, _ context: APIContext) async throws -> Response {
         let asked = try FlowQuestion(
-            request, context, control, allowed: ["by", "limit", "period", "percent", "explain"])
+            request, context, sources, allowed: ["by", "limit", "period", "percent", "explain"])
         let keys = try asked.keys("by", or: [.exporter, .ingressInterface])
         let limit = try asked.limit(or: 10)
         let period = try asked.period(or: 300)
         let explains = try asked.explains
         let percent = try asked.parameters.integer("percent", in: 1...100) ?? 95
         let answer = try await asking {
-            try await query.percentiles(
+            try await sources.query.percentiles(
                 tenant: asked.tenant, filter: asked.filter, by: keys, percent: Double(percent),
                 limit: limit,
                 period: period)
         }
-        return try jsonResponse(PercentilesBody(answer, keys, explains: explains))
+        return try jsonResponse(PercentilesBody(answer, keys, asked.veil.drawn(), explains: explains))
     }
 
     private func distinct(_ request: Request, _ context: APIContext) async throws -> Response {
         let asked = try FlowQuestion(
-            request, context, control, allowed: ["of", "by", "limit", "explain"])
+            request, context, sources, allowed: ["of", "by", "limit", "explain"])
         let keys = try asked.keys("of", or: [.sourceAddress])
         let groups = try asked.keys("by", or: [])
         let limit = try asked.limit(or: 10)
         let explains = try asked.explains
         let answer = try await asking {
-            try await query.distinct(
+            try await sources.query.distinct(
                 tenant: asked.tenant, filter: asked.filter, of: keys, groupedBy: groups, limit: limit)
         }
-        return try jsonResponse(DistinctBody(answer, groups, explains: explains))
+        return try jsonResponse(DistinctBody(answer, groups, asked.veil.drawn(), explains: explains))
     }
 
     private func conversations(_ request: Request, _ context: APIContext) async throws -> Response {
         let asked = try FlowQuestion(
-            request, context, control, allowed: ["measure", "limit", "explain"])
+            request, context, sources, allowed: ["measure", "limit", "explain"])
         let measure = try asked.measure
         let limit = try asked.limit(or: 10)
         let explains = try asked.explains
         let answer = try await asking {
-            try await query.conversations(
+            try await sources.query.conversations(
                 tenant: asked.tenant, filter: asked.filter, measure: measure, limit: limit)
         }
-        return try jsonResponse(ConversationsBody(answer, explains: explains))
+        return try jsonResponse(ConversationsBody(answer, asked.veil.drawn(), explains: explains))
     }
 }

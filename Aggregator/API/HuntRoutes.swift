@@ -8,23 +8,25 @@ internal import Tenancy
 
 /// `POST /v1/hunts`: which hosts met some of up to 100,000 addresses and networks, and when, over all history.
 struct HuntRoutes {
-    let query: FlowQuery
+    let sources: FlowSources
 
     private static let bodyBytesMax = 8 << 20
 
     func add(to router: Router<APIContext>) {
         router.post("/v1/hunts") { request, context in
-            let principal = try context.authorize(.readFlows)
+            let principal = try context.authorizeFlows()
+            let veil = try Veil(of: principal, secret: sources.pseudonymSecret)
             let parameters = try Parameters(request, allowed: ["from", "to", "explain"])
             let from = try parameters.time("from") ?? .min
             let to = try parameters.time("to") ?? .max
             let explains = try parameters.choice("explain", ["true", "false"]) == "true"
             let body = try await request.body.collect(upTo: Self.bodyBytesMax)
-            let indicators = try Self.indicators(Array(body.readableBytesView))
+            let unveiling = veil.drawn()
+            let indicators = try Self.indicators(Array(body.readableBytesView)).map { unveiling.real($0) }
             let answer = try await asking {
-                try await query.hunt(tenant: principal.tenant, indicators: indicators, from: from, to: to)
+                try await sources.query.hunt(tenant: principal.tenant, indicators: indicators, from: from, to: to)
             }
-            return try jsonResponse(HuntBody(answer, explains: explains))
+            return try jsonResponse(HuntBody(answer, veil.drawn(), explains: explains))
         }
     }
 
@@ -58,10 +60,11 @@ private struct HuntBody: Encodable {
     }
     let items: [Sighting], leftOut: UInt64, complete: Bool, plan: EffortBody?
 
-    init(_ answer: HuntAnswer, explains: Bool) {
+    init(_ answer: HuntAnswer, _ veil: DrawnVeil, explains: Bool) {
         items = answer.sightings.map { one in
             Sighting(
-                indicator: one.indicator.description, met: one.met.description, host: one.host.description,
+                indicator: veil.shown(one.indicator).description, met: veil.shown(one.met).description,
+                host: veil.shown(one.host).description,
                 firstSeen: EventTime(one.period.lowerBound).description,
                 lastSeen: EventTime(one.period.upperBound).description, sent: Sums(one.sent),
                 received: Sums(one.received))

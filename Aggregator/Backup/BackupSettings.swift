@@ -25,7 +25,8 @@ package struct BackupSettings: Equatable, Sendable {
         return BackupTarget(try target.open(time: time, random: random))
     }
 
-    /// Destroys the tenant's key here and at the backup target. Needs no wrapping key.
+    /// Destroys the tenant's key here and at the backup target, and erases what is kept of it unsealed. Needs no
+    /// wrapping key.
     /// - Returns: how many versions there were here.
     package func destroyKey(of tenant: KeyOwner, time: any TimeSource, random: some RandomNumberGenerator & Sendable)
         async throws -> Int
@@ -33,7 +34,9 @@ package struct BackupSettings: Equatable, Sendable {
         let file = try KeyFile(directory: dataDirectory)
         defer { file.close() }
         let count = try file.destroy(tenant, at: time.wallMilliseconds())
-        if let target, case .tenant(let tenant) = tenant {
+        guard case .tenant(let tenant) = tenant else { return count }
+        try PlainTraces.erase(tenant, in: dataDirectory)
+        if let target {
             try await KeyEscrow(target.open(time: time, random: random)).destroy(tenant)
         }
         return count

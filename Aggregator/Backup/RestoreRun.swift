@@ -1,6 +1,7 @@
 package import DataKeys
 internal import Foundation
 internal import GRDB
+internal import Identity
 internal import ObjectStore
 package import Platform
 
@@ -107,6 +108,7 @@ package struct RestoreRun: Sendable {
             try keys.destroy(owner, at: time.wallMilliseconds())
         }
         try keys.restore(there.rows)
+        for tenant in there.destroyed.compactMap({ TenantID($0) }) { try PlainTraces.erase(tenant, in: drafts) }
         return (there.rows.count, there.destroyed)
     }
 

@@ -48,12 +48,7 @@ package final class Pseudonyms {
         let bits = octets.count * 8
         var blocks: [UInt8] = []
         blocks.reserveCapacity(bits * BlockCipher.blockOctets)
-        for bit in 0..<bits {
-            let whole = bit / 8, mask = UInt8(truncatingIfNeeded: 0xFF00 >> (bit % 8))
-            blocks.append(contentsOf: octets[..<whole])
-            blocks.append(octets[whole] & mask | pad[whole] & ~mask)
-            blocks.append(contentsOf: pad[(whole + 1)...])
-        }
+        for bit in 0..<bits { appendBlock(octets, bit, to: &blocks) }
         let encrypted = cipher.encrypt(blocks)
         for bit in 0..<bits {
             octets[bit / 8] ^= (encrypted[bit * BlockCipher.blockOctets] >> 7) << (7 - UInt8(bit % 8))
@@ -61,6 +56,36 @@ package final class Pseudonyms {
         let pseudonym = IPAddress(octets: octets) ?? .absent
         // One IPv6 pseudonym in 2^96 looks like an IPv4 address, and one like no address; they are let through.
         return pseudonym
+    }
+
+    /// The first `bits` bits of `octets`, and the padding's rest.
+    private func appendBlock(_ octets: [UInt8], _ bits: Int, to blocks: inout [UInt8]) {
+        let whole = bits / 8, mask = UInt8(truncatingIfNeeded: 0xFF00 >> (bits % 8))
+        blocks.append(contentsOf: octets[..<whole])
+        blocks.append(octets[whole] & mask | pad[whole] & ~mask)
+        blocks.append(contentsOf: pad[(whole + 1)...])
+    }
+
+    // MARK: Networks, and the way back
+
+    package func pseudonym(of network: IPNetwork) -> IPNetwork {
+        IPNetwork(compute(network.address), length: network.length)
+    }
+    /// The network whose pseudonym this is.
+    package func original(of network: IPNetwork) -> IPNetwork {
+        IPNetwork(undo(network.address), length: network.length)
+    }
+
+    /// Bit by bit, as each depends on the address's own bits before it.
+    private func undo(_ pseudonym: IPAddress) -> IPAddress {
+        var octets: [UInt8] = []
+        octets.append(pseudonym)
+        for bit in 0..<octets.count * 8 {
+            var block: [UInt8] = []
+            appendBlock(octets, bit, to: &block)
+            octets[bit / 8] ^= (cipher.encrypt(block)[0] >> 7) << (7 - UInt8(bit % 8))
+        }
+        return IPAddress(octets: octets) ?? .absent
     }
 }
 

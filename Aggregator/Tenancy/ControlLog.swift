@@ -47,7 +47,7 @@ package final class ControlLog: Sendable {
     /// Makes a key. The returned secret is its only copy.
     /// - Parameter name: 1 to 100 characters, for people.
     package func createKey(
-        tenant: TenantID, name: String, scopes: Set<Scope> = Set(Scope.allCases), expiresMilliseconds: Int64? = nil,
+        tenant: TenantID, name: String, scopes: Set<Scope> = Scope.usual, expiresMilliseconds: Int64? = nil,
         by actor: String, at now: Int64, using generator: inout some RandomNumberGenerator
     ) throws(ControlError) -> (key: APIKey, record: APIKeyRecord) {
         guard (1...100).contains(name.count) else { throw .badName(name) }

@@ -3,6 +3,8 @@ package import Identity
 /// What a key may do. More roles come with users; the raw value is what is stored and shown.
 package enum Scope: String, Sendable, CaseIterable, Codable {
     case readFlows = "flows:read"
+    /// The same with pseudonyms in the place of addresses; who has `readFlows` too sees addresses.
+    case readPseudonyms = "flows:read-pseudonyms"
     case readIncidents = "incidents:read"
     case writeIncidents = "incidents:write"
     case readSensors = "sensors:read"
@@ -10,6 +12,9 @@ package enum Scope: String, Sendable, CaseIterable, Codable {
     case writeSensors = "sensors:write"
     /// To change what names of networks stand for; reading them is `readFlows`.
     case writeNetworks = "networks:write"
+
+    /// What a key may do if nothing is said: all.
+    package static let usual = Set(allCases).subtracting([.readPseudonyms])
 }
 
 /// Who is asking, as established by a key, and so whose data may be seen. Can only be had from

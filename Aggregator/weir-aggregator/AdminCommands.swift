@@ -54,7 +54,9 @@ struct TenantsCommand: ParsableCommand {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists all tenants, a name a line.")
+        static let configuration = CommandConfiguration(
+            abstract: "Lists all tenants, a name a line.",
+            discussion: "Example: weir-aggregator tenants list --config aggregator.yaml")
         @OptionGroup var options: SettingsOptions
 
         func run() throws {
@@ -75,9 +77,16 @@ struct KeysCommand: ParsableCommand {
             discussion: """
                 Example: weir-aggregator keys create --tenant acme --name console --days 90 --out acme.key \
                 --config aggregator.yaml
+                With --scope flows:read-pseudonyms (and not flows:read) a key sees pseudonyms in the place of addresses,
+                and asks with them.
                 """)
         @Option(help: "Whose data the key opens.") var tenant: String
         @Option(help: "What people call it.") var name: String
+        @Option(
+            help:
+                "What it may do, several times: \(Scope.allCases.map(\.rawValue).joined(separator: ", ")). All without."
+        )
+        var scope: [String] = []
         @Option(help: "How long it is good for, 1 to 3650; for ever without.") var days: Int?
         @Option(help: "The file to write the key to, for its owner only; standard output without.") var out: String?
         @OptionGroup var options: SettingsOptions
@@ -87,12 +96,19 @@ struct KeysCommand: ParsableCommand {
             if let out, FileManager.default.fileExists(atPath: out) {
                 throw Failure.usage("--out: \(out) is there already")
             }
+            let scopes = try scope.map { text throws(Failure) in
+                guard let scope = Scope(rawValue: text) else {
+                    throw .usage("--scope: \"\(text)\" is none; see --help")
+                }
+                return scope
+            }
             let tenant = try tenantID(self.tenant), log = try control(options), time = now
             let expiry = days.map { time + Int64($0) * 86_400_000 }
             let made = try administering { () throws(ControlError) in
                 var generator = SystemRandomNumberGenerator()
                 return try log.createKey(
-                    tenant: tenant, name: name, expiresMilliseconds: expiry, by: actor, at: time, using: &generator)
+                    tenant: tenant, name: name, scopes: scopes.isEmpty ? Scope.usual : Set(scopes),
+                    expiresMilliseconds: expiry, by: actor, at: time, using: &generator)
             }
             guard let out else { return print(made.key.secret) }
             try makeSecretFile(out, made.key.secret + "\n")
@@ -102,7 +118,8 @@ struct KeysCommand: ParsableCommand {
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Lists a tenant's keys: id, name, state, scopes. Never the keys themselves.")
+            abstract: "Lists a tenant's keys: id, name, state, scopes. Never the keys themselves.",
+            discussion: "Example: weir-aggregator keys list --tenant acme --config aggregator.yaml")
         @Option(help: "Whose.") var tenant: String
         @OptionGroup var options: SettingsOptions
 

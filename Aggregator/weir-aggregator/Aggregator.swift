@@ -8,6 +8,7 @@ import Hummingbird
 import Incidents
 import Ingest
 import Logging
+import ObjectStore
 import Platform
 import Query
 import ServerChannel
@@ -52,19 +53,41 @@ struct Aggregator {
         do {
             keys = try settings.backup.keys.keys(in: folder, random: SystemRandomNumberGenerator(), time: time)
             flowLog = try SQLiteFlowLog(directory: folder, sealing: keys.sealing)
+            Self.announce(flowLog.damage, in: metrics, logger)
             Self.askForTheLost(flowLog, registry, at: time.wallMilliseconds())
-            store = try SQLiteFlowStore(directory: folder + "/flows", sealer: StoreKeys(keys: keys))
+            let archive = try settings.archive.map { [metrics] archive in
+                ObjectArchive(
+                    try archive.place.open(time: time, random: SystemRandomNumberGenerator()),
+                    cacheBytesMax: archive.cacheBytes, time: time, registry: metrics)
+            }
+            store = try SQLiteFlowStore(directory: folder + "/flows", sealer: StoreKeys(keys: keys), archive: archive)
             incidents = try IncidentLog(directory: folder)
+            if incidents.wasMended {
+                logger.error("Incidents were damaged: the file was set aside, and what could be read is in a new one.")
+            }
             control = try ControlLog(folder: folder)
             pipeline = try AggregatorPipeline(
                 log: flowLog, store: store, incidents: incidents, directory: folder,
                 time: time, registry: metrics, logger: logger, sealing: keys.sealing)
             upkeep = StoreUpkeep(
-                store: store, compaction: settings.compaction, retention: settings.retention, time: time,
+                store: store, compaction: settings.compaction,
+                archive: settings.archive?.policy ?? ArchivePolicy(), retention: settings.retention, time: time,
                 registry: metrics, logger: Logger(label: "store"))
         } catch {
             throw .work("dataDirectory: \(error)")
         }
+    }
+
+    private static func announce(_ damage: LogDamage?, in metrics: MetricRegistry, _ logger: Logger) {
+        let files = metrics.counter("weir_log_damaged_files_total", help: "Damaged log files set aside at the start.")
+        let batches = metrics.counter(
+            "weir_log_damaged_batches_total", help: "Batches lost with them, which sensors are asked for again.")
+        guard let damage else { return }
+        files.add()
+        batches.add(damage.batches ?? 0)
+        logger.critical(
+            "The log was damaged: it was set aside, and what could be read is in a new one.",
+            metadata: ["file": "\(damage.file)", "lost batches": "\(damage.batches.map { "\($0)" } ?? "unknown")"])
     }
 
     /// A log that is younger than what sensors keep may stand in the place of one that is lost: they are asked for all
@@ -77,7 +100,8 @@ struct Aggregator {
     /// Runs until SIGTERM or SIGINT, or until a part fails.
     func run() async throws {
         let services: [any Service] = [
-            KeyUpkeep(keys: keys), upkeep, pipeline, listeners.sensors, listeners.api, sensorServer(), apiServer(),
+            KeyUpkeep(keys: keys, incidents: incidents, logger: Logger(label: "keys")), upkeep, pipeline,
+            listeners.sensors, listeners.api, sensorServer(), apiServer(),
         ]
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)

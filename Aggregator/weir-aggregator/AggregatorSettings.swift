@@ -21,6 +21,10 @@ import Settings
 /// - `history.rollupDays` (number, 400, 1…3650, not less than `days`): how long sums by time are kept.
 /// - `history.bytesMaxPerTenant` (size, `100GiB`, 64MiB…1PiB): a tenant that has more loses its oldest days.
 /// - `history.compactAfter` (duration, `1h`, 1m…24h): after a day's end, when what is left of it is compacted.
+/// - `archive`: where old segments go, see `ObjectStoreSettings`. Nowhere without `archive.to`.
+/// - `archive.afterDays` (number, 7, 1…3650): days whose segments stay on the node; today counts.
+/// - `archive.bytesMaxPerTenant` (size, `1TiB`, 64MiB…1PiB): a tenant with more there loses its oldest days.
+/// - `archive.cacheBytes` (size, `256MiB`, 0…64GiB): of memory, for what is read from there.
 /// - `keys`: how data keys are wrapped, see `KeySettings`.
 /// - `backup`: where backups go, see `ObjectStoreSettings`. Nowhere without `backup.to`.
 /// - `log.level` (`trace` to `critical`, `info`).
@@ -31,6 +35,9 @@ struct AggregatorSettings: Equatable, Sendable {
     struct Port: Equatable, Sendable {
         let listen: Address, files: ServerTLSFiles, connectionsMax: Int
     }
+    struct Archive: Equatable, Sendable {
+        let place: ObjectStoreSettings, policy: ArchivePolicy, cacheBytes: Int
+    }
     let trustDomain: String
     let dataDirectory: String
     let sensors: Port
@@ -38,6 +45,7 @@ struct AggregatorSettings: Equatable, Sendable {
     let api: Port
     let ingestRequestsMax: Int, ingestBytesMax: Int, quarantineBytesMax: Int
     let retention: RetentionPolicy, compaction: CompactionPolicy
+    let archive: Archive?
     /// Keys and the backups' place.
     let backup: BackupSettings
     let logLevel: Logger.Level
@@ -54,7 +62,9 @@ struct AggregatorSettings: Equatable, Sendable {
         ingestRequestsMax = try ingest.int("requestsMax", default: 256, in: 1...4_096)
         ingestBytesMax = try ingest.bytes("bytesMax", default: 256 << 20, in: (4 << 20)...(16 << 30))
         quarantineBytesMax = try ingest.bytes("quarantineBytesMax", default: 256 << 20, in: 0...(1 << 40))
-        (retention, compaction) = try Self.history(reader.scoped(to: "history"))
+        let (kept, compaction) = try Self.history(reader.scoped(to: "history"))
+        (retention, archive) = try Self.archive(reader.scoped(to: "archive"), kept)
+        self.compaction = compaction
         backup = try BackupSettings(reader)
         let level = try reader.scoped(to: "log").choice(
             "level", default: "info", of: Logger.Level.allCases.map(\.rawValue))
@@ -85,6 +95,20 @@ struct AggregatorSettings: Equatable, Sendable {
         compaction.lateAfter = try reader.duration(
             "compactAfter", default: compaction.lateAfter, in: .seconds(60) ... .seconds(86_400))
         return (retention, compaction)
+    }
+
+    private static func archive(
+        _ reader: SettingsReader, _ kept: RetentionPolicy
+    ) throws(SettingError) -> (RetentionPolicy, Archive?) {
+        var retention = kept, policy = ArchivePolicy()
+        policy.afterDays = try reader.int("afterDays", default: policy.afterDays, in: 1...3_650)
+        // What comes near the node's own quota goes early, rather than be given up.
+        policy.localBytesMax = retention.bytesMax / 10 * 9
+        retention.archivedBytesMax = try reader.bytes(
+            "bytesMaxPerTenant", default: 1 << 40, in: (64 << 20)...(1 << 50))
+        let cacheBytes = try reader.bytes("cacheBytes", default: 256 << 20, in: 0...(64 << 30))
+        guard let place = try ObjectStoreSettings(reader) else { return (kept, nil) }
+        return (retention, Archive(place: place, policy: policy, cacheBytes: cacheBytes))
     }
 
     private static func port(

@@ -1,6 +1,8 @@
 import DataKeys
 import FlowStore
 import Identity
+import Incidents
+import Logging
 import Platform
 import ServiceLifecycle
 
@@ -32,19 +34,34 @@ struct StoreKeys: StoreSealer {
     }
 }
 
-/// Forgets keys that another process destroyed.
+/// Forgets keys that another process destroyed, and the incidents of their tenants: detectors may have found some more
+/// in what they still had in memory.
 struct KeyUpkeep: Service {
-    let keys: DataKeys
+    let keys: DataKeys, incidents: IncidentLog, logger: Logger
 
     func run() async throws {
         while !Task.isShuttingDownGracefully {
             // What can't be read now is tried again; the keys' next use says so too.
             try? keys.refresh()
+            forgetDestroyed()
             do {
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: DataKeys.refreshInterval) }
             } catch is CancellationError where !Task.isCancelled {
                 // Only the end of the wait; when another part has failed this one must end too.
             }
+        }
+    }
+
+    private func forgetDestroyed() {
+        do {
+            for tenant in try keys.file.destroyed().keys.compactMap({ TenantID($0) }) {
+                guard try !incidents.list(tenant: tenant, limit: 1).incidents.isEmpty else { continue }
+                let count = try incidents.forget(tenant)
+                logger.notice(
+                    "Incidents went with their tenant's key.", metadata: ["tenant": "\(tenant)", "count": "\(count)"])
+            }
+        } catch {
+            logger.warning("Incidents of a tenant without a key are not erased.", metadata: ["error": "\(error)"])
         }
     }
 }

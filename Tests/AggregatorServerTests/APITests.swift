@@ -82,8 +82,9 @@ struct APITests {
 
     @Test("a sensor is asked to send again by its own tenant only") func reship() async throws {
         let world = try await APIWorld()
-        let text =
-            #"{"version":"1","fidelity":"full","spool":{"batches":0,"bytes":0,"bytesMax":1},"deadLetters":0,"ledger":[]}"#
+        let text = """
+            {"version":"1","fidelity":"full","spool":{"batches":0,"bytes":0,"bytesMax":1},"deadLetters":0,"ledger":[]}
+            """
         let sensor = SensorIdentity(tenant: world.acme, site: "hq", name: "edge1")
         world.sources.sensors.heard(
             try #require(Heartbeat(json: Array(text.utf8))), from: sensor, at: APIWorld.now)

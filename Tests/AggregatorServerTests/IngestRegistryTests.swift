@@ -4,6 +4,7 @@ import FlowModel
 import HTTP2Client
 import Identity
 import Ingest
+import Telemetry
 import Testing
 
 @Suite("POST /v1/heartbeat and the registry") struct IngestRegistryTests {
@@ -34,6 +35,20 @@ import Testing
         #expect(world.registry.sensors(of: try require(TenantID("globex"))).isEmpty)
         // The connection's end is noted on its event loop, which may come after the server's stop has returned.
         #expect(await eventually { world.registry.sensors(of: world.acme).first?.isConnected == false })
+    }
+
+    @Test("a program whose start comes back after another one's runs beside it, and that is counted")
+    func clones() async throws {
+        let world = try IngestWorld()
+        _ = try await world.connected { client, _ in
+            for start in [5, 5, 9, 9, 5, 5, 9, 11] {
+                let text = Self.heartbeat.replacing(
+                    "\"startedMilliseconds\":5", with: "\"startedMilliseconds\":\(start)")
+                _ = try client.post(IngestWire.heartbeatPath, [], Array(text.utf8))
+            }
+        }
+        let text = world.metrics.prometheusText()
+        #expect(text.contains("weir_ingest_clones_total 2"), "back at the fifth and the seventh")
     }
 
     @Test("a heartbeat that is no heartbeat, or too large, changes nothing")

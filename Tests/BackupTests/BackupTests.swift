@@ -61,17 +61,17 @@ struct BackupTests {
         try await world.add()
         try await world.day.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
         let old = Date(timeIntervalSinceNow: -100)
-        for suffix in ["", "-wal"] {
-            let path = world.data + "/flows/acme/2026-11-21.sqlite" + suffix
+        let files = ["log", "checkpoint", "control", "flows/acme/2026-11-21"].map { "\(world.data)/\($0).sqlite" }
+        for path in files.flatMap({ [$0, $0 + "-wal"] }) where fileStatus(path) != nil {
             try FileManager.default.setAttributes([.modificationDate: old], ofItemAtPath: path)
         }
         _ = try await world.backup()
         let second = try await world.backup()
-        #expect(second.filesUnchanged == 1 && second.files == 4)
+        #expect(second.filesUnchanged == 4 && second.files == 4)
         // One changed octet is noticed, whatever the size.
         try await world.add()
         let third = try await world.backup()
-        #expect(third.filesUnchanged == 0)
+        #expect(third.filesUnchanged == 2)
         try await world.restore()
         let got = try await world.content("restored"), want = try await world.content("data")
         #expect(got == want)

@@ -6,43 +6,7 @@ import Settings
 import TestKit
 import Testing
 
-/// A real OpenBao in development mode on a port of its own, with a transit engine.
-final class Bao {
-    static let isInstalled = Program.isInstalled("bao")
-    let folder: TemporaryFolder
-    let address: String
-    private let process: Process
-
-    init(port: Int) throws {
-        folder = try TemporaryFolder("weir-bao")
-        address = "http://127.0.0.1:\(port)"
-        try makeFile(folder.file("token").path, with: Array("dev-only-root\n".utf8))
-        process = try Program.start(
-            "bao",
-            [
-                "server", "-dev", "-dev-root-token-id=dev-only-root", "-dev-listen-address=127.0.0.1:\(port)",
-                "-dev-no-store-token",
-            ], output: folder.file("out"), errors: folder.file("err"))
-        for _ in 0..<100 {
-            if try bao("status") == 0 { break }
-            Thread.sleep(forTimeInterval: 0.1)
-        }
-        #expect(try bao("secrets", "enable", "transit") == 0)
-        #expect(try bao("write", "-f", "transit/keys/weir", "type=aes256-gcm96") == 0)
-    }
-    deinit { stop() }
-    func stop() {
-        guard process.isRunning else { return }
-        process.terminate()
-        process.waitUntilExit()
-    }
-
-    @discardableResult
-    func bao(_ arguments: String...) throws -> Int32 {
-        try Program.run(
-            "bao", arguments, environment: ["BAO_ADDR": address, "BAO_TOKEN": "dev-only-root", "HOME": folder.path]
-        ).status
-    }
+extension BaoServer {
     func wrapper(key: String = "weir", token: String? = nil) throws -> TransitKeyWrapper {
         let location = try #require(TransitKeyWrapper.Location("transit:\(address)/transit/\(key)"))
         return TransitKeyWrapper(
@@ -55,13 +19,13 @@ final class Bao {
     }
 }
 
-@Suite("Keys wrapped by OpenBao's transit engine", .serialized, .enabled(if: Bao.isInstalled, "bao is not installed"))
+@Suite("Keys wrapped by OpenBao's transit engine", .serialized, .enabled(if: BaoServer.isInstalled, "\(BaoServer.why)"))
 struct TransitTests {
     let plain = Array("plain".utf8)
 
     @Test("data keys are wrapped by the server, also after it has rotated its key; moving away from it needs no reseal")
     func transit() throws {
-        let bao = try Bao(port: 18_231), world = try KeyWorld(), acme = try tenant("acme")
+        let bao = try BaoServer(port: 18_231), world = try KeyWorld(), acme = try tenant("acme")
         let keys = try bao.keys(world)
         let sealed = try keys.seal(plain, tenant: acme, context: "a")
         let first = try #require(try keys.file.rows().first).wrapped
@@ -89,7 +53,7 @@ struct TransitTests {
 
     @Test("a wrong token is said at once and without the token, and a renewed one is used without a restart")
     func token() throws {
-        let bao = try Bao(port: 18_232), world = try KeyWorld(), token = world.folder.file("token").path
+        let bao = try BaoServer(port: 18_232), world = try KeyWorld(), token = world.folder.file("token").path
         try makeFile(token, with: Array("not-the-token".utf8))
         let wrapper = try bao.wrapper(token: token)
         do throws(DataKeyError) {
@@ -111,7 +75,7 @@ struct TransitTests {
     @Test("keys in use need the server no more; a new process without it fails with a clear error that is temporary")
     func outage() throws {
         let world = try KeyWorld(), acme = try tenant("acme")
-        let bao = try Bao(port: 18_233), keys = try bao.keys(world), fresh = try bao.keys(world)
+        let bao = try BaoServer(port: 18_233), keys = try bao.keys(world), fresh = try bao.keys(world)
         let sealed = try keys.seal(plain, tenant: acme, context: "a")
         bao.stop()
         world.time.advance(by: .seconds(3_600))

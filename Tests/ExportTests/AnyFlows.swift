@@ -70,15 +70,3 @@ enum AnyFlows {
         return record
     }
 }
-
-/// An IPFIX file cut at its messages' lengths.
-func messages(of file: [UInt8]) -> [[UInt8]] {
-    var messages: [[UInt8]] = [], rest = file[...]
-    while rest.count >= 4 {
-        let length = Int(rest[rest.startIndex + 2]) << 8 | Int(rest[rest.startIndex + 3])
-        guard (16...rest.count).contains(length) else { return messages }
-        messages.append(Array(rest.prefix(length)))
-        rest = rest.dropFirst(length)
-    }
-    return messages
-}

@@ -28,6 +28,28 @@ struct CommandTests {
         #expect(outcome.text.contains(program))
     }
 
+    /// The parser's own description of all commands.
+    private struct Described: Decodable {
+        let commandName: String, discussion: String?, subcommands: [Described]?
+
+        /// Commands that do something, with their words.
+        func leaves(_ words: [String] = []) -> [(words: [String], discussion: String)] {
+            let words = words + [commandName], inner = (subcommands ?? []).filter { $0.commandName != "help" }
+            return inner.isEmpty ? [(words, discussion ?? "")] : inner.flatMap { $0.leaves(words) }
+        }
+    }
+
+    @Test("the help of every single command shows how to call it", arguments: ["weirctl", "weir-aggregator"])
+    func everyExample(_ program: String) throws {
+        struct Answer: Decodable { let command: Described }
+        let dump = try Program.run(program, ["--experimental-dump-help"])
+        let leaves = try JSONDecoder().decode(Answer.self, from: dump.output).command.leaves()
+        #expect(leaves.count >= (program == "weirctl" ? 25 : 8), "\(leaves.map(\.words))")
+        for leaf in leaves {
+            #expect(leaf.discussion.contains(leaf.words.joined(separator: " ")), "\(leaf.words.joined(separator: " "))")
+        }
+    }
+
     @Test("an unknown command or option: exit 2", arguments: ["weir-sensor", "weir-aggregator", "weirctl"])
     func unknown(_ program: String) throws {
         #expect(try Program.run(program, ["no-such-command"]).status == 2)

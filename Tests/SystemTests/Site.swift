@@ -74,9 +74,15 @@ final class Site {
 
     // MARK: Processes
 
-    func startAggregator() throws {
+    /// Puts more keys at the end of a settings file.
+    func append(_ yaml: String, to name: String = "aggregator.yaml") throws {
+        let text = try String(contentsOf: folder.file(name), encoding: .utf8)
+        try (text + yaml).write(to: folder.file(name), atomically: true, encoding: .utf8)
+    }
+    func startAggregator(_ extra: [String] = []) throws {
         aggregator = try Program.start(
-            "weir-aggregator", ["run", "--config", path("aggregator.yaml")], output: folder.file("logs/aggregator.out"),
+            "weir-aggregator", ["run", "--config", path("aggregator.yaml")] + extra,
+            output: folder.file("logs/aggregator.out"),
             errors: folder.file("logs/aggregator.log"))
     }
     func startSensor(_ extra: [String] = []) throws {
@@ -136,6 +142,10 @@ final class Site {
             throw Unexpected("GET \(path): \(answer.status) \(answer.errors)")
         }
         return object
+    }
+    func metrics() throws -> String {
+        let url = "https://127.0.0.1:\(apiPort)/metrics"
+        return try Program.run("curl", ["--silent", "--fail", "--cacert", path("pki/ca.pem"), url]).text
     }
     func isReady() -> Bool { (try? ask("acme", ["incidents", "--limit", "1"]).status) == 0 }
 

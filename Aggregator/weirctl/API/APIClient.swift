@@ -110,7 +110,10 @@ struct APIClient {
             }
             tls.trustRoots = .file(ca)
         }
-        let client = HTTPClient(configuration: HTTPClient.Configuration(tlsConfiguration: tls))
+        var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
+        // A busy aggregator may be slow to take a connection.
+        configuration.timeout = HTTPClient.Configuration.Timeout(connect: .seconds(30))
+        let client = HTTPClient(configuration: configuration)
         do {
             let response = try await client.execute(request, timeout: time)
             for try await piece in response.body { try body(piece, response.status.code) }

@@ -11,6 +11,10 @@ struct FlowExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Writes all flow records that match to a file or to standard output.",
         discussion: """
+            weirctl flows export --filter 'dst port 443' --as ipfix --output flows.ipfix
+            weirctl flows export --from 2026-11-20 --to 2026-11-21 --as nfdump > flows.csv
+            weirctl flows export --pseudonyms --as ndjson | gzip > shared.ndjson.gz
+
             nfdump is the CSV of 'nfdump -o csv'; ipfix is a file of IPFIX messages (RFC 5655) that tshark and
             collectors read. An export that is cut off leaves no file and exits with 1.
             """)

@@ -67,14 +67,24 @@ struct FlowsCommand: AsyncParsableCommand {
             weirctl flows --filter 'proto tcp and bytes > 1G' --top srcip --by bytes
             weirctl flows --filter 'dst net @servers' --top srcip,dstport --by flows --explain
             weirctl flows series --filter 'udp' --period 60 --top service --limit 10
+            weirctl flows distinct --of dstip --top srcip
+            weirctl flows percentiles --from 2026-11-01 --to 2026-12-01 --percent 95
+            weirctl flows conversations --filter 'port 22'
             weirctl flows export --filter 'dst port 443' --as ipfix --output flows.ipfix
             """,
-        subcommands: [List.self, Top.self, FlowSeriesCommand.self, FlowExportCommand.self],
-        defaultSubcommand: List.self)
+        subcommands: [
+            List.self, Top.self, FlowSeriesCommand.self, FlowDistinctCommand.self, FlowPercentilesCommand.self,
+            FlowConversationsCommand.self, FlowExportCommand.self,
+        ], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Lists flow records, newest first; with --top sums them by keys.")
+            abstract: "Lists flow records, newest first; with --top sums them by keys.",
+            discussion: """
+                weirctl flows list --filter 'src net 10.0.0.0/8 and tcp and flags S' --limit 20
+                weirctl flows list --ip 198.51.100.7 --from 2026-11-20 --format csv
+                weirctl flows list --filter 'dst port 53' --top srcip --by packets --explain
+                """)
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var filter: FlowFilterOptions
         @OptionGroup var rows: RowOptions
@@ -110,7 +120,8 @@ struct FlowsCommand: AsyncParsableCommand {
 
     struct Top: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "The largest by keys, with exact sums.")
+            abstract: "The largest by keys, with exact sums.",
+            discussion: "weirctl flows top --by srcip,dstport --measure packets --limit 20 --filter 'not port 443'")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var filter: FlowFilterOptions
         @OptionGroup var rows: RowOptions

@@ -12,7 +12,9 @@ struct IncidentsCommand: AsyncParsableCommand {
         subcommands: [List.self, Show.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists incidents, newest first.")
+        static let configuration = CommandConfiguration(
+            abstract: "Lists incidents, newest first.",
+            discussion: "weirctl incidents list --status open --severity critical --limit 20")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var rows: RowOptions
         @Option(help: "Only this status: open, acknowledged, resolved or false-positive.") var status: String?
@@ -32,7 +34,9 @@ struct IncidentsCommand: AsyncParsableCommand {
     }
 
     struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "One incident with its findings, as JSON.")
+        static let configuration = CommandConfiguration(
+            abstract: "One incident with its findings, as JSON.",
+            discussion: "weirctl incidents show 0123456789abcdef0123456789abcdef | jq .findings")
         @Argument(help: "The incident's id.") var id: String
         @OptionGroup var connection: ConnectionOptions
 

@@ -12,7 +12,9 @@ struct NetworksCommand: AsyncParsableCommand {
         subcommands: [List.self, Set.self, Remove.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists names and their networks.")
+        static let configuration = CommandConfiguration(
+            abstract: "Lists names and their networks.",
+            discussion: "weirctl networks list --format csv")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var rows: RowOptions
 
@@ -32,7 +34,9 @@ struct NetworksCommand: AsyncParsableCommand {
     }
 
     struct Set: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Says what a name stands for.")
+        static let configuration = CommandConfiguration(
+            abstract: "Says what a name stands for, in the place of what it stood for.",
+            discussion: "weirctl networks set servers 192.0.2.0/24 2001:db8::/32")
         @OptionGroup var connection: ConnectionOptions
         @Argument(help: "1 to 63 of A-Z a-z 0-9 . _ -") var name: String
         @Argument(help: "Addresses and networks.") var networks: [String]
@@ -44,7 +48,9 @@ struct NetworksCommand: AsyncParsableCommand {
     }
 
     struct Remove: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Forgets a name.")
+        static let configuration = CommandConfiguration(
+            abstract: "Forgets a name.",
+            discussion: "weirctl networks remove servers")
         @OptionGroup var connection: ConnectionOptions
         @Argument(help: "The name.") var name: String
 

@@ -49,7 +49,8 @@ struct ConnectionOptions: ParsableArguments {
 
 struct LoginCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "login", abstract: "Checks an address and a key, and keeps them for the other commands.")
+        commandName: "login", abstract: "Checks an address and a key, and keeps them for the other commands.",
+        discussion: "weirctl login --url https://aggregator:8444 --ca ca.pem --key-file acme.key")
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {

@@ -7,7 +7,9 @@ struct SensorsCommand: AsyncParsableCommand {
         subcommands: [List.self, Reship.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists sensors.")
+        static let configuration = CommandConfiguration(
+            abstract: "Lists sensors.",
+            discussion: "weirctl sensors list --format csv")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var rows: RowOptions
 

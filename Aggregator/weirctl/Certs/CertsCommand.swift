@@ -19,7 +19,9 @@ struct CertsCommand: ParsableCommand {
 
 extension CertsCommand {
     struct Init: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Makes an authority in a folder.")
+        static let configuration = CommandConfiguration(
+            abstract: "Makes an authority in a folder.",
+            discussion: "weirctl certs init ./pki --trust-domain weir.test")
         @Argument(help: "The folder for ca.pem, ca.key and trust-domain.") var folder: String
         @Option(help: "The SPIFFE trust domain of all identities.") var trustDomain = "weir.test"
         @Option(help: "Days that the root is valid, 1 to 3650.") var days = 365
@@ -54,7 +56,9 @@ extension CertsCommand {
 
 extension CertsCommand.Issue {
     struct Sensor: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "A sensor's identity, which names its tenant.")
+        static let configuration = CommandConfiguration(
+            abstract: "A sensor's identity, which names its tenant.",
+            discussion: "weirctl certs issue sensor ./pki --tenant acme --site hq --name edge1")
         @Argument(help: "The authority's folder.") var folder: String
         @Option(help: "The tenant that all its flows belong to.") var tenant: String
         @Option(help: "The site where it stands.") var site: String
@@ -74,7 +78,9 @@ extension CertsCommand.Issue {
     }
 
     struct Aggregator: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "An aggregator's identity, valid for its host names.")
+        static let configuration = CommandConfiguration(
+            abstract: "An aggregator's identity, valid for its host names.",
+            discussion: "weirctl certs issue aggregator ./pki --name node1 --host aggregator.example")
         @Argument(help: "The authority's folder.") var folder: String
         @Option(help: "Its name.") var name: String
         @Option(help: "A DNS name or address that sensors and people reach it by; repeat for more.")
@@ -96,7 +102,8 @@ extension CertsCommand.Issue {
 extension CertsCommand {
     struct Renew: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Issues a certificate again: same names, new key, in place. Running programs pick it up.")
+            abstract: "Issues a certificate again: same names, new key, in place. Running programs pick it up.",
+            discussion: "weirctl certs renew ./pki ./pki/edge1.pem --hours 720")
         @Argument(help: "The authority's folder.") var folder: String
         @Argument(help: "The certificate to renew (NAME.pem; its key is NAME.key).") var certificate: String
         @Option(help: "Hours that the new one is valid, 1 to 8760.") var hours = 24 * 30
@@ -115,7 +122,9 @@ extension CertsCommand {
     }
 
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Explains a certificate and what Weir thinks of it.")
+        static let configuration = CommandConfiguration(
+            abstract: "Explains a certificate and what Weir thinks of it.",
+            discussion: "weirctl certs show ./pki/edge1.pem")
         @Argument(help: "PEM files.") var files: [String]
 
         func run() throws {

@@ -15,7 +15,8 @@ struct TenantsCommand: AsyncParsableCommand {
 
     struct Keys: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "keys", abstract: "Lists all data keys: owner, version, what wrapped it. Never the keys.")
+            commandName: "keys", abstract: "Lists all data keys: owner, version, what wrapped it. Never the keys.",
+            discussion: "Example: weirctl tenants keys --config aggregator.yaml")
         @OptionGroup var node: NodeOptions
         @OptionGroup var rows: RowOptions
 

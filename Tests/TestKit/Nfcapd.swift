@@ -1,18 +1,17 @@
-import Foundation
-import Glibc
-import TestKit
+internal import Foundation
+internal import Glibc
 
 /// nfdump's collector, fed over a socket: what it stored, its readers then show.
-struct Nfcapd {
-    static let isInstalled = Program.isInstalled("nfcapd") && Program.isInstalled("nfdump")
-    static let why = "nfdump is not installed"
-    struct Fault: Error { let problem: String }
+package struct Nfcapd {
+    package static let isInstalled = Program.isInstalled("nfcapd") && Program.isInstalled("nfdump")
+    package static let why = "nfdump is not installed"
+    package struct Fault: Error { package let problem: String }
 
-    let folder: TemporaryFolder
-    let file: String
+    package let folder: TemporaryFolder
+    package let file: String
 
     /// Runs nfcapd, sends it `messages`, ends it. Slow enough that its socket never overflows.
-    init(receiving messages: [[UInt8]]) throws {
+    package init(receiving messages: [[UInt8]]) throws {
         folder = try TemporaryFolder("weir-nfcapd")
         let flows = folder.file("flows")
         try FileManager.default.createDirectory(at: flows, withIntermediateDirectories: false)
@@ -52,16 +51,33 @@ struct Nfcapd {
         throw Fault(problem: "nfcapd did not start")
     }
 
+    /// What nfdump counts in all: flows, octets, packets.
+    package func sums() throws -> [UInt64] {
+        let summary = try dump(["-s", "proto/bytes", "-n", "0", "-o", "csv"])
+        return summary.split(separator: "\n").last?.split(separator: ",").prefix(3).compactMap { UInt64($0) } ?? []
+    }
     /// What nfdump prints for `filter`.
-    func dump(_ arguments: [String], file other: String? = nil) throws -> String {
+    package func dump(_ arguments: [String], file other: String? = nil) throws -> String {
         let outcome = try Program.run("nfdump", ["-r", other ?? file] + arguments, environment: ["TZ": "UTC"])
         guard outcome.status == 0 else { throw Fault(problem: outcome.errors + outcome.text) }
         return outcome.text
     }
-    func lines(_ filter: String = "any", file other: String? = nil) throws -> [String] {
+    package func lines(_ filter: String = "any", file other: String? = nil) throws -> [String] {
         try dump(["-o", "csv", "-q", filter], file: other).split(separator: "\n").map(String.init)
             .filter { $0.first?.isNumber == true }
     }
+}
+
+/// An IPFIX file cut at its messages' lengths.
+package func messages(of file: [UInt8]) -> [[UInt8]] {
+    var messages: [[UInt8]] = [], rest = file[...]
+    while rest.count >= 4 {
+        let length = Int(rest[rest.startIndex + 2]) << 8 | Int(rest[rest.startIndex + 3])
+        guard (16...rest.count).contains(length) else { return messages }
+        messages.append(Array(rest.prefix(length)))
+        rest = rest.dropFirst(length)
+    }
+    return messages
 }
 
 /// Datagrams to loopback.
