@@ -17,12 +17,12 @@ import Settings
 /// - `api.connectionsMax` (number, 1024, 1…65536).
 /// - `ingest.requestsMax` (number, 256, 1…4096), `ingest.bytesMax` (size, `256MiB`, 4MiB…16GiB): batches in work.
 /// - `ingest.quarantineBytesMax` (size, `256MiB`, 0…1TiB).
-/// - `history.days` (number, 30, 1…3650): how long records are kept; today counts.
-/// - `history.rollupDays` (number, 400, 1…3650, not less than `days`): how long sums by time are kept.
+/// - `history.days` (number, 30, 1…36500): how long records are kept; today counts.
+/// - `history.rollupDays` (number, 400, 1…36500, not less than `days`): how long sums by time are kept.
 /// - `history.bytesMaxPerTenant` (size, `100GiB`, 64MiB…1PiB): a tenant that has more loses its oldest days.
 /// - `history.compactAfter` (duration, `1h`, 1m…24h): after a day's end, when what is left of it is compacted.
 /// - `archive`: where old segments go, see `ObjectStoreSettings`. Nowhere without `archive.to`.
-/// - `archive.afterDays` (number, 7, 1…3650): days whose segments stay on the node; today counts.
+/// - `archive.afterDays` (number, 7, 1…36500): days whose segments stay on the node; today counts.
 /// - `archive.bytesMaxPerTenant` (size, `1TiB`, 64MiB…1PiB): a tenant with more there loses its oldest days.
 /// - `archive.cacheBytes` (size, `256MiB`, 0…64GiB): of memory, for what is read from there.
 /// - `keys`: how data keys are wrapped, see `KeySettings`.
@@ -85,9 +85,9 @@ struct AggregatorSettings: Equatable, Sendable {
         _ reader: SettingsReader
     ) throws(SettingError) -> (RetentionPolicy, CompactionPolicy) {
         var retention = RetentionPolicy(), compaction = CompactionPolicy()
-        retention.days = try reader.int("days", default: retention.days, in: 1...3_650)
+        retention.days = try reader.int("days", default: retention.days, in: 1...36_500)
         let rollupDays = max(retention.rollupDays, retention.days)
-        retention.rollupDays = try reader.int("rollupDays", default: rollupDays, in: 1...3_650)
+        retention.rollupDays = try reader.int("rollupDays", default: rollupDays, in: 1...36_500)
         guard retention.rollupDays >= retention.days else {
             throw reader.error("rollupDays", "\(retention.rollupDays) is less than history.days, \(retention.days)")
         }
@@ -101,7 +101,7 @@ struct AggregatorSettings: Equatable, Sendable {
         _ reader: SettingsReader, _ kept: RetentionPolicy
     ) throws(SettingError) -> (RetentionPolicy, Archive?) {
         var retention = kept, policy = ArchivePolicy()
-        policy.afterDays = try reader.int("afterDays", default: policy.afterDays, in: 1...3_650)
+        policy.afterDays = try reader.int("afterDays", default: policy.afterDays, in: 1...36_500)
         // What comes near the node's own quota goes early, rather than be given up.
         policy.localBytesMax = retention.bytesMax / 10 * 9
         retention.archivedBytesMax = try reader.bytes(
