@@ -50,7 +50,7 @@ package final class Sensor: Sendable {
         settings: SensorSettings, version: String, time: any TimeSource, logger: Logger
     ) throws(SensorError) {
         (self.settings, self.time, self.logger) = (settings, time, logger)
-        try Self.checkIdentity(settings, time: time)
+        try Self.checkIdentityAtStart(settings, time: time, logger)
         var random = SystemRandomNumberGenerator()
         let state = self.state, started = time.wallMilliseconds()
         let keeper = try Self.openSpool(settings, time: time, state: state)
@@ -79,6 +79,24 @@ package final class Sensor: Sendable {
             .keepUpToDate(state: state, observers: observers, keeper: keeper, shipper: shipper, time: time)
     }
 
+    /// A certificate that is not valid at the present time may be the clock's fault, or a rotation's that is late: what
+    /// comes is spooled meanwhile, and shipping looks at the files again and again. Other faults are settings'.
+    private static func checkIdentityAtStart(
+        _ settings: SensorSettings, time: any TimeSource, _ logger: Logger
+    ) throws(SensorError) {
+        do throws(TLSFileError) {
+            _ = try TLSContext(settings.tls, time: time)
+        } catch {
+            switch error {
+            case .expired, .notYetValid:
+                logger.error(
+                    "The certificate is not valid now: flows are spooled, and shipped once it is. Check the clock.",
+                    metadata: ["error": "\(error)"])
+            case .unreadable, .keyMismatch, .library: throw .identity(reason: "\(error)")
+            }
+        }
+        try checkStreams(settings, time: time)
+    }
     /// Reads the certificate files as shipping will.
     /// - Throws: `SensorError.identity`, naming the file.
     package static func checkIdentity(_ settings: SensorSettings, time: any TimeSource) throws(SensorError) {
@@ -87,6 +105,9 @@ package final class Sensor: Sendable {
         } catch {
             throw .identity(reason: "\(error)")
         }
+        try checkStreams(settings, time: time)
+    }
+    private static func checkStreams(_ settings: SensorSettings, time: any TimeSource) throws(SensorError) {
         do throws(IntakeError) {
             for tls in Set(settings.streams.compactMap(\.tls)) {
                 try tls.check(atMilliseconds: time.wallMilliseconds())

@@ -414,6 +414,11 @@ class World:
             return self.tell("judge", url="https://127.0.0.1:%d" % self.aggregator.api_port, ca=self.aggregator.trust,
                              key=file.read().strip(), data=self.aggregator.data)
 
+    def said(self, program, text):
+        """Whether a program has ever logged this."""
+        with open(os.path.join(self.folder, "logs", program.name), errors="replace") as file:
+            return text in file.read()
+
     def tail(self):
         for program in self.all:
             with open(os.path.join(self.folder, "logs", program.name), errors="replace") as file:

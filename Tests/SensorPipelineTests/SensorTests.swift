@@ -41,11 +41,18 @@ private struct Site {
         try SensorSettings(
             SettingsReader(text: [UInt8](text.utf8), file: folder.path + "/sensor.yaml", overrides: overrides))
     }
-    func sensor() throws -> Sensor {
+    func sensor(at time: any TimeSource = SystemTime()) throws -> Sensor {
         try Sensor(
-            settings: settings, version: "1.2.3", time: SystemTime(),
+            settings: settings, version: "1.2.3", time: time,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
+}
+
+/// The machine's clocks, the one that people go by being wrong.
+private struct WrongTime: TimeSource {
+    let aheadMilliseconds: Int64
+    func wallMilliseconds() -> Int64 { SystemTime().wallMilliseconds() + aheadMilliseconds }
+    func monotonic() -> Duration { SystemTime().monotonic() }
 }
 
 /// One request to a port of this machine, as bytes out and bytes in.
@@ -107,6 +114,24 @@ struct SensorTests {
         let waiting = sensor.backlog.batches
         #expect(waiting > 0)
         #expect(throws: SensorError.self, "one process a spool") { try site.sensor() }
+    }
+
+    @Test(
+        "with a clock at which the certificate is not valid, what comes is spooled all the same",
+        arguments: [-400, 400] as [Int64])
+    func wrongClock(daysAhead: Int64) throws {
+        let site = try Site("aggregate.window=10m")
+        let sensor = try site.sensor(at: WrongTime(aheadMilliseconds: daysAhead * 86_400_000))
+        try sensor.start()
+        let port = try #require(sensor.listenPorts.first)
+        let exporter = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        defer { close(exporter) }
+        #expect(connectLoopback(exporter, port))
+        var exports = Exports(seed: 4)
+        let datagram = exports.datagram(records: 30)
+        #expect(send(exporter, datagram, datagram.count, 0) == datagram.count)
+        sensor.stop()
+        #expect(sensor.ledger.total.sealed == exports.sent && sensor.backlog.batches == 1)
     }
 
     @Test("stopping hands on what is in the table and in the kernel's queue") func stops() throws {
