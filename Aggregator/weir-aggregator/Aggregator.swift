@@ -33,6 +33,7 @@ struct Aggregator {
 
     /// Makes the data folder if need be, and claims it. Before anything that opens a port.
     static func claim(_ settings: AggregatorSettings) throws(Failure) -> FolderLock {
+        try checkStorageLibrary()
         try makeFolder(settings.dataDirectory)
         let lock = try FolderLock(settings.dataDirectory),
             restoring = "\(settings.dataDirectory)/\(Backup.restoringName)"
@@ -41,6 +42,19 @@ struct Aggregator {
                 "dataDirectory: a restore did not finish here (\(restoring)): run weir-aggregator restore again")
         }
         return lock
+    }
+
+    private static func checkStorageLibrary() throws(Failure) {
+        let library: StorageLibrary
+        do { library = try StorageLibrary.linked() } catch { throw .work("SQLite does not work: \(error)") }
+        switch library.verdict {
+        case .sound: break
+        case .needsOneWriter:
+            Logger(label: "aggregator").info(
+                "This SQLite can damage a file that two programs write: let others only read, or install 3.51.3.",
+                metadata: ["version": "\(library.version)"])
+        case .tooOld: throw .work("SQLite \(library.version) is too old: 3.37.0 is needed, 3.51.3 or later is better")
+        }
     }
 
     /// - Throws: `Failure`: exit 2 for files that settings name, 1 for storage that can't be opened.
