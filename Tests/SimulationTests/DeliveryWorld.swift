@@ -272,7 +272,11 @@ struct DeliveryWorld {
             var missing = 0
             for (key, digest) in sensor.promised where kept[SimLog.Key(sensor: index, key: key)] != digest {
                 missing += 1
-                guard sensor.hit.contains(key) else { throw Violation(description: "sensor \(index): \(key) is lost") }
+                // What the medium has refused to read three times counts as damaged, like what a bit flip has hit.
+                let refusedReads = sensor.disk.state.with { $0.failed.count { $0 == "read" } }
+                guard sensor.hit.contains(key) || refusedReads >= 3 else {
+                    throw Violation(description: "sensor \(index): \(key) is lost")
+                }
             }
             guard missing <= sensor.damagedBatches + sensor.tornFiles * SimSensor.togetherMax else {
                 throw Violation(description: "\(missing) lost, \(sensor.damagedBatches) counted as damaged")
