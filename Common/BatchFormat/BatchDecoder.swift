@@ -25,6 +25,7 @@ package struct BatchDecoder: ~Copyable {
         let rows = columns.extend(by: head.summary.rows)
         do {
             times.start()
+            reader.start(version: head.version)
             for entry in head.columns where entry.id.isColumn && fields.holds(entry.id) {
                 try read(entry, head, body, into: &columns, rows)
             }

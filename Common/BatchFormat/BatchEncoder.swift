@@ -5,7 +5,11 @@ internal import WireBytes
 package struct BatchEncoder: ~Copyable {
     var writer = ColumnWriter()
     var conversations = ConversationTable()
-    var words: [UInt64] = [], shorts: [UInt32] = [], others: [UInt32] = [], both: [UInt32] = [], changes: [UInt32] = []
+    var words: [UInt64] = [], otherWords: [UInt64] = [], shorts: [UInt32] = [], networks: [UInt32] = []
+    var octets: [UInt8] = [], ports: [UInt16] = [], otherPorts: [UInt16] = []
+    /// Of each conversation's first row.
+    var ingress: [UInt32] = [], egress: [UInt32] = [], vlans: [UInt16] = []
+    var ingressChanges: [UInt32] = [], egressChanges: [UInt32] = [], vlanChanges: [UInt16] = []
     var extras = ExtrasWriter(), sideOctets: [UInt8] = [], sketchOctets: [UInt8] = [], leftOutHere: UInt64 = 0
     /// Entries of side stores that did not fit a body together with its rows, since the encoder was made: of few rows
     /// with very much beside their columns. The rows are sealed without them.
@@ -72,22 +76,11 @@ package struct BatchEncoder: ~Copyable {
         writer.add(.sourceTransportPort, columns.sourceTransportPort.span.extracting(rows))
         writer.add(.destinationTransportPort, columns.destinationTransportPort.span.extracting(rows))
     }
-    private mutating func addConversationPorts() {
-        let count = conversations.conversationCount
-        conversations.fillEnds(&shorts) { $0.source >> 56 }
-        writer.add(.protocolIdentifier, shorts, count: count, .perConversation)
-        conversations.fillEnds(&shorts) { $0.source & 0xFFFF }
-        writer.add(.sourceTransportPort, shorts, count: count, .perConversation)
-        conversations.fillEnds(&shorts) { $0.destination & 0xFFFF }
-        writer.add(.destinationTransportPort, shorts, count: count, .perConversation)
-    }
     private mutating func addRest(_ columns: FlowColumns, _ rows: Range<Int>, isShared: Bool) {
         writer.add(.tcpControlBits, columns.tcpControlBits.span.extracting(rows))
         writer.add(.ipClassOfService, columns.ipClassOfService.span.extracting(rows))
         if isShared {
-            addFirst(.ingressInterface, columns.ingressInterface.span.extracting(rows))
-            addFirst(.egressInterface, columns.egressInterface.span.extracting(rows))
-            addFirst(.vlanId, columns.vlanId.span.extracting(rows))
+            addConversationInterfaces(columns, rows)
         } else {
             writer.add(.ingressInterface, columns.ingressInterface.span.extracting(rows))
             writer.add(.egressInterface, columns.egressInterface.span.extracting(rows))
@@ -104,12 +97,11 @@ package struct BatchEncoder: ~Copyable {
     }
     /// What no reader would take, such as an exporter's "not a number", is written as 0: unknown.
     private mutating func addSampling(_ values: Span<Float>) {
-        shorts.removeAll(keepingCapacity: true)
-        shorts.append(addingCapacity: values.count) { words in
-            for row in values.indices {
-                let value = values[row]
-                words.append(value.isFinite && value >= 0 ? value.bitPattern : 0)
-            }
+        shorts.grow(to: values.count)
+        var span = shorts.mutableSpan
+        for row in 0..<values.count {
+            let value = values[row]
+            span[row] = value.isFinite && value >= 0 ? value.bitPattern : 0
         }
         writer.add(.samplingInterval, shorts, count: values.count)
     }
@@ -136,7 +128,7 @@ package struct BatchEncoder: ~Copyable {
 struct ColumnWriter: ~Copyable {
     private(set) var directory: [UInt8] = [], frames: [UInt8] = []
     private(set) var columnCount: UInt8 = 0
-    private var planes = PlaneWriter(), plane: [UInt8] = []
+    private var planes = BatchPlaneWriter(), plane: [UInt8] = []
 
     mutating func start() {
         directory.removeAll(keepingCapacity: true)
@@ -156,12 +148,15 @@ struct ColumnWriter: ~Copyable {
         let bits = words.isEmpty ? (any: 0, all: 0) : words.commonBits()
         let differing = UInt64(bits.any ^ bits.all), start = frames.count
         var octets: UInt8 = 0
-        plane.grow(to: words.count)
+        plane.grow(to: words.count + BatchPlaneWriter.roomBeyond)
         for octet in 0..<(Word.bitWidth / 8) where differing >> UInt64(8 * octet) & 0xFF != 0 {
             octets |= 1 << UInt8(octet)
             var bytes = plane.mutableSpan
             bytes.setPlane(at: 0, of: words, shift: Word(truncatingIfNeeded: 8 * octet))
-            planes.write(plane, count: words.count, to: &frames)
+            for index in words.count..<(words.count + BatchPlaneWriter.roomBeyond) { bytes[index] = 0 }
+            planes.write(
+                plane, count: words.count, place: PlanePlace(id, octet: octet),
+                varying: UInt8(truncatingIfNeeded: differing >> UInt64(8 * octet)), to: &frames)
         }
         let base = UInt64(bits.any) & ~Directory.bits(octets)
         // What is absent reads as zeros. That is not what zero means for times, which count from others; turns tell

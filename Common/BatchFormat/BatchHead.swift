@@ -25,9 +25,10 @@ package struct BatchSummary: Equatable, Sendable {
         self.fidelity = fidelity
         self.rows = rows.count
         tally = columns.tally(of: rows)
-        flowStartMin = bounds(columns.flowStartMilliseconds.span, rows).min
-        flowEndMax = bounds(columns.flowEndMilliseconds.span, rows).max
-        (receiveMin, receiveMax) = bounds(columns.receiveMilliseconds.span, rows)
+        let receives = columns.receiveMilliseconds.span.extracting(rows)
+        flowStartMin = least(columns.flowStartMilliseconds.span.extracting(rows))
+        flowEndMax = greatest(columns.flowEndMilliseconds.span.extracting(rows))
+        (receiveMin, receiveMax) = (least(receives), greatest(receives))
     }
     init(fidelity: Fidelity, rows: Int, tally: Tally, start: Int64, end: Int64, receive: (Int64, Int64)) {
         self.fidelity = fidelity
@@ -38,15 +39,17 @@ package struct BatchSummary: Equatable, Sendable {
     }
 }
 
-/// The least and the greatest of some rows; 0 and 0 of none.
-func bounds(_ times: Span<Int64>, _ rows: Range<Int>) -> (min: Int64, max: Int64) {
-    guard !rows.isEmpty else { return (0, 0) }
-    var low = Int64.max, high = Int64.min
-    for row in rows {
-        low = min(low, times[row])
-        high = max(high, times[row])
-    }
-    return (low, high)
+/// The least of some times; 0 of none.
+func least(_ times: Span<Int64>) -> Int64 {
+    var low = times.isEmpty ? 0 : Int64.max
+    for row in 0..<times.count { low = min(low, times[row]) }
+    return low
+}
+/// The greatest of some times; 0 of none.
+func greatest(_ times: Span<Int64>) -> Int64 {
+    var high = times.isEmpty ? 0 : Int64.min
+    for row in 0..<times.count { high = max(high, times[row]) }
+    return high
 }
 
 /// One line of the directory, checked: its frame lies in the body, its lengths go with the rows.
@@ -67,7 +70,7 @@ struct ColumnEntry {
 struct BatchHead {
     let summary: BatchSummary
     let exporters: [ExporterKey]
-    /// 1 or 2.
+    /// 1 to `BatchLayout.version`.
     let version: UInt16
     /// Columns that this version knows, ascending.
     let columns: [ColumnEntry]
@@ -100,7 +103,7 @@ struct BatchHead {
         }
         guard body.le32(at: 0) == BatchLayout.magic else { throw .notABatch }
         let version = body.le16(at: BatchLayout.versionOffset)
-        guard version == 1 || version == BatchLayout.version else { throw .unknownVersion(version) }
+        guard version >= 1, version <= BatchLayout.version else { throw .unknownVersion(version) }
         let exporterCount = Int(body.le32(at: BatchLayout.exporterCountOffset))
         guard exporterCount <= FlowColumns.exportersMax else {
             throw .tooManyExporters(exporterCount, max: FlowColumns.exportersMax)

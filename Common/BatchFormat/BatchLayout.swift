@@ -10,7 +10,7 @@
 ///     version 1:
 ///     column    := id :1 | encoding :1 | 0 :2 | rawBytes :4 | frameBytes :4 | base :8
 ///     frame     := one zstd frame with content size and checksum; in the order of the columns, without gaps
-///     version 2:
+///     versions 2 and 3:
 ///     column    := id :1 | encoding :1 | octets :1 | 0 :1 | words :4 | frameBytes :4 | checksum :4 | base :8
 ///     frame     := plane, one for each bit of octets (see `PlaneKind`)
 ///
@@ -20,8 +20,10 @@
 /// Not here: what is summed before it is sealed (`PreAggregate`), keys and digests (`Delivery`).
 enum BatchLayout {
     static let magic: UInt32 = 0x5249_4557  // "WEIR", read little-endian
-    /// What is written. 1 is read, too.
-    static let version: UInt16 = 2
+    /// What is written. Those before are read, too.
+    static let version: UInt16 = 3
+    /// The first that has packed planes, which is all in which it differs from the one before.
+    static let packedVersion: UInt16 = 3
 
     static let versionOffset = 4
     static let fidelityOffset = versionOffset + 2
@@ -51,7 +53,7 @@ enum BatchLayout {
         static let baseOffset = frameBytesOffset + 4
         static let columnBytes = baseOffset + 8
     }
-    /// Of a column in version 2.
+    /// Of a column since version 2.
     enum V2 {
         static let octetsOffset = 2
         static let wordsOffset = 4

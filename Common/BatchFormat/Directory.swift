@@ -1,6 +1,6 @@
 internal import WireBytes
 
-/// Reads a head's directory of either version.
+/// Reads a head's directory of any version.
 struct Directory {
     let version: UInt16
     let rows: Int

@@ -13,11 +13,14 @@ enum PlaneKind: UInt8 {
     case sparse = 2
     /// As `sparse`, but an exception changes the byte from there on.
     case runs = 3
+    /// Numbers of few values, 1, 2 or 4 bits each: `bits :1 | others :4 | 2^bits values | numbers | others`. If
+    /// there are others, the highest number stands for the next of them. Batches only, since version 3.
+    case packed = 4
 
-    static let headBytes = 5, sparseHeadBytes = 9
+    static let headBytes = 5, sparseHeadBytes = 9, packedHeadBytes = 5
 }
 
-/// Writes planes. Holds a zstd context and buffers that it reuses.
+/// Writes planes of segments as small as they get. Holds a zstd context and buffers that it reuses.
 package struct PlaneWriter: ~Copyable {
     private var zstd = ZstdCompressor()
     private var histogram = [UInt16](repeating: 0, count: 256)
@@ -31,14 +34,14 @@ package struct PlaneWriter: ~Copyable {
 
     /// Appends the first `count` bytes of `plane` to `output`.
     package mutating func write(_ plane: [UInt8], count: Int, to output: inout [UInt8]) {
-        guard count >= Self.compressedMin else { return writeRaw(plane, count, to: &output) }
+        guard count >= Self.compressedMin else { return output.appendRawPlane(plane, count) }
         let look = sample(plane, count)
         let others = plane.span.count(differentFrom: look.byte, in: count), changes = plane.span.changes(in: count)
         if min(others, changes) < count / 5 {
             let isRuns = changes < others
             writeExceptions(plane, count, from: isRuns ? plane[0] : look.byte, isRuns: isRuns, to: &output)
         } else if look.isNoise {
-            writeRaw(plane, count, to: &output)
+            output.appendRawPlane(plane, count)
         } else {
             writeSmaller(plane, count, to: &output)
         }
@@ -55,7 +58,7 @@ package struct PlaneWriter: ~Copyable {
         let taken = plane.span.takeExceptions(
             from: byte, isRuns: isRuns, in: count, gaps: &gapSpan, values: &valueSpan)
         let start = output.count
-        output.appendHead(isRuns ? .runs : .sparse, octets: 0)
+        output.appendPlaneHead(isRuns ? .runs : .sparse, octets: 0)
         output.append(byte)
         output.appendLE(UInt32(taken.gaps))
         output.appendLE(UInt32(taken.values))
@@ -66,19 +69,15 @@ package struct PlaneWriter: ~Copyable {
     }
     /// Compressed if that is smaller.
     private mutating func writeSmaller(_ plane: [UInt8], _ count: Int, to output: inout [UInt8]) {
-        guard count >= Self.compressedMin else { return writeRaw(plane, count, to: &output) }
+        guard count >= Self.compressedMin else { return output.appendRawPlane(plane, count) }
         let start = output.count
-        output.appendHead(.compressed, octets: 0)
+        output.appendPlaneHead(.compressed, octets: 0)
         let size = zstd.compress(plane, count: count, to: &output)
         guard size < count else {
             output.removeSubrange(start...)
-            return writeRaw(plane, count, to: &output)
+            return output.appendRawPlane(plane, count)
         }
         output.setLE(UInt32(size), at: start + 1)
-    }
-    private func writeRaw(_ plane: [UInt8], _ count: Int, to output: inout [UInt8]) {
-        output.appendHead(.raw, octets: count)
-        output.append(contentsOf: plane[..<count])
     }
 
     /// The most frequent byte of some, and whether they look equally frequent: two bytes of noise are the same once in
@@ -105,9 +104,14 @@ package struct PlaneWriter: ~Copyable {
 }
 
 extension [UInt8] {
-    fileprivate mutating func appendHead(_ kind: PlaneKind, octets: Int) {
+    mutating func appendPlaneHead(_ kind: PlaneKind, octets: Int) {
         append(kind.rawValue)
         appendLE(UInt32(octets))
+    }
+    /// The first `count` bytes of a plane, as they are.
+    mutating func appendRawPlane(_ plane: [UInt8], _ count: Int) {
+        appendPlaneHead(.raw, octets: count)
+        append(contentsOf: plane[..<count])
     }
     /// Four octets over those at `offset`.
     mutating func setLE(_ value: UInt32, at offset: Int) {
@@ -118,6 +122,8 @@ extension [UInt8] {
 /// Reads planes. Holds a zstd context and buffers that it reuses.
 package struct PlaneReader: ~Copyable {
     var zstd = ZstdDecompressor()
+    /// Whether there may be packed planes: in batches since version 3, and nowhere else.
+    var takesPacked = false
     private var gaps: [UInt8] = [], values: [UInt8] = []
 
     package init() {}
@@ -127,7 +133,7 @@ package struct PlaneReader: ~Copyable {
     package mutating func read(_ frame: RawSpan, at offset: inout Int, into plane: inout [UInt8], count: Int) -> Bool {
         guard let (kind, payload) = Self.head(frame, &offset) else { return false }
         switch kind {
-        case .raw, .compressed: return readSimple(frame, kind, payload, into: &plane, count)
+        case .raw, .compressed, .packed: return readSimple(frame, kind, payload, into: &plane, count)
         case .sparse, .runs: return readExceptions(frame.extracting(payload), kind == .runs, into: &plane, count)
         }
     }
@@ -140,6 +146,7 @@ package struct PlaneReader: ~Copyable {
         offset = start + octets
         return (kind, start..<offset)
     }
+    /// A plane that is not of exceptions.
     private mutating func readSimple(
         _ frame: RawSpan, _ kind: PlaneKind, _ payload: Range<Int>, into plane: inout [UInt8], _ count: Int
     ) -> Bool {
@@ -150,8 +157,21 @@ package struct PlaneReader: ~Copyable {
             bytes.copyRuns(1, of: count, from: frame, at: payload.lowerBound, stride: 0, to: 0, step: 0)
             return true
         case .compressed: return zstd.decompress(frame.extracting(payload), into: &plane, count: count)
+        case .packed: return takesPacked && Self.unpack(frame.extracting(payload), into: &plane, count)
         case .sparse, .runs: return false
         }
+    }
+    private static func unpack(_ payload: RawSpan, into plane: inout [UInt8], _ count: Int) -> Bool {
+        guard payload.byteCount >= PlaneKind.packedHeadBytes else { return false }
+        let bits = Int(payload.u8(at: 0)), others = Int(payload.le32(at: 1))
+        guard bits == 1 || bits == 2 || bits == 4, others <= count else { return false }
+        let tableEnd = PlaneKind.packedHeadBytes + 1 << bits, stride = packedStride(count, bits: bits)
+        guard payload.byteCount == tableEnd + stride + others else { return false }
+        var bytes = plane.mutableSpan
+        bytes.unpack(count, bits: bits, from: payload.extracting(tableEnd..<(tableEnd + stride)))
+        return bytes.look(
+            count, in: payload.extracting(PlaneKind.packedHeadBytes..<tableEnd),
+            others: payload.extracting((tableEnd + stride)..<payload.byteCount))
     }
     private mutating func readExceptions(
         _ payload: RawSpan, _ isRuns: Bool, into plane: inout [UInt8], _ count: Int
@@ -181,8 +201,8 @@ package struct PlaneReader: ~Copyable {
     }
 }
 
-extension [UInt8] {
-    /// At least `count` bytes, whatever they are.
+extension Array where Element: FixedWidthInteger {
+    /// At least `count` elements, whatever they are.
     mutating func grow(to count: Int) {
         if self.count < count { append(contentsOf: repeatElement(0, count: count - self.count)) }
     }

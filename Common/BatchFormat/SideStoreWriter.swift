@@ -121,26 +121,29 @@ extension BatchEncoder {
         let store = columns.observerSets
         var numbers = [UInt32](repeating: 0, count: store.sets.count + 1), known: UInt32 = 0
         let places = columns.observers.span.extracting(rows)
+        shorts.grow(to: rows.count)
         var words = shorts
         shorts = []  // its alone for now
-        words.removeAll(keepingCapacity: true)
-        for row in 0..<rows.count {
+        var span = words.mutableSpan
+        for row in 0..<places.count {
             let place = Int(places[row])
-            guard place > 0, place < numbers.count, !store.sets[place - 1].isEmpty else {
-                words.append(0)
+            if place == 0 || (place < numbers.count && numbers[place] != 0) {
+                span[row] = numbers[place]
                 continue
             }
-            if numbers[place] == 0 {
-                let set = store.sets[place - 1]
-                if sideOctets.count + 1 + 4 * set.count <= octetsMax {
-                    known += 1
-                    numbers[place] = known
-                    sideOctets.append(UInt8(truncatingIfNeeded: set.count))
-                    for member in set { sideOctets.appendLE(member) }
-                }
+            guard place < numbers.count, !store.sets[place - 1].isEmpty else {
+                span[row] = 0
+                continue
+            }
+            let set = store.sets[place - 1]
+            if sideOctets.count + 1 + 4 * set.count <= octetsMax {
+                known += 1
+                numbers[place] = known
+                sideOctets.append(UInt8(truncatingIfNeeded: set.count))
+                for member in set { sideOctets.appendLE(member) }
             }
             leftOutHere += numbers[place] == 0 ? 1 : 0
-            words.append(numbers[place])
+            span[row] = numbers[place]
         }
         shorts = words
         writer.add(.observers, shorts, count: rows.count)

@@ -1,8 +1,11 @@
 internal import WireBytes
 
-/// Reads the words of a column out of its frame, of either version. Holds buffers that it reuses.
+/// Reads the words of a column out of its frame, of any version. Holds buffers that it reuses.
 struct WordReader: ~Copyable {
     private var planes = PlaneReader(), plane: [UInt8] = []
+
+    /// To be called before the columns of a body are read.
+    mutating func start(version: UInt16) { planes.takesPacked = version >= BatchLayout.packedVersion }
 
     /// Sets `rows` of `words`, which are as many as the column has.
     mutating func read<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(

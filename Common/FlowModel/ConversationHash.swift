@@ -48,13 +48,15 @@ package enum ConversationHash {
 extension FlowColumns {
     /// Writes the hash of each of `rows` to its row's place in `hashes`, which has room for them.
     package func hashConversations(_ rows: Range<Int>, seed: UInt64, into hashes: inout [UInt64]) {
-        let sourceHigh = self.sourceHigh.span, sourceLow = self.sourceLow.span
-        let destinationHigh = self.destinationHigh.span, destinationLow = self.destinationLow.span
-        let sourcePort = sourceTransportPort.span, destinationPort = destinationTransportPort.span
-        let number = protocolIdentifier.span
+        let sourceHigh = self.sourceHigh.span.extracting(rows), sourceLow = self.sourceLow.span.extracting(rows)
+        let destinationHigh = self.destinationHigh.span.extracting(rows)
+        let destinationLow = self.destinationLow.span.extracting(rows)
+        let sourcePort = sourceTransportPort.span.extracting(rows)
+        let destinationPort = destinationTransportPort.span.extracting(rows)
+        let number = protocolIdentifier.span.extracting(rows), first = rows.lowerBound
         var hashes = hashes.mutableSpan
-        for row in rows {
-            hashes[row] = ConversationHash.of(
+        for row in 0..<number.count {
+            hashes[first &+ row] = ConversationHash.of(
                 sourceHigh: sourceHigh[row], sourceLow: sourceLow[row], destinationHigh: destinationHigh[row],
                 destinationLow: destinationLow[row],
                 ports: UInt32(sourcePort[row]) << 16 | UInt32(destinationPort[row]), protocolIdentifier: number[row],

@@ -100,9 +100,18 @@ extension FlowColumns {
     /// What `rows` carry together; those that another observer's records stand for don't count.
     package func tally(of rows: Range<Int>) -> Tally {
         var sum = Tally()
-        let flows = deltaFlowCount.span, octets = octetDeltaCount.span, packets = packetDeltaCount.span
-        let flags = self.flags.span, elsewhere = RecordFlags.observedElsewhere.rawValue
-        for row in rows where flags[row] & elsewhere == 0 {
+        let flows = deltaFlowCount.span.extracting(rows), octets = octetDeltaCount.span.extracting(rows)
+        let packets = packetDeltaCount.span.extracting(rows), flags = self.flags.span.extracting(rows)
+        let elsewhere = RecordFlags.observedElsewhere.rawValue
+        var anySet: UInt8 = 0
+        for row in 0..<flags.count { anySet |= flags[row] }
+        if anySet & elsewhere == 0 {  // as most: then the sums run on vectors
+            for row in 0..<flows.count { sum.flows &+= UInt64(flows[row]) }
+            for row in 0..<octets.count { sum.octets &+= octets[row] }
+            for row in 0..<packets.count { sum.packets &+= packets[row] }
+            return sum
+        }
+        for row in 0..<flags.count where flags[row] & elsewhere == 0 {
             sum.flows &+= UInt64(flows[row])
             sum.octets &+= octets[row]
             sum.packets &+= packets[row]

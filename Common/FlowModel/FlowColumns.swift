@@ -188,5 +188,6 @@ package struct FlowColumns: Sendable {
 
 private func zero<Element: ExpressibleByIntegerLiteral>(_ column: inout [Element], _ rows: Range<Int>) {
     var span = column.mutableSpan
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= span.count, "rows \(rows) of \(span.count)")  // once
     for row in rows { span[row] = 0 }
 }

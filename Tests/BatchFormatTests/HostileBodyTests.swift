@@ -81,7 +81,7 @@ struct HostileBodyTests {
         #expect(refusal { _ in } == nil)
         #expect(refusal { $0.magic = Array("RIEW".utf8) } == .notABatch)
         #expect(refusal { $0.version = 2 } == nil)
-        #expect(refusal { $0.version = 3 } == .unknownVersion(3))
+        #expect(refusal { $0.version = 4 } == .unknownVersion(4))
         #expect(refusal { $0.version = 0 } == .unknownVersion(0))
         #expect(refusal { $0.fidelity = 3 } == .unknownFidelity(3))
         #expect(refusal { $0.rows = .max } == .tooManyRows(Int(UInt32.max), max: BatchLimit.rowsMax))

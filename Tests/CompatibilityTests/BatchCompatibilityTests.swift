@@ -60,8 +60,8 @@ struct BatchCompatibilityTests {
         #expect(head.flowStartMin == 1_699_999_961_000 && head.receiveMax == 1_700_000_060_013)
     }
 
-    /// The columns of `batch-v2.weir`: those rows five times over, the second half the other way round, some with
-    /// elements of their own, other observers and counts of distinct values.
+    /// The columns of `batch-v2.weir` and `batch-v3.weir`: those rows five times over, the second half the other way
+    /// round, some with elements of their own, other observers and counts of distinct values.
     static func v2Columns() throws -> FlowColumns {
         var columns = FlowColumns()
         for key in v1Exporters { _ = columns.intern(key) }
@@ -93,9 +93,12 @@ struct BatchCompatibilityTests {
         return columns
     }
 
-    @Test("version 2: every field of every row, what columns do not hold, and the head") func version2() throws {
-        let body = try Corpus.bytes("batch-v2.weir")
-        #expect(body.count < 8_192)
+    @Test(
+        "versions 2 and 3: every field of every row, what columns do not hold, and the head",
+        arguments: [("batch-v2.weir", 2), ("batch-v3.weir", 3)] as [(String, UInt8)])
+    func sharing(name: String, version: UInt8) throws {
+        let body = try Corpus.bytes(name)
+        #expect(body.count < 8_192 && body[4] == version)
         var columns = FlowColumns(), decoder = BatchDecoder()
         try body.withBytes { bytes throws(BatchError) in try decoder.decode(bytes, into: &columns) }
         let expected = try Self.v2Columns()

@@ -115,7 +115,7 @@ enum BatchTarget {
         guard body.count >= 72 else { return body }
         var body = body
         body.replaceSubrange(0..<4, with: Array("WEIR".utf8))
-        let version = 1 + body[4] % 2
+        let version = 1 + body[4] % 3
         (body[4], body[5]) = (version, 0)
         func word(_ at: Int) -> Int { (0..<4).reduce(0) { $0 | Int(body[at + $1]) << (8 * $1) } }
         func set(_ sum: UInt32, at offset: Int) {
@@ -125,10 +125,10 @@ enum BatchTarget {
         let directory = 72 + 24 * exporters, end = directory + size * columns
         guard exporters <= 1_000, end + 4 <= body.count else { return body }
         var frame = end + 4
-        for column in 0..<(version == 2 ? columns : 0) {
+        for column in 0..<(version == 1 ? 0 : columns) {
             let at = directory + column * size, octets = word(at + 8)
             guard octets <= body.count - frame else { break }
-            let sum = body.withBytes { CRC32C.checksum($0.extracting(frame..<(frame + octets))) }
+            let sum = body.withBytes { Checksum.of($0.extracting(frame..<(frame + octets))) }
             set(sum, at: at + 12)
             frame += octets
         }
