@@ -46,12 +46,12 @@ struct IndexGroup: BitwiseCopyable {
         let differ = ((a & low) &+ low | a) & ((b & low) &+ low | b)
         return differ & SlotLayout.highest != SlotLayout.highest
     }
-    /// The oldest slot with this tag; 0 when there is none.
+    /// The newest slot with this tag; `other` when there is none.
     @inline(__always)
-    func match(_ tag: UInt32, _ layout: SlotLayout) -> UInt32 {
-        var match: UInt32 = 0
+    func match(_ tag: UInt32, _ layout: SlotLayout, or other: UInt32) -> UInt32 {
+        var match = other
         for number in 0..<4 {
-            let slot = self[number]
+            let slot = self[3 &- number]
             match = (slot ^ tag) & ~layout.sequenceMask == 0 ? slot : match
         }
         return match

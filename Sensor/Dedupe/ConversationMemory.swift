@@ -26,7 +26,9 @@ struct ConversationMemory {
     /// Depends on all that was read ahead, or the reads would be optimized away.
     private var readAhead: UInt64 = 0
 
-    /// Where the index leads for a block of rows.
+    /// What a block of rows says.
+    private var sightings = [Sighting](repeating: .none, count: Self.rowsAhead)
+    /// Where a block of rows leads.
     private var ahead = [UInt32](repeating: 0, count: Self.rowsAhead)
 
     private static let entriesMin = 1_024
@@ -74,13 +76,16 @@ struct ConversationMemory {
         unexamined: RecordFlags, _ further: inout [FurtherRow]
     ) -> UInt64 {
         var ring = Ring(head: head, live: live, partStart: partStart, slots: slots)
-        var leftOut: UInt64 = 0
+        var leftOut: UInt64 = 0, sightings: [Sighting] = []
+        swap(&sightings, &self.sightings)
         for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.rowsAhead) {
             let block = start..<min(start + Self.rowsAhead, rows.upperBound)
-            look(ahead: block, hashes.span.extracting(block))
-            leftOut &+= ring.admit(
-                columns, block, hashes.span, observers.span, unexamined, &index, &entries, &further)
+            let hashes = hashes.span.extracting(block)
+            look(ahead: hashes)
+            columns.sightings(of: block, observers.span, unexamined, into: &sightings)
+            leftOut &+= ring.admit(hashes, sightings.span, &index, &entries, &further)
         }
+        swap(&sightings, &self.sightings)
         (head, live) = (ring.head, ring.live)
         evictions += ring.evictions
         return leftOut
@@ -89,23 +94,25 @@ struct ConversationMemory {
     /// Reads what will be needed for a block of rows, in loops that do nothing else: so, many independent reads wait
     /// for memory at the same time, where each would wait in turn.
     @inline(__always)
-    private mutating func look(ahead rows: Range<Int>, _ hashes: Span<UInt64>) {
+    private mutating func look(ahead hashes: Span<UInt64>) {
         let (indexArray, entriesArray) = (index, entries)
         let index = indexArray.span, entries = entriesArray.span, slots = slots
-        let groupMask = index.count - 1, mask = entries.count - 1
+        let groupMask = index.count - 1, mask = entries.count - 1, head = head, live = live
         var sum: UInt64 = 0
         for row in 0..<hashes.count { sum &+= index[Int(truncatingIfNeeded: hashes[row]) & groupMask].older }
-        var ahead = ahead.mutableSpan
-        var found = 0
+        var ahead = ahead.mutableSpan, found = 0
         for row in 0..<hashes.count {  // without a branch: which rows are known is not to be guessed
-            let hash = hashes[row]
+            let hash = hashes[row], group = index[Int(truncatingIfNeeded: hash) & groupMask]
             ahead[found] = UInt32(truncatingIfNeeded: row)
-            found += index[Int(truncatingIfNeeded: hash) & groupMask].has(slots.tag(of: hash), slots) ? 1 : 0
+            // A full group's oldest is looked at before it is forgotten.
+            let isFull = (head &- group.last) & slots.sequenceMask &- 1 < live
+            found += group.has(slots.tag(of: hash), slots) || isFull ? 1 : 0
         }
         for number in 0..<found {
             let hash = hashes[Int(ahead[number])], group = index[Int(truncatingIfNeeded: hash) & groupMask]
-            sum &+= entries[Int(group.match(slots.tag(of: hash), slots)) & mask].ends
+            ahead[number] = group.match(slots.tag(of: hash), slots, or: group.last)
         }
+        for number in 0..<found { sum &+= entries[Int(ahead[number]) & mask].ends }
         readAhead &+= sum
     }
 

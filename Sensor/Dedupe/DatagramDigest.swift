@@ -38,9 +38,6 @@ struct DatagramDigest: Equatable, Sendable, BitwiseCopyable {
         second = fold(chain.b ^ seed.0, chain.a ^ 0xE703_7ED1_A0B4_28DB)
     }
 
-    /// Nobody's.
-    init(free: ()) { (first, second) = (0, 0) }
-
     /// Up to 15 octets, the others zero: the length is in the chains' start.
     @inline(__always)
     private static func rest(of bytes: RawSpan, from start: Int) -> (low: UInt64, high: UInt64) {

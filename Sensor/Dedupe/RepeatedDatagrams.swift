@@ -55,7 +55,8 @@ package struct RepeatedDatagrams: Sendable {
         let exporter = Exporter(origin, seed: seed)
         let number = younger.lookUp(exporter) ?? admit(exporter)
         let digest = DatagramDigest(datagram, seed)
-        let isRepeat = younger.recent[number].note(digest, at: origin.receiveMilliseconds, bounds)
+        let place = StreamPlace(datagram)
+        let isRepeat = younger.recent[number].note(digest, place, at: origin.receiveMilliseconds, bounds)
         if younger.recent.count > bounds.exportersMax / 2 {
             older = younger
             younger = Exporters()
@@ -101,17 +102,38 @@ package struct RepeatedDatagrams: Sendable {
 
 /// The datagrams of one exporter.
 private struct RecentDatagrams: Sendable {
-    private var younger = DigestTable()
-    private var older = DigestTable()
+    private var younger = DigestTable(), older = DigestTable()
+    private var youngerMarks = StreamMarks(), olderMarks = StreamMarks()
 
-    mutating func note(_ digest: DatagramDigest, at time: Int64, _ bounds: RepeatedDatagrams.Bounds) -> Bool {
-        let before = younger.update(digest, to: time) ?? older.time(of: digest)
-        if younger.count > bounds.datagramsPerExporterMax / 2 {
-            swap(&younger, &older)
-            younger.removeAll()
-        }
+    /// - Parameter place: of the datagram in its stream; nil when it has none.
+    @inline(__always)
+    mutating func note(
+        _ digest: DatagramDigest, _ place: StreamPlace?, at time: Int64, _ bounds: RepeatedDatagrams.Bounds
+    ) -> Bool {
+        let before = enter(digest, place, at: time)
+        if let place { youngerMarks.note(place) }
+        if younger.count > bounds.datagramsPerExporterMax / 2 { turnOver() }
         guard let before else { return false }
         let (distance, isTooFar) = time.subtractingReportingOverflow(before)
         return !isTooFar && distance.magnitude <= bounds.windowMilliseconds.magnitude
+    }
+    /// Returns when it came before.
+    @inline(__always)
+    private mutating func enter(_ digest: DatagramDigest, _ place: StreamPlace?, at time: Int64) -> Int64? {
+        var before: Int64?
+        if let place, youngerMarks.areBefore(place), olderMarks.areBefore(place) {
+            before = nil
+        } else {
+            if let known = younger.update(digest, to: time) { return known }
+            before = older.time(of: digest)
+        }
+        younger.append(digest, at: time)
+        return before
+    }
+    private mutating func turnOver() {
+        swap(&younger, &older)
+        younger.removeAll()
+        swap(&youngerMarks, &olderMarks)
+        youngerMarks.removeAll()
     }
 }

@@ -1,5 +1,3 @@
-internal import FlowModel
-
 /// The counters of a `ConversationMemory`'s ring while rows are admitted, and the loop that admits them.
 struct Ring {
     private(set) var head: UInt32, live: UInt32
@@ -11,51 +9,35 @@ struct Ring {
         (self.head, self.live, self.partStart, self.slots) = (head, live, partStart, slots)
     }
 
-    /// Takes in a block of rows. Returns how many were left out.
-    ///
-    /// The spans are cut to the block, all to one length: so the loop's own bound stands for theirs.
+    /// Takes in what a block of rows says. Returns how many were left out.
+    /// - Parameters:
+    ///   - hashes: of the block's rows.
+    ///   - sightings: of the same rows; those of no point are left out.
     @inline(__always)
     mutating func admit(
-        _ columns: FlowColumns, _ rows: Range<Int>, _ hashes: Span<UInt64>, _ observers: Span<ObserverFacts>,
-        _ unexamined: RecordFlags, _ index: inout [IndexGroup], _ entries: inout [Conversation],
-        _ further: inout [FurtherRow]
+        _ hashes: Span<UInt64>, _ sightings: Span<Sighting>, _ index: inout [IndexGroup],
+        _ entries: inout [Conversation], _ further: inout [FurtherRow]
     ) -> UInt64 {
-        let flags = columns.flags.span.extracting(rows), exporters = columns.exporter.span.extracting(rows)
-        let directions = columns.flowDirection.span.extracting(rows)
-        let ingress = columns.ingressInterface.span.extracting(rows)
-        let egress = columns.egressInterface.span.extracting(rows)
-        let starts = columns.flowStartMilliseconds.span.extracting(rows)
-        let ends = columns.flowEndMilliseconds.span.extracting(rows)
-        let packets = columns.packetDeltaCount.span.extracting(rows)
-        let octets = columns.octetDeltaCount.span.extracting(rows)
-        let intervals = columns.samplingInterval.span.extracting(rows)
-        let hashes = hashes.extracting(rows)
-        let outbound = FlowColumns.directionBase + 1, unexamined = unexamined.rawValue
+        let sightings = sightings.extracting(0..<hashes.count)
         var index = index.mutableSpan, entries = entries.mutableSpan, leftOut: UInt64 = 0
-        for row in 0..<rows.count {
-            let observer = observers[Int(exporters[row])]
-            guard flags[row] & unexamined == 0, observer.takesPart else {
+        for row in 0..<hashes.count {
+            guard sightings[row].point != .none else {
                 leftOut += 1
                 continue
             }
-            let isEgress = directions[row] == outbound, interface = isEgress ? egress[row] : ingress[row]
-            let sighting = Sighting(
-                observer, isEgress: isEgress, interface: interface, start: starts[row], end: ends[row],
-                packets: packets[row], octets: packets[row] > 0 ? 0 : octets[row], interval: intervals[row],
-                row: UInt32(truncatingIfNeeded: rows.lowerBound &+ row))
             let hash = hashes[row], place = Int(truncatingIfNeeded: hash) & (index.count - 1)
-            if index[place].has(slots.tag(of: hash), slots),
-                let known = find(hash, &index[place], &entries)
-            {
-                let place = Int(known) & (entries.count - 1)
-                further.append(FurtherRow(sighting: sighting, sequence: known, next: entries[place].chain))
-                entries[place].chain = UInt32(truncatingIfNeeded: further.count)
+            var group = index[place]
+            if group.has(slots.tag(of: hash), slots), let known = find(hash, &group, &entries) {
+                index[place] = group
+                let entry = Int(known) & (entries.count - 1)
+                further.append(FurtherRow(sighting: sightings[row], sequence: known, next: entries[entry].chain))
+                entries[entry].chain = UInt32(truncatingIfNeeded: further.count)
                 continue
             }
-            let last = index[place].last
-            if age(of: last) &- 1 < live { forget(last, hash, &entries) }
-            index[place].push(slots.slot(hash, head))
-            append(Conversation(hash: hash, sighting), &entries)
+            if age(of: group.last) &- 1 < live { forget(group.last, hash, &entries) }
+            group.push(slots.slot(hash, head))
+            index[place] = group
+            append(Conversation(hash: hash, sightings[row]), &entries)
         }
         return leftOut
     }

@@ -11,9 +11,6 @@ internal import Platform
     package let batchMax: Int
     /// A longer datagram is cut to this and marked.
     package let slotBytes: Int
-    /// What the kernel last said, with a datagram, that it had dropped on the socket of the last `take`: nil when it
-    /// said nothing. Wraps at 2^32.
-    package private(set) var dropsNoted: UInt32?
 
     /// The largest UDP payload over IPv4.
     package static let datagramBytesMax = 65_507
@@ -40,13 +37,11 @@ internal import Platform
         from listener: UDPListener, at milliseconds: Int64,
         _ body: (_ datagram: RawSpan, _ origin: DatagramOrigin, _ isTruncated: Bool) -> Void
     ) throws(IntakeError) -> Int {
-        dropsNoted = nil
         let count = unsafe weir_receiver_take(ring, listener.descriptor)
         guard count >= 0 else { throw .receive(port: listener.port, reason: systemReason(-count)) }
         guard let datagrams = unsafe weir_receiver_datagrams(ring) else { return 0 }
         for index in 0..<Int(count) {
             let datagram = unsafe datagrams[index]
-            if datagram.has_drops != 0 { dropsNoted = datagram.drops }
             let source = unsafe withUnsafeBytes(of: datagram.address) { unsafe Sockets.address(of: $0) }
             let origin = DatagramOrigin(
                 source: source, sourcePort: datagram.port, localPort: listener.port,

@@ -7,8 +7,8 @@ package import Platform
 /// received.
 ///
 /// After a round in which no batch was full it naps (`NapRule`): a receiver that is woken for each datagram spends many
-/// times the processor time at 20,000 datagrams a second. A socket that
-/// fails is left alone for a while and tried again; the others go on.
+/// times the processor time at 20,000 datagrams a second. A socket that fails is left alone for a while and tried
+/// again; the others go on.
 package struct Poller: ~Copyable {
     package private(set) var listeners: [UDPListener]
     private let streams: StreamServer?
@@ -33,6 +33,10 @@ package struct Poller: ~Copyable {
     }
     private static let pauseMin: Duration = .milliseconds(50), pauseMax: Duration = .seconds(2)
     private static let faultsMax = 64
+    /// Of one socket in one round, before it is the others' turn.
+    private static let batchesMax = 8
+    /// A connection's window may be small.
+    private static let streamNapMax: Duration = .milliseconds(40)
 
     /// - Parameters:
     ///   - streams: serves TCP and TLS in the same rounds.
@@ -72,7 +76,7 @@ package struct Poller: ~Copyable {
     }
     private static let wakerSlot = 0, streamSlot = 1, firstListenerSlot = 2
 
-    /// One round: waits at most `timeout` for something, takes one batch from each socket that has any, naps.
+    /// One round: waits at most `timeout` for something, takes a few batches from each socket that has any, naps.
     /// - Parameter body: as in `DatagramReceiver.take`; a message of a TCP or TLS connection comes with its session,
     ///   and as truncated when the connection ended within it.
     /// - Returns: how many datagrams and messages there were.
@@ -88,37 +92,42 @@ package struct Poller: ~Copyable {
             if code == EINTR { return 0 }
             throw .system(reason: systemReason(code))
         }
-        var total = 0, largest = 0
-        if let streams {
-            total = streams.serve(isReady: ready > 0 && set[Self.streamSlot].revents != 0, body)
-            if !streams.isBusy { largest = min(total, 1) }  // a stream's bytes wait well, too
-        }
+        var total = 0, isMore = false
+        if let streams { total = streams.serve(isReady: ready > 0 && set[Self.streamSlot].revents != 0, body) }
         guard ready > 0 else { return total }
-        let isWoken = set[Self.wakerSlot].revents != 0
+        let fromStreams = total, isWoken = set[Self.wakerSlot].revents != 0
         if isWoken { waker?.clear() }
         for index in listeners.indices where set[Self.firstListenerSlot + index].revents != 0 {
-            let taken = takeBatch(from: index, body)
+            let (taken, isFull) = takeBatches(from: index, body)
             total += taken
-            largest = max(largest, taken)
+            isMore = isMore || isFull
         }
-        let rest = rule.nap(taken: total, isMore: largest >= receiver.batchMax, now: time.monotonic())
+        let isBusy = isMore || streams?.isBusy == true
+        var rest = rule.nap(taken: total, isMore: isBusy, now: time.monotonic())
+        if fromStreams > 0 { rest = min(rest, Self.streamNapMax) }
         if !isWoken { nap(rest) }
         return total
     }
 
-    private mutating func takeBatch(
+    /// - Returns: how many, and whether there may be more.
+    private mutating func takeBatches(
         from index: Int, _ body: (_ datagram: RawSpan, _ origin: DatagramOrigin, _ isTruncated: Bool) -> Void
-    ) -> Int {
+    ) -> (taken: Int, isMore: Bool) {
+        var total = 0, isMore = true
         do throws(IntakeError) {
-            let taken = try receiver.take(from: listeners[index], at: time.wallMilliseconds(), body)
-            if let drops = receiver.dropsNoted { watches[index].dropsHeard = drops }
+            for _ in 0..<Self.batchesMax where isMore {
+                let taken = try receiver.take(from: listeners[index], at: time.wallMilliseconds(), body)
+                total += taken
+                isMore = taken >= receiver.batchMax
+            }
             watches[index].pause = .zero
-            return taken
+            ask(index)
         } catch {
             pause(index)
             note(error)
-            return 0
+            isMore = false
         }
+        return (total, isMore)
     }
 
     // MARK: Sockets that fail
@@ -159,46 +168,79 @@ package struct Poller: ~Copyable {
     // MARK: What the kernel dropped
 
     /// Datagrams that the kernel dropped since the last call, over all listeners.
-    /// - Parameter exact: false costs nothing and tells what datagrams brought word of, so that a loss is counted in
-    ///   the round that follows it; true asks each socket, so that nothing is missing: once a second and at the end.
+    /// - Parameter exact: false tells what is known since the last round, so that a loss is counted in the round that
+    ///   follows it; true asks each socket once more, so that nothing is missing: once a second and at the end.
     package mutating func takeKernelDrops(exact: Bool) -> UInt64 {
         var sum = dropsOfGone
         dropsOfGone = 0
         for index in listeners.indices {
-            if exact, let drops = try? listeners[index].kernelDrops() { watches[index].dropsHeard = drops }
-            let new = watches[index].dropsHeard &- watches[index].dropsTold
-            // The socket's own count can be ahead of what a datagram queued earlier brings word of.
-            guard new < UInt32.max / 2 else { continue }
-            sum += UInt64(new)
+            if exact { ask(index) }
+            sum += UInt64(watches[index].dropsHeard &- watches[index].dropsTold)
             watches[index].dropsTold = watches[index].dropsHeard
         }
         return sum
     }
 
+    /// Asks a socket what it holds and what the kernel dropped.
+    /// - Returns: how much of its buffer waits in it, 0...1.
+    @discardableResult
+    private mutating func ask(_ index: Int) -> Double {
+        guard let (fill, drops) = listeners[index].memory else { return 0 }
+        watches[index].dropsHeard = drops
+        return fill
+    }
+
     // MARK: Waiting
 
-    /// A signal may cut it short, and a wake does: no harm.
-    private func nap(_ nap: Duration) {
-        guard nap > .zero else { return }
-        weir_nap(waker?.descriptor ?? -1, nap.components.attoseconds / 1_000_000_000)
+    /// A signal may cut it short, and a wake does: no harm. It ends early, too, when a buffer turns out to fill faster
+    /// than was thought.
+    private mutating func nap(_ nap: Duration) {
+        var napped = Duration.zero
+        while napped < nap {  // ends: each turn adds a part
+            let part = min(nap - napped, rule.part(after: napped))
+            napped += part
+            guard weir_nap(waker?.descriptor ?? -1, part.components.attoseconds / 1_000_000_000) != 0, napped < nap
+            else { return }
+            for index in listeners.indices where watches[index].retryAt == nil {
+                if rule.isOver(fill: ask(index), after: napped) { return }
+            }
+        }
     }
 }
 
-/// How long to rest between rounds: as long as a quarter of the smallest socket's buffer takes to fill at the present
-/// rate, so that a wake-up brings many datagrams. Each costs as much as several of them, and what the processor's
-/// caches held is gone by then.
+/// How long to rest between rounds: until the smallest socket's buffer is half full at the present rate, so that a
+/// wake-up brings many datagrams. Each costs as much as several hundred of them, since what the processor's caches held
+/// is gone by then.
+///
+/// A nap is taken in parts, and after each the sockets say how full they are: should a burst of `burstRate` begin
+/// during one, the buffer holds it until the part is over. Whoever was idle has memory to map then, so it is noticed
+/// earlier.
 struct NapRule {
     /// Datagrams of middling size that the smallest buffer holds: the kernel charges about this much for each.
     private let capacity: Double
-    private static let datagramBytes = 2_304.0
-    static let napMax = 0.040, napMin = 0.000_5
+    private static let datagramBytes = 2_304.0, burstRate = 84_000.0
+    static let napMax = 0.08, napMin = 0.000_5, partMin = 0.005
+    /// A nap ends when so much of a buffer is in use.
+    static let fillMax = 0.5
+    /// What a burst may have filled when a part is over, after an idle time and otherwise.
+    private static let burstFillIdle = 0.25, burstFillMax = 0.7
     /// Datagrams a second, the last rounds weighing most.
     private var rate = 0.0
     private var lastRound: Duration?
 
-    /// - Parameter bufferBytes: of the smallest socket.
-    init(bufferBytes: Int) { capacity = max(Double(bufferBytes) / Self.datagramBytes, 1) }
+    /// - Parameter bufferBytes: of the smallest socket, as it was asked for: the kernel charges against twice as much.
+    init(bufferBytes: Int) { capacity = max(2 * Double(bufferBytes) / Self.datagramBytes, 1) }
 
+    /// How long to sleep before the sockets are asked, when this much of a nap is over.
+    func part(after napped: Duration) -> Duration {
+        let fill = rate * (napped / .seconds(1)) / capacity
+        let burstFill = rate < Self.burstRate / 16 ? Self.burstFillIdle : Self.burstFillMax
+        return .seconds(max((burstFill - fill) * capacity / Self.burstRate, Self.partMin))
+    }
+    /// Whether a nap of which this much is over should end: a buffer is half full, or fuller than the rate lets expect.
+    func isOver(fill: Double, after napped: Duration) -> Bool {
+        fill >= Self.fillMax || fill > 1.5 * rate * (napped / .seconds(1)) / capacity + 0.05
+    }
     /// - Parameters:
     ///   - taken: datagrams of this round.
     ///   - isMore: some batch was full, so there is more.
@@ -210,6 +252,6 @@ struct NapRule {
         }
         lastRound = now
         guard taken > 0, !isMore else { return .zero }
-        return .seconds(min(max(capacity / 4 / max(rate, 1), Self.napMin), Self.napMax))
+        return .seconds(min(max(capacity * Self.fillMax / max(rate, 1), Self.napMin), Self.napMax))
     }
 }

@@ -67,7 +67,7 @@ package final class UDPListener: Sendable {
         port = socket.port
         bufferBytesAsked = Int(asked)
         self.bufferBytes = Int(granted) / 2
-        dropsBefore = UInt32(truncatingIfNeeded: max(weir_udp_drops(socket.descriptor), 0))
+        dropsBefore = Self.memory(of: socket.descriptor)?.drops ?? 0
     }
 
     deinit { close(descriptor) }
@@ -87,9 +87,17 @@ package final class UDPListener: Sendable {
     /// time (SO_MEMINFO). Wraps at 2^32.
     /// - Throws: `IntakeError.receive`.
     package func kernelDrops() throws(IntakeError) -> UInt32 {
-        let drops = weir_udp_drops(descriptor)
-        guard drops >= 0 else { throw .receive(port: port, reason: systemReason(Int32(-drops))) }
-        return UInt32(truncatingIfNeeded: drops)
+        guard let memory = Self.memory(of: descriptor) else { throw .receive(port: port, reason: systemReason(errno)) }
+        return memory.drops
+    }
+    /// What waits in the buffer takes so much of it, 0...1, and so many datagrams were dropped as in `kernelDrops`; nil
+    /// when the socket does not say.
+    var memory: (fill: Double, drops: UInt32)? {
+        Self.memory(of: descriptor).map { (Double($0.bytes) / Double(2 * max(bufferBytes, 1)), $0.drops) }
+    }
+    private static func memory(of descriptor: Int32) -> (bytes: UInt32, drops: UInt32)? {
+        var bytes: UInt32 = 0, drops: UInt32 = 0
+        return unsafe weir_udp_memory(descriptor, &bytes, &drops) == 0 ? (bytes, drops) : nil
     }
 }
 

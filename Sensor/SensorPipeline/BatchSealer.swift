@@ -42,10 +42,10 @@ package struct BatchSealer: ~Copyable {
                 open.append(rows.lowerBound..<middle)
                 continue
             }
+            let shares = columns.shares(of: rows)
+            let tally = shares.reduce(into: Tally()) { $0 += $1.share.tally }
             batches.append(
-                SealedBatch(
-                    body: body, rows: rows.count, tally: columns.tally(of: rows),
-                    fidelity: window.fidelity, shares: columns.shares(of: rows)))
+                SealedBatch(body: body, rows: rows.count, tally: tally, fidelity: window.fidelity, shares: shares))
         }
         return batches
     }

@@ -29,8 +29,10 @@ package struct LedgerBook: Sendable {
     }
     package private(set) var entries: [Entry] = []
     private var numbers: [ExporterKey: Int] = [:]
-    /// The entry of the exporter heard last: a busy one comes many times in a row.
-    private var recent = 0
+    /// Entries of exporters heard lately, each in a place that its key says: that answers nearly always without a
+    /// dictionary.
+    private var recent = [Int](repeating: 0, count: Self.recentMax)
+    private static let recentMax = 16
     /// Lines that were made for exporters of which nothing had been decoded yet, the latest last.
     private var barren: [Int] = []
     private var protectedCount = 0, overflowCount = 0
@@ -69,9 +71,9 @@ package struct LedgerBook: Sendable {
     /// with records takes that of another of which nothing was ever decoded, since anybody can send under any address,
     /// but decodable records take knowing the trade; all else goes to the overflow's.
     private mutating func number(of key: ExporterKey, hasRecords: Bool, isProtected: Bool = false) -> Int {
-        if recent < entries.count, entries[recent].key == key { return recent }
+        if let known = recentNumber(of: key) { return known }
         if let known = numbers[key] {
-            recent = known
+            recent[Self.place(of: key)] = known
             return known
         }
         let isProtected = isProtected || protected.contains(key.address)
@@ -88,6 +90,15 @@ package struct LedgerBook: Sendable {
         numbers[key] = line
         entries[line] = Entry(key, isProtected: false)
         return line
+    }
+    private static func place(of key: ExporterKey) -> Int {
+        let low = key.address.low ^ UInt64(key.observationDomain)
+        return Int(truncatingIfNeeded: low ^ low >> 8) & (recentMax - 1)
+    }
+    @inline(__always)
+    private func recentNumber(of key: ExporterKey) -> Int? {
+        let number = recent[Self.place(of: key)]
+        return number < entries.count && entries[number].key == key ? number : nil
     }
     private mutating func add(_ key: ExporterKey, isProtected: Bool = false) -> Int {
         if isProtected { protectedCount += 1 }
@@ -112,8 +123,7 @@ package struct LedgerBook: Sendable {
     /// Whether a record of this exporter would tell something: the first ones, then one in sixteen datagrams.
     package func wantsRow(of key: ExporterKey?) -> Bool {
         guard let key else { return false }
-        let isRecent = recent < entries.count && entries[recent].key == key
-        guard let number = isRecent ? recent : numbers[key] else { return hasRoom }
+        guard let number = recentNumber(of: key) ?? numbers[key] else { return hasRoom }
         let datagrams = entries[number].ledger.datagramsReceived
         return datagrams < 256 || datagrams & 15 == 0
     }

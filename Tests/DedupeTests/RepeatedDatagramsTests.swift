@@ -85,6 +85,60 @@ struct RepeatedDatagramsTests {
         #expect(!note(&many, [7], origin(0)))
     }
 
+    /// A header of one of the protocols that number their datagrams, and a few octets.
+    private func numbered(_ protocolNumber: Int, domain: UInt8, _ number: UInt8, fill: UInt8) -> [UInt8] {
+        var bytes = [UInt8](repeating: fill, count: 40)
+        func set(_ offset: Int, _ value: [UInt8]) {
+            bytes.replaceSubrange(offset..<(offset + value.count), with: value)
+        }
+        switch protocolNumber {
+        case 5:
+            set(0, [0, 5])
+            set(16, [0, 0, 0, number, domain])
+        case 9:
+            set(0, [0, 9])
+            set(12, [0, 0, 0, number, 0, 0, 0, domain])
+        case 10:
+            set(0, [0, 10])
+            set(8, [0, 0, 0, number, 0, 0, 0, domain])
+        default:
+            set(0, [0, 0, 0, 5, 0, 0, 0, 1, 10, 0, 0, 1, 0, 0, 0, domain, 0, 0, 0, number])
+        }
+        return bytes
+    }
+
+    @Test("whatever order numbered datagrams come in, exactly those that came before are repeats") func order() {
+        forAll(runs: 40) { generator, seed in
+            var bounds = RepeatedDatagrams.Bounds()
+            bounds.datagramsPerExporterMax = 4_000
+            var memory = RepeatedDatagrams(bounds: bounds, seed: (generator.next(), generator.next()))
+            var seen: Set<[UInt8]> = []
+            let domains = UInt8.random(in: 1...12, using: &generator), spread = Int.random(in: 0...6, using: &generator)
+            for step in 0..<1_000 {
+                let behind = Int.random(in: 0...spread, using: &generator)
+                let bytes = numbered(
+                    [5, 9, 10, 0].randomElement(using: &generator) ?? 9,
+                    domain: UInt8.random(in: 0..<domains, using: &generator),
+                    UInt8(truncatingIfNeeded: step / 3 - behind), fill: UInt8.random(in: 0...1, using: &generator))
+                let isRepeat = note(&memory, bytes, origin())
+                #expect(isRepeat == !seen.insert(bytes).inserted, "SEED=\(seed) step \(step)")
+            }
+        }
+    }
+
+    @Test("numbers that begin again hide no repeat, and forgetting stays by halves") func restart() {
+        var memory = memory { $0.datagramsPerExporterMax = 100 }
+        for number in 0..<250 as Range<UInt8> {
+            #expect(!note(&memory, numbered(9, domain: 0, number, fill: 0), origin()))
+        }
+        for number in 0..<60 as Range<UInt8> {
+            #expect(!note(&memory, numbered(9, domain: 0, number, fill: 0), origin()))
+            #expect(note(&memory, numbered(9, domain: 0, number, fill: 0), origin()))
+        }
+        #expect(note(&memory, numbered(9, domain: 0, 11, fill: 0), origin()))
+        #expect(!note(&memory, numbered(9, domain: 0, 249, fill: 0), origin()), "long gone")
+    }
+
     @Test("an exporter that many others come between is not forgotten while it goes on sending") func recency() {
         var memory = memory { $0.exportersMax = 10 }
         #expect(!note(&memory, [1], origin(1)))

@@ -45,7 +45,6 @@ socklen_t weir_read_address(const char *address, uint16_t port, struct sockaddr_
 
 static void set_receiving(int fd, int receive_bytes, int wants_times, int *granted_bytes) {
     int one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
     if (wants_times) setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
     // FORCE needs CAP_NET_ADMIN; without it net.core.rmem_max caps the request.
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof receive_bytes) != 0)
@@ -143,11 +142,13 @@ int weir_socket_port(int fd) {
     return port;
 }
 
-int64_t weir_udp_drops(int fd) {
+int weir_udp_memory(int fd, uint32_t *held_bytes, uint32_t *drops) {
     uint32_t info[SK_MEMINFO_VARS];
     socklen_t length = sizeof info;
     if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) != 0) return -errno;
-    return info[SK_MEMINFO_DROPS];
+    *held_bytes = info[SK_MEMINFO_RMEM_ALLOC];
+    *drops = info[SK_MEMINFO_DROPS];
+    return 0;
 }
 
 int weir_notify(const char *path, const char *text) {

@@ -77,10 +77,7 @@ const uint8_t *weir_receiver_slot(const weir_receiver *r, uint32_t index) {
 static void note_control(weir_datagram *d, struct msghdr *header) {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
         if (c->cmsg_level != SOL_SOCKET) continue;
-        if (c->cmsg_type == SO_RXQ_OVFL) {
-            memcpy(&d->drops, CMSG_DATA(c), sizeof d->drops);
-            d->has_drops = 1;
-        } else if (c->cmsg_type == SCM_TIMESTAMPNS) {
+        if (c->cmsg_type == SCM_TIMESTAMPNS) {
             struct timespec at;
             memcpy(&at, CMSG_DATA(c), sizeof at);
             d->milliseconds = (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;

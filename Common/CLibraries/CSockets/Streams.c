@@ -61,8 +61,8 @@ int weir_epoll_ready(int set, uint64_t *tokens, int count) {
     return n;
 }
 
-void weir_nap(int fd, int64_t nanoseconds) {
+int weir_nap(int fd, int64_t nanoseconds) {
     struct pollfd only = {.fd = fd, .events = POLLIN};
     struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
-    ppoll(&only, 1, &time, NULL);
+    return ppoll(&only, 1, &time, NULL) == 0;
 }

@@ -7,10 +7,8 @@
 typedef struct {
     int64_t milliseconds; // when the kernel took it, in ms since 1970 UTC; 0 unless the socket was asked for times
     uint32_t length;      // bytes in the slot
-    uint32_t drops;       // SO_RXQ_OVFL: datagrams the kernel dropped on this socket since it was opened, if has_drops
     uint16_t port;        // sender's port, host order
     uint8_t is_truncated; // the datagram was longer than the slot
-    uint8_t has_drops;
     uint8_t address[16];  // sender's IPv6 address, or an IPv4 one as ::ffff:a.b.c.d
 } weir_datagram;
 
@@ -53,14 +51,15 @@ typedef struct {
 
 /// 0, or -errno; -EPROTONOSUPPORT for what is neither UDP nor TCP over IP.
 int weir_socket_describe(int fd, weir_socket *out);
-/// Makes an inherited socket as `weir_bind` would have made it: non-blocking, closed on exec, with its drops reported.
+/// Makes an inherited socket as `weir_bind` would have made it: non-blocking, closed on exec.
 int weir_socket_adopt(int fd, int receive_bytes, int wants_times, int *granted_bytes);
 
 /// The port a socket is bound to, or -errno.
 int weir_socket_port(int fd);
 
-/// Datagrams that the kernel dropped on this socket, exact at any time (SO_MEMINFO); -errno on failure.
-int64_t weir_udp_drops(int fd);
+/// Kernel memory that waiting datagrams take, and how many were dropped since the socket was opened, exact at any time
+/// (SO_MEMINFO). 0 or -errno.
+int weir_udp_memory(int fd, uint32_t *held_bytes, uint32_t *drops);
 
 typedef struct {
     uint8_t address[16]; // IPv6, or IPv4 as ::ffff:a.b.c.d
@@ -83,8 +82,8 @@ int weir_epoll_remove(int set, int fd);
 /// The tokens of what is ready now, at most `count`: how many, or -errno.
 int weir_epoll_ready(int set, uint64_t *tokens, int count);
 
-/// Sleeps until `fd` (none when negative) is readable, a signal comes, or the time is over.
-void weir_nap(int fd, int64_t nanoseconds);
+/// Sleeps until `fd` (none when negative) is readable, a signal comes, or the time is over. Whether it was the time.
+int weir_nap(int fd, int64_t nanoseconds);
 
 /// Sends `text` to a datagram socket of the file system, or of the abstract name space where `path` starts with '@':
 /// 0 or -errno.
