@@ -198,8 +198,8 @@ let checks: [Target] = [
     program(
         "weir-bench-store", at: "Tests/StoreBenchmarks",
         uses: [
-            "BatchFormat", "Capture", "Dedupe", "Delivery", "FlowLog", "FlowModel", "FlowStore", "Identity", "Platform",
-            "SensorPipeline", "WireBytes",
+            "BatchFormat", "COpenSSL", "Capture", "Dedupe", "Delivery", "FlowLog", "FlowModel", "FlowStore", "Identity",
+            "Platform", "SensorPipeline", "WireBytes",
         ]),
     .target(
         name: "FuzzTargets",

@@ -5,7 +5,8 @@ package import InformationElements
 package struct FilterParser {
     let text: [UInt8]
     let names: NamedNetworks
-    let registry: ElementRegistry
+    /// Asked for where a filter names an element: few do, and reading the standard one takes milliseconds.
+    private let makeRegistry: () -> ElementRegistry
     private let tokens: [FilterToken]
     private var index = 0
     private var depth = 0
@@ -21,7 +22,8 @@ package struct FilterParser {
     ///   - names: what `@name` and `country` stand for.
     /// - Throws: the first fault from the left.
     package static func parse(
-        _ text: String, names: NamedNetworks = NamedNetworks(), registry: ElementRegistry = .standard
+        _ text: String, names: NamedNetworks = NamedNetworks(),
+        registry: @autoclosure @escaping () -> ElementRegistry = .standard
     ) throws(FilterError) -> FilterExpression {
         let octets = Array(text.utf8)
         guard octets.count <= FilterLimit.octetsMax else {
@@ -33,9 +35,12 @@ package struct FilterParser {
         return try parser.filter()
     }
 
-    private init(_ text: [UInt8], _ names: NamedNetworks, _ registry: ElementRegistry, _ tokens: [FilterToken]) {
-        (self.text, self.names, self.registry, self.tokens) = (text, names, registry, tokens)
+    private init(
+        _ text: [UInt8], _ names: NamedNetworks, _ registry: @escaping () -> ElementRegistry, _ tokens: [FilterToken]
+    ) {
+        (self.text, self.names, makeRegistry, self.tokens) = (text, names, registry, tokens)
     }
+    var registry: ElementRegistry { makeRegistry() }
 
     // MARK: Rules
 

@@ -5,8 +5,9 @@ package struct StorageLibrary: Equatable, Sendable {
     package enum Verdict: Equatable, Sendable {
         case sound
         /// Up to 3.51.2 a file's write-ahead log can be reset wrongly, and the file be damaged, when a connection
-        /// commits while two others copy the log into the file (sqlite.org, "The WAL-Reset Bug"). In Weir one connection
-        /// of each file writes and copies, so this does not come about by itself; other programs may only read.
+        /// commits while two others copy the log into the file (sqlite.org, "The WAL-Reset Bug"). In Weir one
+        /// connection of each file writes and copies, so this does not come about by itself; other programs may only
+        /// read.
         case needsOneWriter
         /// It does not know what the files are made with (STRICT tables), or its version can't be read.
         case tooOld

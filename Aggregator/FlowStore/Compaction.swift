@@ -52,22 +52,31 @@ struct Compaction: Sendable {
     let policy: CompactionPolicy
     /// ms since 1970 UTC.
     let now: Int64
+    let benches: CompactionBenches
     let at: @Sendable (CompactionStep) throws -> Void
 
+    /// 256 MiB.
+    private static let freePagesMax = 4_096
     /// Batches that are looked at together.
     private static let batchesAtOnce = 65_536
 
     /// Does what is due.
     /// - Returns: what was done, the file's summary if it has changed, and whether anything is left to wait for.
-    func run(_ pool: DatabasePool) async throws -> (report: CompactionReport, summary: DaySummary?, isSettled: Bool) {
-        var report = CompactionReport(), summary: DaySummary?
+    func run(_ pool: DatabasePool) async throws -> (
+        report: CompactionReport, summary: DaySummary?, isSettled: Bool
+    ) {
+        var report = CompactionReport()
+        var summary: DaySummary?
+        var bench: CompactionBench?
         while true {  // ends: each turn takes at least one batch from those that wait
             let waiting = try await pool.read { try BatchTable.waiting(limit: Self.batchesAtOnce, in: $0) }
             guard isDue(waiting) else { break }
-            let made = try await compact(waiting, pool, &report)
-            summary = made
+            let taken = bench ?? benches.take(rowsMax: policy.rowsMax)
+            summary = try await compact(waiting, pool, taken, &report)
+            bench = taken
             await Task.yield()
         }
+        if let bench { benches.giveBack(bench) }
         if let purged = try await purge(pool, &report) { summary = purged }
         let left = try await pool.read { db in
             try Bool.fetchOne(
@@ -99,22 +108,19 @@ struct Compaction: Sendable {
     }
 
     private func compact(
-        _ waiting: [BatchTable.Waiting], _ pool: DatabasePool, _ report: inout CompactionReport
+        _ waiting: [BatchTable.Waiting], _ pool: DatabasePool, _ bench: CompactionBench,
+        _ report: inout CompactionReport
     ) async throws -> DaySummary {
-        let made = try await encode(waiting, pool)
+        let made = try await encode(waiting, pool, bench)
         try at(.encoded)
         let id = try await pool.read { try SegmentRow.nextID(now: now, in: $0) }
         let row = try made.segment.map { try SegmentRow(id: id, of: made.taken, $0, isSummed: true) }
-        let pieces = try made.segment.map { try self.pieces(of: $0, id) } ?? []
         let rollups = try made.sums.compactMap {
             try RollupTable.stored($0, segment: id, day: key.day, octets: octets)
         }
         let summary = try await pool.write { db in
             try row?.insert(in: db)
-            for piece in pieces {
-                try db.cachedStatement(sql: "INSERT INTO piece VALUES (?, ?)")
-                    .execute(arguments: [piece.id, piece.octets])
-            }
+            if let segment = made.segment { try insertPieces(of: segment, id, in: db) }
             for rollup in rollups { try RollupTable.insert(rollup, in: db) }
             try note(made, as: id, in: db)
             let summary = try self.summary(replacing: made, by: row, in: db)
@@ -133,21 +139,27 @@ struct Compaction: Sendable {
     }
 
     /// Reads, opens and decodes batches until a segment is full, then encodes it.
-    private func encode(_ waiting: [BatchTable.Waiting], _ pool: DatabasePool) async throws -> Made {
-        var made = Made(), decoder = BatchDecoder(), rollups = RollupBuilder(), exporters: [ExporterKey] = []
-        let expected = waiting.reduce(0) { min($0 + Int(clamping: min($1.totals.rows, 1 << 20)), policy.rowsMax) }
-        var encoder = SegmentEncoder(rowsMax: policy.rowsMax, expected: expected)
+    private func encode(
+        _ waiting: [BatchTable.Waiting], _ pool: DatabasePool, _ bench: CompactionBench
+    ) async throws -> Made {
+        var made = Made()
+        var exporters: [ExporterKey] = []
+        var rollups = bench.rollups
+        bench.rollups = RollupBuilder()  // its alone for now
+        bench.encoder.reserve(
+            waiting.reduce(0) { min($0 + Int(clamping: min($1.totals.rows, 1 << 20)), policy.rowsMax) },
+            batchRows: waiting.reduce(0) { max($0, Int(clamping: min($1.totals.rows, 1 << 17))) })
         for batch in waiting {
             let stored = try await pool.read { try BatchTable.body(batch.id, in: $0) }
             guard let stored else { continue }
             do {
                 let body = try octets.open(stored, batch.context)
                 let sensor = SensorIdentity(tenant: key.tenant, site: batch.site, name: batch.sensor)
-                let isTaken = try encoder.add(
-                    body, sensor: sensor, logOffset: batch.logOffset, decoder: &decoder
-                ) { columns, rows in
-                    rollups.add(columns, rows: rows)
-                    exporters = columns.exporters
+                let isTaken = try bench.encoder.add(
+                    body, sensor: sensor, logOffset: batch.logOffset, decoder: &bench.decoder
+                ) { columns, rows, ends in
+                    rollups.add(columns, rows: rows, ends)
+                    if rows.upperBound == columns.count { exporters = columns.exporters }
                 }
                 guard isTaken else { break }
                 made.taken.append(batch)
@@ -158,23 +170,30 @@ struct Compaction: Sendable {
             }
         }
         try at(.read)
-        guard !made.taken.isEmpty else { return made }
-        made.sums = rollups.finish(exporters: exporters)
-        made.segment = encoder.finish()
+        guard !made.taken.isEmpty else {
+            bench.encoder.forget()
+            return made
+        }
+        made.segment = bench.encoder.finish {
+            made.sums = rollups.sums(exporters: exporters, hosts: $0)
+        }
+        rollups.removeAll()
+        bench.rollups = rollups
         return made
     }
 
-    private func pieces(of segment: EncodedSegment, _ id: Int64) throws -> [(id: Int64, octets: Data)] {
-        var pieces: [(id: Int64, octets: Data)] = []
+    /// Cuts a segment's blobs into pieces and stores each as soon as it is made, so that there is one at a time.
+    private func insertPieces(of segment: EncodedSegment, _ id: Int64, in db: Database) throws {
+        let insert = try db.cachedStatement(sql: "INSERT INTO piece VALUES (?, ?)")
         for (blob, bytes) in segment.blobs {
             for number in SegmentRow.pieces(bytes.indices) {
                 let start = number * SegmentRow.pieceBytes
                 let piece = Array(bytes[start..<min(start + SegmentRow.pieceBytes, bytes.count)])
                 let context = SegmentRow.context(day: key.day, id, blob.rawValue, number)
-                pieces.append((SegmentRow.pieceID(id, blob.rawValue, number), try octets.close(piece, context)))
+                let stored = try octets.close(piece, context)
+                try insert.execute(arguments: [SegmentRow.pieceID(id, blob.rawValue, number), stored])
             }
         }
-        return pieces
     }
 
     private func note(_ made: Made, as segment: Int64, in db: Database) throws {
@@ -249,12 +268,14 @@ struct Compaction: Sendable {
         return count
     }
 
-    /// Gives free pages back to the file system when they are a quarter of the file; what is less is used again.
+    /// Gives free pages back to the file system when they are a quarter of the file and nothing will use them: no batch
+    /// is there, or they are very many. To give one back another page must be moved into its place.
     static func giveBack(_ pool: DatabasePool) async throws {
         try await pool.writeWithoutTransaction { db in
             let free = try Int.fetchOne(db, sql: "PRAGMA freelist_count") ?? 0
             let pages = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
-            guard free * 4 > pages else { return }
+            let isQuiet = try !(Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM batch)") ?? true)
+            guard free * 4 > pages, isQuiet || free >= freePagesMax else { return }
             _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum")
             _ = try db.checkpoint(.passive)
         }

@@ -1,7 +1,11 @@
 internal import FlowModel
+internal import SegmentFormat
 
 /// Sums rows by minute and key, for one segment. Memory: at most `RollupLimit.sumsMax` sums a kind; what finds no
 /// room, or is among the smaller ones when room is made, is in its minute's `other`.
+///
+/// Keys are words. Those of host pairs are the numbers that the segment's encoder gives endpoints anyway: they become
+/// addresses when all are known.
 struct RollupBuilder {
     private var minutes: [Int64: UInt32] = [:]
     private var starts: [Int64] = []
@@ -9,72 +13,128 @@ struct RollupBuilder {
     private var totals: [Tally] = []
     private var services = SumTable(), sourceAS = SumTable(), destinationAS = SumTable()
     private var ingress = SumTable(), egress = SumTable(), hosts = SumTable()
-    private var parts: [SumPart] = [], keys: [SumKey] = []
+    /// By minute, what rows without an AS number add.
+    private var unknownSourceAS: [Tally?] = [], unknownDestinationAS: [Tally?] = []
+    private var buckets: Int { min(starts.count, RollupLimit.bucketsMax) }
+    /// Of the rows at hand: what each adds, and what those of one minute that follow one another add together.
+    private var parts: [SumPart] = [], runs: [SumPart] = [], keys: [UInt64] = []
 
-    /// - Parameter columns: the same ones each time, as exporters are noted by their number.
-    mutating func add(_ columns: FlowColumns, rows: Range<Int>) {
+    /// Forgets all sums and keeps the storage.
+    mutating func removeAll() {
+        minutes.removeAll(keepingCapacity: true)
+        starts.removeAll(keepingCapacity: true)
+        totals.removeAll(keepingCapacity: true)
+        unknownSourceAS.removeAll(keepingCapacity: true)
+        unknownDestinationAS.removeAll(keepingCapacity: true)
+        lastMinute = (.max, .max, 0)
+        services.removeAll()
+        sourceAS.removeAll()
+        destinationAS.removeAll()
+        ingress.removeAll()
+        egress.removeAll()
+        hosts.removeAll()
+    }
+
+    /// - Parameters:
+    ///   - columns: their exporters' numbers stay the same from call to call.
+    ///   - ends: of `rows`, from the first on.
+    mutating func add(_ columns: FlowColumns, rows: Range<Int>, _ ends: SegmentEnds) {
         spread(columns, rows)
         addServices(columns)
-        setKeys(columns.bgpSourceAsNumber)
-        sourceAS.add(parts, keys, buckets: starts.count)
-        setKeys(columns.bgpDestinationAsNumber)
-        destinationAS.add(parts, keys, buckets: starts.count)
+        if isUnknown(columns.bgpSourceAsNumber, rows) {
+            addRuns(to: \.unknownSourceAS)
+        } else {
+            setKeys(columns.bgpSourceAsNumber)
+            sourceAS.add(parts, keys, buckets: buckets)
+        }
+        if isUnknown(columns.bgpDestinationAsNumber, rows) {
+            addRuns(to: \.unknownDestinationAS)
+        } else {
+            setKeys(columns.bgpDestinationAsNumber)
+            destinationAS.add(parts, keys, buckets: buckets)
+        }
         setKeys(columns.ingressInterface, of: columns.exporter)
-        ingress.add(parts, keys, buckets: starts.count)
+        ingress.add(parts, keys, buckets: buckets)
         setKeys(columns.egressInterface, of: columns.exporter)
-        egress.add(parts, keys, buckets: starts.count)
-        addHosts(columns)
+        egress.add(parts, keys, buckets: buckets)
+        addHosts(ends, from: rows.lowerBound)
     }
 
     private mutating func addServices(_ columns: FlowColumns) {
         let transports = columns.protocolIdentifier.span
-        let sourcePorts = columns.sourceTransportPort.span, destinationPorts = columns.destinationTransportPort.span
-        keys.removeAll(keepingCapacity: true)
-        for part in parts {
-            let row = Int(part.row)
+        let sourcePorts = columns.sourceTransportPort.span
+        let destinationPorts = columns.destinationTransportPort.span
+        setKeys { row in
             let port = Self.servicePort(transports[row], sourcePorts[row], destinationPorts[row])
-            keys.append(SumKey(UInt64(transports[row]) << 16 | UInt64(port)))
+            return UInt64(transports[row]) << 16 | UInt64(port)
         }
-        services.add(parts, keys, buckets: starts.count)
+        services.add(parts, keys, buckets: buckets)
     }
-    private mutating func setKeys(_ column: [UInt32], of exporters: [UInt32]? = nil) {
+    /// Whether none of the rows has a number: many routers know none.
+    private func isUnknown(_ column: [UInt32], _ rows: Range<Int>) -> Bool {
         let numbers = column.span
-        keys.removeAll(keepingCapacity: true)
-        if let exporters {
-            for part in parts {
-                let row = Int(part.row)
-                keys.append(SumKey(UInt64(exporters[row]) << 32 | UInt64(numbers[row])))
-            }
-        } else {
-            for part in parts { keys.append(SumKey(UInt64(numbers[Int(part.row)]))) }
-        }
+        var any: UInt32 = 0
+        for row in rows { any |= numbers[row] }
+        return any == 0
     }
-    private mutating func addHosts(_ columns: FlowColumns) {
-        let sourceHigh = columns.sourceHigh.span, sourceLow = columns.sourceLow.span
-        let destinationHigh = columns.destinationHigh.span, destinationLow = columns.destinationLow.span
-        keys.removeAll(keepingCapacity: true)
-        for part in parts {
-            let row = Int(part.row)
-            let source = IPAddress(high: sourceHigh[row], low: sourceLow[row])
-            let destination = IPAddress(high: destinationHigh[row], low: destinationLow[row])
-            keys.append(source < destination ? SumKey(source, destination) : SumKey(destination, source))
+    /// All rows at hand, whose number is 0.
+    private mutating func addRuns(to sums: WritableKeyPath<RollupBuilder, [Tally?]>) {
+        var unknown = self[keyPath: sums]
+        self[keyPath: sums] = []  // its alone for now
+        if unknown.count < starts.count {
+            unknown.append(contentsOf: repeatElement(nil, count: starts.count - unknown.count))
         }
-        hosts.add(parts, keys, buckets: starts.count)
+        for run in runs { unknown[Int(run.bucket), default: Tally()] += run.tally }
+        self[keyPath: sums] = unknown
+    }
+    private mutating func setKeys(_ column: [UInt32]) {
+        let numbers = column.span
+        setKeys { UInt64(numbers[$0]) }
+    }
+    private mutating func setKeys(_ column: [UInt32], of exporters: [UInt32]) {
+        let numbers = column.span
+        let exporters = exporters.span
+        setKeys { UInt64(exporters[$0]) << 32 | UInt64(numbers[$0]) }
+    }
+    private mutating func addHosts(_ ends: SegmentEnds, from first: Int) {
+        let sources = ends.sources.span
+        let destinations = ends.destinations.span
+        setKeys { row in
+            let source = UInt64(sources[row &- first])
+            let destination = UInt64(destinations[row &- first])
+            return min(source, destination) << 24 | max(source, destination)
+        }
+        hosts.add(parts, keys, buckets: buckets)
+    }
+    @inline(__always)
+    private mutating func setKeys(_ key: (_ row: Int) -> UInt64) {
+        let partArray = self.parts, parts = partArray.span
+        var keyArray = self.keys
+        self.keys = []  // its alone for now
+        keyArray.grow(to: parts.count)
+        var keys = keyArray.mutableSpan
+        for index in parts.indices { keys[index] = key(Int(parts[index].row)) }
+        self.keys = keyArray
     }
 
     /// The server's port is the smaller one, as clients take large ones; one that was summed away is 0 and does not
     /// count. ICMP: type and code.
+    @inline(__always)
     static func servicePort(_ transport: UInt8, _ source: UInt16, _ destination: UInt16) -> UInt16 {
         if IPProtocol.isICMP(transport) { return destination }
         return source == 0 || destination == 0 ? source | destination : min(source, destination)
     }
 
+    // MARK: Minutes
+
     /// Fills `parts` with what counts of the rows, by minute.
     private mutating func spread(_ columns: FlowColumns, _ rows: Range<Int>) {
         parts.removeAll(keepingCapacity: true)
-        parts.reserveCapacity(rows.count * 5 / 4)
-        let uncounted = RecordFlags([.observedElsewhere, .secondary]).rawValue, flags = columns.flags.span
-        let flows = columns.deltaFlowCount.span, octets = columns.octetDeltaCount.span
+        runs.removeAll(keepingCapacity: true)
+        let uncounted = RecordFlags([.observedElsewhere, .secondary]).rawValue
+        let flags = columns.flags.span
+        let flows = columns.deltaFlowCount.span
+        let octets = columns.octetDeltaCount.span
         let packets = columns.packetDeltaCount.span
         let starts = columns.flowStartMilliseconds.span, ends = columns.flowEndMilliseconds.span
         for row in rows where flags[row] & uncounted == 0 {
@@ -89,6 +149,7 @@ struct RollupBuilder {
                 TimeShare(start: start, end: end, tally: tally).forEachBucket(of: .minute) { note(row, $0, $1) }
             }
         }
+        for run in runs { totals[Int(run.bucket)] += run.tally }
     }
     @inline(__always)
     private mutating func note(_ row: Int, _ start: Int64, _ tally: Tally) {
@@ -96,8 +157,18 @@ struct RollupBuilder {
             let (end, overflows) = start.addingReportingOverflow(RollupPeriod.minute.rawValue)
             lastMinute = (start, overflows ? start : end, number(ofMinute: start))
         }
-        totals[Int(lastMinute.number)] += tally
-        parts.append(SumPart(row: UInt32(truncatingIfNeeded: row), bucket: lastMinute.number, tally: tally))
+        let part = SumPart(row: UInt32(truncatingIfNeeded: row), bucket: lastMinute.number, tally: tally)
+        // More minutes than a month has are some clock's fault: they are in totals only.
+        guard part.bucket < RollupLimit.bucketsMax else {
+            totals[Int(part.bucket)] += tally
+            return
+        }
+        parts.append(part)
+        if !runs.isEmpty, runs[runs.count &- 1].bucket == part.bucket {
+            runs[runs.count &- 1].tally += tally
+        } else {
+            runs.append(part)
+        }
     }
     private mutating func number(ofMinute start: Int64) -> UInt32 {
         if let known = minutes[start] { return known }
@@ -108,114 +179,137 @@ struct RollupBuilder {
         return number
     }
 
-    /// All sums, by kind and period. Kinds that say nothing (all in one key of zero) are left out.
-    func finish(exporters: [ExporterKey]) -> [RollupSums] {
-        let kinds: [(RollupKind, SumTable)] = [
-            (.service, services), (.hostPair, hosts), (.sourceAS, sourceAS), (.destinationAS, destinationAS),
-            (.ingressInterface, ingress), (.egressInterface, egress),
+    // MARK: Results
+
+    /// All sums, by kind and period.
+    func sums(exporters: [ExporterKey], hosts places: SegmentHosts) -> [RollupSums] {
+        let kinds: [(RollupKind, [SumEntry])] = [
+            (.service, services.sums), (.hostPair, hostSums(places)), (.sourceAS, sums(sourceAS, unknownSourceAS)),
+            (.destinationAS, sums(destinationAS, unknownDestinationAS)), (.ingressInterface, ingress.sums),
+            (.egressInterface, egress.sums),
         ]
-        return kinds.flatMap { kind, table in
-            RollupPeriod.allCases.map { period in
-                table.sums(kind, period, starts: starts, totals: totals, exporters: exporters)
-            }
+        let minutes = SumBuckets(starts: starts, totals: totals)
+        return kinds.flatMap { kind, entries in
+            minutes.sums(of: entries, kind) { $0.key(kind, exporters: exporters, hosts: places) }
+        }
+    }
+    private func sums(_ table: SumTable, _ unknown: [Tally?]) -> [SumEntry] {
+        var table = table
+        table.add(
+            unknown.enumerated().compactMap { bucket, tally in
+                tally.map { SumEntry(key: 0, bucket: UInt32(truncatingIfNeeded: bucket), tally: $0) }
+            })
+        return table.sums
+    }
+    /// An address that has several numbers gets one, and the smaller address comes first.
+    private func hostSums(_ places: SegmentHosts) -> [SumEntry] {
+        let sums = hosts.sums.map { sum in
+            let one = UInt64(places.place(ofEnd: UInt32(truncatingIfNeeded: sum.key >> 24)))
+            let other = UInt64(places.place(ofEnd: UInt32(truncatingIfNeeded: sum.key & 0xFF_FFFF)))
+            return SumEntry(
+                key: min(one, other) << 24 | max(one, other), bucket: UInt32(truncatingIfNeeded: sum.bucket),
+                tally: sum.tally)
+        }
+        guard !places.areUnique else { return sums }
+        var table = SumTable()
+        table.add(sums)
+        return table.sums
+    }
+}
+
+extension [Tally?] {
+    fileprivate subscript(place: Int, default none: Tally) -> Tally {
+        get { self[place] ?? none }
+        set { self[place] = newValue }
+    }
+}
+
+extension [UInt64] {
+    /// Exactly `count` words, whatever they are.
+    fileprivate mutating func grow(to count: Int) {
+        if self.count < count {
+            append(contentsOf: repeatElement(0, count: count - self.count))
+        } else {
+            removeLast(self.count - count)
         }
     }
 }
 
-/// A key in four words; those of most kinds need one.
-struct SumKey: Equatable, Comparable {
-    var a: UInt64, b: UInt64 = 0, c: UInt64 = 0, d: UInt64 = 0
-
-    init(_ word: UInt64) { a = word }
-    init(_ low: IPAddress, _ high: IPAddress) { (a, b, c, d) = (low.high, low.low, high.high, high.low) }
-
-    static func < (x: SumKey, y: SumKey) -> Bool { (x.a, x.b, x.c, x.d) < (y.a, y.b, y.c, y.d) }
-
-    func key(_ kind: RollupKind, exporters: [ExporterKey]) -> RollupKey? {
+extension UInt64 {
+    /// What it stands for as the key of a sum. Of a host pair: the places of both addresses.
+    func key(_ kind: RollupKind, exporters: [ExporterKey], hosts: SegmentHosts?) -> RollupKey? {
+        let low = UInt32(truncatingIfNeeded: self), high = Int(truncatingIfNeeded: self >> 32)
         switch kind {
         case .service:
             return .service(
-                protocolIdentifier: UInt8(truncatingIfNeeded: a >> 16), port: UInt16(truncatingIfNeeded: a))
-        case .hostPair: return .hosts(IPAddress(high: a, low: b), IPAddress(high: c, low: d))
-        case .sourceAS, .destinationAS: return .asNumber(UInt32(truncatingIfNeeded: a))
+                protocolIdentifier: UInt8(truncatingIfNeeded: self >> 16),
+                port: UInt16(truncatingIfNeeded: self))
+        case .hostPair:
+            let places = (UInt32(truncatingIfNeeded: self >> 24), low & 0xFF_FFFF)
+            return hosts.map { .hosts($0.address(at: places.0), $0.address(at: places.1)) }
+        case .sourceAS, .destinationAS: return .asNumber(low)
         case .ingressInterface, .egressInterface:
-            let exporter = Int(a >> 32)
-            return exporters.indices.contains(exporter)
-                ? .interface(exporters[exporter], index: UInt32(truncatingIfNeeded: a)) : nil
-        case .sourceCountry, .destinationCountry: return .country(UInt16(truncatingIfNeeded: a))
+            return exporters.indices.contains(high) ? .interface(exporters[high], index: low) : nil
+        case .sourceCountry, .destinationCountry: return .country(UInt16(truncatingIfNeeded: self))
         }
     }
 }
 
-package enum RollupLimit {
-    /// Sums that are kept apart while a segment is made: 64 octets each. As many as a processor's cache holds, or
-    /// `sumsOfBucket` for each bucket; but never more than `sumsMax`.
-    static let sumsMin = 1 << 16, sumsOfBucket = 512, sumsMax = 1 << 20
+/// The buckets of one period, by their numbers.
+struct SumBuckets {
+    let starts: [Int64]
+    /// All that is in each, in a table or not.
+    let totals: [Tally]
 
-    /// Keys that a bucket keeps, the largest by octets.
-    package static func entriesMax(_ period: RollupPeriod) -> Int {
-        switch period {
-        case .minute: 64
-        case .hour: 256
-        case .day: 1_024
+    /// What a table's entries, whose buckets are these minutes, are in each period: hours of minutes, days of hours.
+    func sums(of entries: [SumEntry], _ kind: RollupKind, _ key: (UInt64) -> RollupKey?)
+        -> [RollupSums]
+    {
+        var buckets = self
+        var entries = entries
+        return RollupPeriod.allCases.map { period in
+            (buckets, entries) = buckets.merged(entries, period)
+            return buckets.largest(entries, kind, period, key)
         }
     }
-}
 
-/// The places of the largest so many sums, by octets, then packets and flows; of equal ones those with smaller keys.
-struct LargestSums {
-    private struct Item: Comparable {
-        let octets: UInt64, packets: UInt64, flows: UInt64, key: SumKey, place: Int
-        static func < (x: Item, y: Item) -> Bool {
-            x.octets != y.octets
-                ? x.octets < y.octets
-                : (x.packets, x.flows) != (y.packets, y.flows)
-                    ? (x.packets, x.flows) < (y.packets, y.flows) : y.key < x.key
-        }
+    private func merged(_ entries: [SumEntry], _ period: RollupPeriod) -> (SumBuckets, [SumEntry]) {
+        let of = starts.map { TimeShare.bucket(of: $0, period) }
+        let order = Set(of).sorted()
+        let numbers = [Int64: Int](uniqueKeysWithValues: order.enumerated().map { ($1, $0) })
+        var all = [Tally](repeating: Tally(), count: order.count)
+        for (number, start) in of.enumerated() { all[numbers[start] ?? 0] += totals[number] }
+        let to = of.map { UInt32(truncatingIfNeeded: numbers[$0] ?? 0) }
+        let merged = SumBuckets(starts: order, totals: all)
+        // Those of a bucket whose number is too large are in its total only.
+        let moved = entries.filter { to[$0.bucket] < RollupLimit.bucketsMax }
+            .map { SumEntry(key: $0.key, bucket: to[$0.bucket], tally: $0.tally) }
+        // Where no two buckets become one, nothing is to be added up.
+        guard order.count < starts.count else { return (merged, moved) }
+        var table = SumTable()
+        table.add(moved)
+        return (merged, table.sums)
     }
-    private let countMax: Int
-    /// A heap: no item is smaller than its parent.
-    private var items: [Item] = []
 
-    init(_ countMax: Int) { self.countMax = countMax }
-    /// Largest first.
-    var places: [Int] { items.sorted(by: >).map(\.place) }
-
-    mutating func offer(_ place: Int, _ tally: Tally, _ key: SumKey) {
-        if items.count == countMax, let least = items.first, tally.octets < least.octets { return }
-        let item = Item(octets: tally.octets, packets: tally.packets, flows: tally.flows, key: key, place: place)
-        if items.count < countMax {
-            items.append(item)
-            rise(items.count - 1)
-        } else if let least = items.first, least < item {
-            items[0] = item
-            sink()
+    private func largest(
+        _ entries: [SumEntry], _ kind: RollupKind, _ period: RollupPeriod, _ key: (UInt64) -> RollupKey?
+    ) -> RollupSums {
+        var sums = RollupSums(kind: kind, period: period)
+        var largest = [LargestSums](
+            repeating: LargestSums(RollupLimit.entriesMax(period)), count: starts.count)
+        for (place, entry) in entries.enumerated() {
+            largest[entry.bucket].offer(place, entry.tally, entry.key)
         }
-    }
-    private mutating func rise(_ start: Int) {
-        var child = start
-        while child > 0, items[child] < items[(child - 1) / 2] {  // ends: goes up
-            items.swapAt(child, (child - 1) / 2)
-            child = (child - 1) / 2
-        }
-    }
-    private mutating func sink() {
-        var parent = 0
-        while true {  // ends: goes down
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < items.count && items[child] < items[least] {
-                least = child
+        for (number, start) in starts.enumerated() {
+            var bucket = RollupBucket(start: start)
+            bucket.other = totals[number]
+            for place in largest[number].places {
+                guard let key = key(entries[place].key) else { continue }
+                bucket.entries[key] = entries[place].tally
+                bucket.other -= entries[place].tally
             }
-            guard least != parent else { return }
-            items.swapAt(parent, least)
-            parent = least
+            sums.buckets.append(bucket)
         }
+        return sums
     }
-}
-
-/// The sums of one kind and period, by bucket, rising.
-struct RollupSums: Equatable {
-    var kind: RollupKind
-    var period: RollupPeriod
-    var buckets: [RollupBucket] = []
 }

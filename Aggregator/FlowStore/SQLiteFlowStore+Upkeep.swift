@@ -30,6 +30,8 @@ extension SQLiteFlowStore {
             } catch .keyDestroyed, .keyUnavailable {
             }
         }
+        // Nothing was due: the next time is not soon.
+        if report.segments == 0 { benches.clear() }
         return report
     }
     private func compact(
@@ -51,7 +53,8 @@ extension SQLiteFlowStore {
         _ key: DayFiles.Key, now: Int64, policy: CompactionPolicy,
         at: @escaping @Sendable (CompactionStep) throws -> Void
     ) async throws -> CompactionReport {
-        let compaction = Compaction(key: key, octets: octets(of: key.tenant), policy: policy, now: now, at: at)
+        let compaction = Compaction(
+            key: key, octets: octets(of: key.tenant), policy: policy, now: now, benches: benches, at: at)
         // Before the work, so that a batch which comes meanwhile is not forgotten.
         await files.note(key, isSettled: true)
         let done: (report: CompactionReport, summary: DaySummary?, isSettled: Bool)?

@@ -12,6 +12,7 @@ package final class SQLiteFlowStore: FlowStore {
     let files: DayFiles
     let sealer: (any StoreSealer)?
     let archive: (any SegmentArchive)?
+    let benches = CompactionBenches()
 
     /// - Parameters:
     ///   - directory: made if it is not there.
@@ -149,26 +150,53 @@ package final class SQLiteFlowStore: FlowStore {
     package func blob(
         _ blob: SegmentBlob, range: Range<Int>?, of segment: Segment, tenant: TenantID
     ) async throws(FlowStoreError) -> [UInt8]? {
-        guard segment.kind == .compacted, segment.tenant == tenant else { return nil }
-        let key = DayFiles.Key(tenant: tenant, day: segment.day), octets = octets(of: tenant)
-        return try await wrapping(tenant) {
-            var isArchived = false
-            do {
-                let found = try await self.files.withFile(key, create: false) { pool in
-                    try await pool.read { try SegmentRow.find(blob.rawValue, range: range, of: segment.rowID, in: $0) }
+        try await blobs([SegmentAsk(segment, blob, range)], tenant: tenant).first ?? nil
+    }
+    package func blobs(_ asked: [SegmentAsk], tenant: TenantID) async throws(FlowStoreError) -> [[UInt8]?] {
+        var all = [[UInt8]?](repeating: nil, count: asked.count)
+        let places = asked.indices.filter {
+            asked[$0].segment.kind == .compacted && asked[$0].segment.tenant == tenant
+        }
+        for (day, places) in Dictionary(grouping: places, by: { asked[$0].segment.day }) {
+            let key = DayFiles.Key(tenant: tenant, day: day)
+            for (place, bytes) in zip(places, try await blobs(places.map { asked[$0] }, in: key)) { all[place] = bytes }
+        }
+        return all
+    }
+    private func blobs(_ asked: [SegmentAsk], in key: DayFiles.Key) async throws(FlowStoreError) -> [[UInt8]?] {
+        try await wrapping(key.tenant) {
+            let found = try await self.files.withFile(key, create: false) { pool in
+                try await pool.read { try SegmentRow.find(asked, in: $0) }
+            }
+            var all: [[UInt8]?] = []
+            for (number, ask) in asked.enumerated() {
+                guard let found else {
+                    all.append(nil)
+                    continue
                 }
-                guard let found, let found else { return nil }
-                isArchived = found.archived != nil
-                return try await self.fetched(found, of: key, isFresh: false).opened(day: key.day, octets: octets)
-            } catch let damage as DamagedSegment {
-                // What comes from far away is looked at once more.
-                guard !isArchived else {
-                    try await self.reportDamage(of: segment, tenant: tenant, reason: damage.reason)
-                    return nil
-                }
-                try await self.setAside(segment, damage.reason)
+                all.append(try await self.open(found[number], ask.segment, key))
+            }
+            return all
+        }
+    }
+    /// The octets of pieces that were found, or not.
+    private func open(
+        _ found: Result<SegmentRow.Pieces?, DamagedSegment>, _ segment: Segment, _ key: DayFiles.Key
+    ) async throws -> [UInt8]? {
+        var isArchived = false
+        do {
+            guard let pieces = try found.get() else { return nil }
+            isArchived = pieces.archived != nil
+            let octets = octets(of: key.tenant)
+            return try await fetched(pieces, of: key, isFresh: false).opened(day: key.day, octets: octets)
+        } catch let damage as DamagedSegment {
+            // What comes from far away is looked at once more.
+            guard !isArchived else {
+                try await reportDamage(of: segment, tenant: key.tenant, reason: damage.reason)
                 return nil
             }
+            try await setAside(segment, damage.reason)
+            return nil
         }
     }
 

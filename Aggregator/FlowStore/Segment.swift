@@ -116,6 +116,26 @@ package struct StoredBlobs: SegmentBlobs {
         }
         return bytes
     }
+    package func read(_ needs: [SegmentNeed]) async throws -> [[UInt8]] {
+        let asked = needs.map { SegmentAsk(segment, $0.blob, $0.range) }
+        return try await store.blobs(asked, tenant: segment.tenant).map { bytes in
+            guard let bytes else { throw FlowStoreError.gone }
+            return bytes
+        }
+    }
+}
+
+/// Octets of a blob that somebody asks for.
+package struct SegmentAsk: Sendable {
+    /// Of kind `.compacted`.
+    package let segment: Segment
+    package let blob: SegmentBlob
+    /// Nil: all.
+    package let range: Range<Int>?
+
+    package init(_ segment: Segment, _ blob: SegmentBlob, _ range: Range<Int>? = nil) {
+        (self.segment, self.blob, self.range) = (segment, blob, range)
+    }
 }
 
 package enum SegmentAge {

@@ -1,3 +1,4 @@
+internal import BatchFormat
 internal import FlowModel
 internal import Foundation
 internal import GRDB
@@ -17,9 +18,16 @@ struct SegmentRow: Equatable, Sendable {
 
     struct Blob: Equatable, Sendable {
         var bytes: Int
-        /// CRC-32C.
         var checksum: UInt32
     }
+    /// How the blobs' checksums are made.
+    enum Checksums: UInt8, Sendable {
+        /// CRC-32C of the blob: what the first versions wrote, and their directories do not say.
+        case crc32c
+        /// Of the checksums (see `Checksum`) of its pieces, one after another: made and tested piece by piece.
+        case ofPieces
+    }
+    var checksums = Checksums.ofPieces
 
     static let piecesOfBlobMax = 1 << 16
     /// What fits a page with the octets that the sealer and SQLite add.
@@ -53,7 +61,7 @@ struct SegmentRow: Equatable, Sendable {
     // MARK: As a row
 
     private var directory: [UInt8] {
-        var bytes: [UInt8] = []
+        var bytes = checksums == .crc32c ? [] : [checksums.rawValue]
         for (number, blob) in blobs.sorted(by: { $0.key < $1.key }) {
             bytes.append(number)
             bytes.appendLE(UInt32(truncatingIfNeeded: blob.bytes))
@@ -90,7 +98,7 @@ struct SegmentRow: Equatable, Sendable {
         totals.batches = UInt64(bitPattern: try row.int("batches"))
         totals.rows = UInt64(bitPattern: try row.int("rows"))
         totals.tally = try Tally(row)
-        blobs = try Self.blobs([UInt8](row.data("directory")), id)
+        (checksums, blobs) = try Self.blobs([UInt8](row.data("directory")), id)
         totals.bodyBytes = blobs.values.reduce(0) { $0 + UInt64($1.bytes) }
         guard try checksum == row.int("checksum") else { throw DamagedSegment(id: id, reason: "its row") }
     }
@@ -109,7 +117,7 @@ struct SegmentRow: Equatable, Sendable {
         self.isSummed = isSummed
         blobs = [:]
         for (blob, bytes) in segment.blobs {
-            blobs[blob.rawValue] = Blob(bytes: bytes.count, checksum: bytes.withBytes { CRC32C.checksum($0) })
+            blobs[blob.rawValue] = Blob(bytes: bytes.count, checksum: checksums.of(bytes))
         }
         totals = StoreTotals()
         totals.batches = UInt64(batches.count)
@@ -117,15 +125,23 @@ struct SegmentRow: Equatable, Sendable {
         totals.tally = head.tally
         totals.bodyBytes = UInt64(segment.byteCount)
     }
-    private static func blobs(_ directory: [UInt8], _ id: Int64) throws -> [UInt8: Blob] {
-        guard directory.count % 9 == 0 else { throw DamagedSegment(id: id, reason: "its directory") }
+    /// One octet that names the checksums, unless they are the oldest; nine octets a blob.
+    private static func blobs(
+        _ directory: [UInt8], _ id: Int64
+    ) throws -> (Checksums, [UInt8: Blob]) {
+        let first = directory.count % 9
+        guard first <= 1, let checksums = first == 0 ? .crc32c : Checksums(rawValue: directory[0])
+        else {
+            throw DamagedSegment(id: id, reason: "its directory")
+        }
         var blobs: [UInt8: Blob] = [:]
         directory.withBytes { span in
-            for at in stride(from: 0, to: span.byteCount, by: 9) {
-                blobs[span.u8(at: at)] = Blob(bytes: Int(span.le32(at: at + 1)), checksum: span.le32(at: at + 5))
+            for at in stride(from: first, to: span.byteCount, by: 9) {
+                blobs[span.u8(at: at)] = Blob(
+                    bytes: Int(span.le32(at: at + 1)), checksum: span.le32(at: at + 5))
             }
         }
-        return blobs
+        return (checksums, blobs)
     }
 
     // MARK: Finding
@@ -168,24 +184,49 @@ struct SegmentRow: Equatable, Sendable {
         var numbers: Range<Int> { SegmentRow.pieces(range) }
         /// Empty when `archived` has them.
         var stored: [Data] = []
+        /// The octets of the range, when no piece is sealed.
+        var plain: [UInt8]?
         var archived: ArchivedSegment?
+
+        /// The octets of the range, copied once, out of the pieces as SQLite has them; nil when one is sealed, not
+        /// there or not as long as it should be: what is wrong then, `opened` says.
+        fileprivate func plain(_ rows: RowCursor) throws -> [UInt8]? {
+            var bytes: [UInt8] = [], number = numbers.lowerBound
+            bytes.reserveCapacity(range.count)
+            while let row = try rows.next() {
+                let start = number * pieceBytes, whole = min(size - start, pieceBytes)
+                let wanted = max(range.lowerBound - start, 0)..<min(range.upperBound - start, whole)
+                let isPlain = try row.withUnsafeData(atIndex: 0) { octets in
+                    guard let octets = octets.flatMap({ StoredOctets.plain($0) }), octets.count == whole else {
+                        return false
+                    }
+                    let first = octets.startIndex
+                    bytes += octets[(first + wanted.lowerBound)..<(first + wanted.upperBound)]
+                    return true
+                }
+                guard isPlain else { return nil }
+                number += 1
+            }
+            return number == numbers.upperBound ? bytes : nil
+        }
 
         /// The octets of the range.
         /// - Throws: `DamagedSegment`; `SealError` but `.damaged`.
         func opened(day: Int, octets: StoredOctets) throws -> [UInt8] {
+            if let plain { return plain }
             guard stored.count == numbers.count else {
                 throw DamagedSegment(id: segment, reason: "blob \(blob) is not whole")
             }
             var bytes: [UInt8] = []
             bytes.reserveCapacity(range.count)
             for (number, piece) in zip(numbers, stored) {
-                let whole = min(size - number * pieceBytes, pieceBytes)
+                let whole = min(size - number * pieceBytes, pieceBytes), start = number * pieceBytes
+                let wanted = max(range.lowerBound - start, 0)..<min(range.upperBound - start, whole)
                 let plain = try DamagedSegment.catching(segment) { () throws(SealError) in
                     try octets.open(piece, context(day: day, segment, blob, number))
                 }
                 guard plain.count == whole else { throw DamagedSegment(id: segment, reason: "blob \(blob) is cut") }
-                let start = number * pieceBytes
-                bytes += plain[max(range.lowerBound - start, 0)..<min(range.upperBound - start, whole)]
+                bytes += plain[wanted]
             }
             return bytes
         }
@@ -194,14 +235,36 @@ struct SegmentRow: Equatable, Sendable {
     /// The pieces that hold `range` of a blob; nil without the segment or the blob.
     /// - Throws: `DamagedSegment`.
     static func find(_ blob: UInt8, range: Range<Int>?, of id: Int64, in db: Database) throws -> Pieces? {
-        guard let row = try find(id, in: db), let size = row.blobs[blob]?.bytes else { return nil }
+        try find(id, in: db).flatMap { try find(blob, range, of: $0, in: db) }
+    }
+    /// As for one blob, of several, of segments of this file.
+    static func find(_ asked: [SegmentAsk], in db: Database) throws -> [Result<Pieces?, DamagedSegment>] {
+        var row: SegmentRow?
+        return try asked.map { ask in
+            do {
+                if row?.id != ask.segment.rowID { row = try find(ask.segment.rowID, in: db) }
+                return .success(try row.flatMap { try find(ask.blob.rawValue, ask.range, of: $0, in: db) })
+            } catch let damage as DamagedSegment {
+                return .failure(damage)
+            }
+        }
+    }
+    private static func find(
+        _ blob: UInt8, _ range: Range<Int>?, of row: SegmentRow, in db: Database
+    ) throws -> Pieces? {
+        guard let size = row.blobs[blob]?.bytes else { return nil }
+        let id = row.id
         let range = range.map { $0.clamped(to: 0..<size) } ?? 0..<size
         var found = Pieces(segment: id, blob: blob, size: size, range: range)
         let numbers = found.numbers
         guard !numbers.isEmpty else { return found }
-        found.stored = try Data.fetchAll(
-            db.cachedStatement(sql: "SELECT octets FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"),
-            arguments: [pieceID(id, blob, numbers.lowerBound), pieceID(id, blob, numbers.upperBound - 1)])
+        let statement = try db.cachedStatement(sql: "SELECT octets FROM piece WHERE id BETWEEN ? AND ? ORDER BY id")
+        let arguments: StatementArguments = [
+            pieceID(id, blob, numbers.lowerBound), pieceID(id, blob, numbers.upperBound - 1),
+        ]
+        found.plain = try found.plain(try Row.fetchCursor(statement, arguments: arguments))
+        guard found.plain == nil else { return found }
+        found.stored = try Data.fetchAll(statement, arguments: arguments)
         if found.stored.isEmpty, let archived = try ArchivedSegment.find(id, in: db), archived.isStored {
             found.archived = archived
         }
@@ -210,18 +273,40 @@ struct SegmentRow: Equatable, Sendable {
 }
 
 extension SegmentRow {
-    /// Reads every blob, which must be in the file, and compares it with its checksum.
+    /// Reads every blob, which must be in the file, piece by piece, and compares it with its checksum.
     /// - Throws: `DamagedSegment`; `SealError` but `.damaged`.
     func verify(day: Int, octets: StoredOctets, in db: Database) throws {
-        for number in blobs.keys {
-            try verify(
-                number, is: try Self.find(number, range: nil, of: id, in: db)?.opened(day: day, octets: octets) ?? [])
+        for (number, blob) in blobs {
+            guard checksums == .ofPieces else {
+                let found = try Self.find(number, range: nil, of: id, in: db)
+                try verify(number, is: try found?.opened(day: day, octets: octets) ?? [])
+                continue
+            }
+            var size = 0
+            var sums: [UInt8] = []
+            for piece in Self.pieces(0..<blob.bytes) {
+                let stored = try Data.fetchOne(
+                    db.cachedStatement(sql: "SELECT octets FROM piece WHERE id = ?"),
+                    arguments: [Self.pieceID(id, number, piece)])
+                let bytes = try DamagedSegment.catching(id) { () throws(SealError) in
+                    try octets.open(stored ?? Data(), Self.context(day: day, id, number, piece))
+                }
+                size += bytes.count
+                sums.appendLE(bytes.withBytes { Checksum.of($0) })
+            }
+            guard size == blob.bytes, sums.withBytes({ Checksum.of($0) }) == blob.checksum else {
+                throw damaged(number)
+            }
         }
     }
     /// - Throws: `DamagedSegment` when `bytes` are not the blob's.
     func verify(_ blob: UInt8, is bytes: [UInt8]) throws {
-        guard bytes.count == blobs[blob]?.bytes, bytes.withBytes({ CRC32C.checksum($0) }) == blobs[blob]?.checksum
-        else { throw DamagedSegment(id: id, reason: "blob \(blob) is not what was written") }
+        guard bytes.count == blobs[blob]?.bytes, checksums.of(bytes) == blobs[blob]?.checksum else {
+            throw damaged(blob)
+        }
+    }
+    private func damaged(_ blob: UInt8) -> DamagedSegment {
+        DamagedSegment(id: id, reason: "blob \(blob) is not what was written")
     }
     /// Deletes a segment and its pieces; its rollups stay.
     static func delete(_ id: Int64, in db: Database) throws {
@@ -243,5 +328,20 @@ struct DamagedSegment: Error {
         } catch {
             throw error
         }
+    }
+}
+
+extension SegmentRow.Checksums {
+    /// Of a whole blob.
+    func of(_ bytes: [UInt8]) -> UInt32 {
+        guard self == .ofPieces else { return bytes.withBytes { CRC32C.checksum($0) } }
+        var sums: [UInt8] = []
+        bytes.withBytes { span in
+            for start in stride(from: 0, to: span.byteCount, by: SegmentRow.pieceBytes) {
+                let end = min(start + SegmentRow.pieceBytes, span.byteCount)
+                sums.appendLE(Checksum.of(span.extracting(start..<end)))
+            }
+        }
+        return sums.withBytes { Checksum.of($0) }
     }
 }

@@ -40,6 +40,9 @@ package struct StoredOctets: Sendable {
         return data
     }
 
+    /// What is not sealed, where it is; nil of all else.
+    static func plain(_ stored: Data) -> Data? { stored.first == plain ? stored.dropFirst() : nil }
+
     func open(_ stored: Data, _ context: String) throws(SealError) -> [UInt8] {
         switch stored.first {
         case Self.plain: return [UInt8](stored.dropFirst())

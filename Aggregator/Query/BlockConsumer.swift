@@ -17,7 +17,11 @@ protocol BlockConsumer {
     /// The end of a row that decides by itself, with the counters, what the row adds; nil when more does. Then
     /// segments' rows come as sums by endpoint instead.
     var endpoint: BlockAddress? { get }
-    mutating func add(_ sums: EndpointSums, highs: [UInt64], lows: [UInt64]) throws(EngineError)
+    mutating func add(_ sums: EndpointSums, _ addresses: EndpointAddresses) throws(EngineError)
+    /// Whether it looks at whole records, not only at columns of `fields`.
+    var usesRecords: Bool { get }
+    /// Whether it may have enough before the last segment.
+    var endsEarly: Bool { get }
     /// Whether rows can be worth something, given which addresses can occur: `may` is a Bloom filter's answer.
     func canMatch(_ may: (IPNetwork) -> Bool) -> Bool
 }
@@ -28,15 +32,17 @@ extension BlockConsumer {
     func select(_ rows: [Int32], of block: RowBlock) -> [Int32] { rows }
     func canMatch(_ may: (IPNetwork) -> Bool) -> Bool { true }
     var endpoint: BlockAddress? { nil }
-    mutating func add(_ sums: EndpointSums, highs: [UInt64], lows: [UInt64]) throws(EngineError) {}
+    var usesRecords: Bool { false }
+    var endsEarly: Bool { false }
+    mutating func add(_ sums: EndpointSums, _ addresses: EndpointAddresses) throws(EngineError) {}
 }
 
 struct TopConsumer: BlockConsumer {
     var sums: GroupSums
     var fields: FieldSet { sums.fields }
     var endpoint: BlockAddress? { sums.endpoint }
-    mutating func add(_ sums: EndpointSums, highs: [UInt64], lows: [UInt64]) throws(EngineError) {
-        try self.sums.add(sums, highs: highs, lows: lows)
+    mutating func add(_ sums: EndpointSums, _ addresses: EndpointAddresses) throws(EngineError) {
+        try self.sums.add(sums, addresses)
     }
     mutating func add(_ rows: [Int32], of block: RowBlock) throws(EngineError) {
         try sums.add(block, rows: rows)
@@ -73,6 +79,8 @@ struct NewestConsumer: BlockConsumer {
     var newest: NewestRecords
     var selectFields: FieldSet { .flowEndMilliseconds }
     var fields: FieldSet { .all }
+    var usesRecords: Bool { true }
+    var endsEarly: Bool { true }
     var floor: Int64? { newest.floor?.flowEndMilliseconds }
     func select(_ rows: [Int32], of block: RowBlock) -> [Int32] { newest.useful(rows, of: block) }
     mutating func add(_ rows: [Int32], of block: RowBlock) throws(EngineError) {
@@ -84,6 +92,7 @@ struct HuntConsumer: BlockConsumer {
     var hunt: IndicatorHunt
     var selectFields: FieldSet { IndicatorHunt.addressFields }
     var fields: FieldSet { IndicatorHunt.fields.union(.flags) }
+    var usesRecords: Bool { true }
     func select(_ rows: [Int32], of block: RowBlock) -> [Int32] { hunt.meetings(rows, of: block) }
     mutating func add(_ rows: [Int32], of block: RowBlock) throws(EngineError) {
         hunt.add(rows, of: block)
@@ -94,6 +103,7 @@ struct HuntConsumer: BlockConsumer {
 /// Hands matching rows on, block by block.
 struct StreamConsumer: BlockConsumer {
     var fields: FieldSet { .all }
+    var usesRecords: Bool { true }
     /// Rows that wait to be handed on, copied out of their blocks.
     var found: [(columns: FlowColumns, sensors: [SensorIdentity])] = []
     mutating func add(_ rows: [Int32], of block: RowBlock) throws(EngineError) {

@@ -18,18 +18,38 @@ extension HistoryWalk {
         let networks = asked(consumer)
         guard !networks.isEmpty else { return }
         let head = reader.head, before = candidates.count, rowsBefore = Self.rows(candidates, head)
-        try await reader.load([.sourceIPAddress, .destinationIPAddress], blocks: candidates.map(\.block))
-        let (highs, lows) = try reader.endpointAddresses()
-        guard let wanted = EndpointMarks(networks, highs, lows), !wanted.areMost else { return }
-        var left: [Candidate] = []
-        for candidate in candidates where !wanted.isEmpty {
-            guard try hasTime() else { break }
-            let ends = try reader.endpointNumbers(ofBlock: candidate.block).ends
-            if wanted.hasAny(of: ends) { left.append(candidate) }
+        try await reader.loadEndpoints()
+        guard let wanted = EndpointMarks(networks, try Self.addresses(&reader)), !wanted.areMost else { return }
+        var left: [Candidate] = [], rest = wanted.isEmpty ? [] : candidates[...]
+        while !rest.isEmpty, try hasTime() {
+            let some = rest.prefix(Self.blocksMax)
+            rest = rest.dropFirst(Self.blocksMax)
+            left += try await known(some, wanted, &reader)
         }
         candidates = left
         effort.blocksSkipped += before - left.count
         effort.rows -= rowsBefore - Self.rows(left, head)
+    }
+    /// Blocks whose ends are read at once.
+    private static var blocksMax: Int { 4 }
+
+    /// Those of some candidates that have a wanted endpoint.
+    private func known(
+        _ candidates: ArraySlice<Candidate>, _ wanted: EndpointMarks, _ reader: inout SegmentReader
+    ) async throws -> [Candidate] {
+        let may = candidates.map { (candidate: $0, ends: reader.head.mayHave(wanted.ranges, block: $0.block)) }
+        try await reader.loadEnds(
+            clients: may.filter(\.ends.client).map(\.candidate.block),
+            servers: may.filter(\.ends.server).map(\.candidate.block))
+        return try may.filter { candidate, ends in
+            if ends.client, wanted.hasAny(of: try reader.clients(ofBlock: candidate.block)) { return true }
+            return ends.server ? wanted.hasAny(of: try reader.servers(ofBlock: candidate.block)) : false
+        }.map(\.candidate)
+    }
+    /// What the segment's endpoints' numbers stand for; addresses must have been loaded.
+    static func addresses(_ reader: inout SegmentReader) throws(SegmentError) -> EndpointAddresses {
+        let (highs, lows) = try reader.endpointAddresses()
+        return EndpointAddresses(count: reader.head.endpointCount, highs: highs, lows: lows)
     }
     /// Networks of which a row must meet one to matter; none when it need not.
     private func asked(_ consumer: some BlockConsumer) -> [IPNetwork] {
@@ -57,7 +77,6 @@ extension HistoryWalk {
     ) async throws -> Bool {
         let head = reader.head
         try await reader.load(consumer.fields, blocks: candidates.map(\.block), origins: !block.isOfOne)
-        let (highs, lows) = try reader.endpointAddresses()
         sums.start(head.endpointCount)
         var isWhole = true
         for candidate in candidates {
@@ -69,51 +88,50 @@ extension HistoryWalk {
             let (places, ends) = try reader.endpointNumbers(ofBlock: candidate.block)
             sums.add(block.rows, rows: rows, of: end, places: places, ends: ends)
         }
-        try consumer.add(sums, highs: highs, lows: lows)
+        try consumer.add(sums, try Self.addresses(&reader))
         return isWhole
     }
 }
 
 /// Which of a segment's endpoints are in one of some networks.
 private struct EndpointMarks {
-    private var marks: [Bool]
-    private var marked = 0
-    var isEmpty: Bool { marked == 0 }
+    /// The numbers of each network's endpoints, none empty.
+    let ranges: [Range<UInt32>]
+    /// Of each endpoint, when there are many ranges.
+    private var marks: [Bool] = []
     /// So many that hardly any block has none.
-    var areMost: Bool { 16 * marked > marks.count }
+    let areMost: Bool
+    var isEmpty: Bool { ranges.isEmpty }
+
+    private static let fewMax = 8
 
     /// - Returns: nil when there are so many networks of so few endpoints that it is not worth the search.
-    init?(_ networks: [IPNetwork], _ highs: [UInt64], _ lows: [UInt64]) {
-        guard networks.count <= 32 || networks.count <= highs.count else { return nil }
-        marks = [Bool](repeating: false, count: highs.count)
-        for network in networks {
-            let last = network.last
-            var number = Self.first(notBelow: network.address, highs, lows)
-            while number < marks.count {
-                let address = IPAddress(high: highs[number], low: lows[number])
-                guard address <= last else { break }
-                if !marks[number], network.contains(address) {
-                    marks[number] = true
-                    marked += 1
-                }
-                number += 1
-            }
-        }
-    }
-    private static func first(notBelow address: IPAddress, _ highs: [UInt64], _ lows: [UInt64]) -> Int {
-        var low = 0, high = highs.count
-        while low < high {
-            let middle = (low + high) / 2
-            if IPAddress(high: highs[middle], low: lows[middle]) < address { low = middle + 1 } else { high = middle }
-        }
-        return low
+    init?(_ networks: [IPNetwork], _ addresses: EndpointAddresses) {
+        guard networks.count <= 32 || networks.count <= addresses.count else { return nil }
+        ranges = networks.map { addresses.numbers(in: $0.address...$0.last) }.filter { !$0.isEmpty }
+        areMost = 16 * ranges.reduce(0) { $0 + $1.count } > addresses.count
+        guard ranges.count > Self.fewMax, !areMost else { return }
+        marks = [Bool](repeating: false, count: addresses.count)
+        for range in ranges { for number in range { marks[Int(number)] = true } }
     }
 
     func hasAny(of ends: [UInt32]) -> Bool {
-        guard !isEmpty else { return false }
-        let ends = ends.span, marks = marks.span
-        for index in ends.indices where marks[Int(ends[index])] { return true }
-        return false
+        let ends = ends.span
+        guard marks.isEmpty else {
+            let marks = marks.span
+            for index in ends.indices {
+                // Numbers that lead nowhere are found out when the block is read.
+                let number = Int(ends[index])
+                if number >= marks.count || marks[number] { return true }
+            }
+            return false
+        }
+        return ranges.contains { range in
+            let (low, width) = (range.lowerBound, range.upperBound - range.lowerBound)
+            var found: UInt32 = 0  // all are looked at, many at a time
+            for index in ends.indices { found |= ends[index] &- low < width ? 1 : 0 }
+            return found != 0
+        }
     }
 }
 

@@ -37,12 +37,16 @@ struct Candidate {
 }
 
 extension HistoryWalk {
+    /// - Parameter pruned: what is known of it, if it was looked at before.
     /// - Returns: false when the budget ended on the way.
     mutating func readSegment(
-        _ segment: Segment, _ consumer: inout some BlockConsumer
+        _ segment: Segment, _ pruned: Pruned?, _ consumer: inout some BlockConsumer
     ) async throws(QueryError) -> Bool {
         do {
-            return try await readBlocks(segment, &consumer)
+            var known = pruned
+            if known == nil { known = try await prune([segment], consumer).first }
+            guard let known, let (head, candidates) = try open(known) else { return true }
+            return try await readBlocks(segment, head, candidates, &consumer)
         } catch let error as QueryError {
             throw error
         } catch let error as EngineError {
@@ -60,13 +64,14 @@ extension HistoryWalk {
         return true
     }
 
-    private mutating func readBlocks(_ segment: Segment, _ consumer: inout some BlockConsumer) async throws -> Bool {
+    private mutating func readBlocks(
+        _ segment: Segment, _ head: SegmentHead, _ found: [Candidate], _ consumer: inout some BlockConsumer
+    ) async throws -> Bool {
         let blobs = StoredBlobs(segment, in: store)
-        guard let (head, found) = try await prune(blobs, consumer) else { return true }
         var candidates = found, reader = self.reader.take() ?? SegmentReader(head, blobs)
         var room = FlowColumns()
         swap(&room, &columns)
-        var block = SegmentBlock(head, consume room)
+        var block = SegmentBlock(head, consume room, usesRecords: consumer.usesRecords)
         reader.turn(to: head, blobs)
         let isWhole = try await read(&candidates, &reader, &block, &consumer)
         effort.bytesRead += reader.bytesRead
@@ -86,74 +91,6 @@ extension HistoryWalk {
         return try await show(candidates, &reader, &block, &consumer)
     }
 
-    /// The blocks of a segment that can have rows that match; nil when none has.
-    private mutating func prune(
-        _ blobs: StoredBlobs, _ consumer: some BlockConsumer
-    ) async throws -> (SegmentHead, [Candidate])? {
-        let bytes = try await blobs.read(.head, range: nil)
-        effort.bytesRead += bytes.count
-        let head = try SegmentHead(bytes)
-        let candidates = self.candidates(head, floor: consumer.floor)
-        guard !candidates.isEmpty else {
-            effort.skippedByBounds += 1
-            return nil
-        }
-        guard try await canMatch(blobs, consumer) else {
-            effort.skippedByBloom += 1
-            return nil
-        }
-        effort.blocks += head.blockCount
-        effort.blocksSkipped += head.blockCount - candidates.count
-        effort.rows += Self.rows(candidates, head)
-        return (head, candidates)
-    }
-
-    /// Counts what a question would read.
-    mutating func plan(from: Int64, to: Int64) async throws(QueryError) {
-        let segments = try await list(from: from, to: to), consumer = StreamConsumer()
-        effort.segments = segments.count
-        for segment in segments {
-            guard try hasTime() else {
-                effort.isCutShort = true
-                return
-            }
-            do {
-                if segment.kind == .compacted {
-                    _ = try await prune(StoredBlobs(segment, in: store), consumer)
-                } else {
-                    effort.blocks += 1
-                    effort.rows += segment.rows
-                }
-            } catch let error as FlowStoreError where !error.isOfOneSegment {
-                throw QueryError(error)
-            } catch {
-                effort.unreadable += 1
-            }
-        }
-    }
-
-    private func candidates(_ head: SegmentHead, floor: Int64?) -> [Candidate] {
-        let blocks = (0..<head.blockCount).compactMap { number -> Candidate? in
-            let bounds = SegmentBounds(head: head, block: number)
-            if let floor, bounds.times(.flowEndMilliseconds).upperBound < floor { return nil }
-            let left = condition.simplified(by: bounds)
-            if case .none = left { return nil }
-            return Candidate(block: number, stages: left.stages)
-        }
-        return blocks
-    }
-
-    /// Asks the Bloom filter, if it can have an answer to this question.
-    private mutating func canMatch(_ blobs: StoredBlobs, _ consumer: some BlockConsumer) async throws -> Bool {
-        func holds(_ may: (IPNetwork) -> Bool) -> Bool { condition.canMatch(may) && consumer.canMatch(may) }
-        let isAsked = !holds { _ in false }
-        guard isAsked else { return true }
-        let bytes = try await blobs.read(.bloom, range: nil)
-        effort.bytesRead += bytes.count
-        let bloom = try SegmentBloom(bytes)
-        return holds { bloom.mayContain($0) }
-    }
-
     /// Tests the candidates stage by stage: columns of the later stages are read only for blocks that are left.
     private mutating func test(
         _ candidates: inout [Candidate], _ reader: inout SegmentReader, _ block: inout SegmentBlock
@@ -166,15 +103,27 @@ extension HistoryWalk {
             try await reader.load(fields, blocks: asked.map(\.block), origins: !block.isOfOne)
             for place in candidates.indices where stage < candidates[place].stages.count {
                 guard try hasTime() else { break }
-                let condition = candidates[place].stages[stage]
-                try block.decode(candidates[place].block, condition.fields, &reader)
-                var mask = candidates[place].mask ?? RowMask(count: block.rows.count)
-                candidates[place].mask = nil
-                condition.keep(&mask, in: block.rows)
-                candidates[place].mask = mask
+                try test(&candidates[place], stage, &reader, &block)
             }
             candidates.removeAll { $0.mask?.isEmpty ?? false }
         }
+    }
+    private func test(
+        _ candidate: inout Candidate, _ stage: Int, _ reader: inout SegmentReader, _ block: inout SegmentBlock
+    ) throws {
+        let condition = candidate.stages[stage]
+        if condition.testsEnds {
+            try block.decode(candidate.block, condition.fieldsBesideEnds, &reader)
+            let (places, numbers) = try reader.endpointNumbers(ofBlock: candidate.block)
+            block.rows.ends = RowEnds(places: places, numbers: numbers, addresses: try Self.addresses(&reader))
+        } else {
+            try block.decode(candidate.block, condition.fields, &reader)
+        }
+        var mask = candidate.mask.take() ?? RowMask(count: block.rows.count)
+        condition.keep(&mask, in: block.rows)
+        // They share the reader's arrays, which must be the reader's alone when it fills them again.
+        block.rows.ends = nil
+        candidate.mask = mask
     }
 
     /// Shows what is left of the candidates to the consumer, those with the newest rows first.
@@ -216,15 +165,18 @@ extension HistoryWalk {
 
 /// The rows of one block of a segment at a time, in columns that are used again.
 struct SegmentBlock {
-    private(set) var rows: RowBlock
+    fileprivate(set) var rows: RowBlock
     private let sensors: [SensorIdentity]
     private var block: Int?
     let isOfOne: Bool
+    /// Otherwise only columns that are asked for have rows at all, so that memory is only touched for those.
+    private let usesRecords: Bool
 
     /// - Parameter columns: for their room.
-    init(_ head: SegmentHead, _ columns: consuming FlowColumns) {
+    init(_ head: SegmentHead, _ columns: consuming FlowColumns, usesRecords: Bool) {
         sensors = head.origins.map(\.sensor)
         isOfOne = Set(sensors).count == 1
+        self.usesRecords = usesRecords
         columns.removeAll()
         rows = RowBlock(columns: columns, sensors: sensors.first.map { .one($0) } ?? .each([], []))
     }
@@ -236,22 +188,31 @@ struct SegmentBlock {
     /// Fills the fields of a block; those of an earlier call for the same block stay.
     mutating func decode(_ number: Int, _ fields: FieldSet, _ reader: inout SegmentReader) throws {
         let count = reader.head.rows(ofBlock: number).count
-        let hasSides = !fields.isDisjoint(with: [.extras, .observers, .sketch])
-        if block != number {
-            // Further elements and the like are only put where there are some: the rows before must go.
-            if hasSides { rows.columns.removeAll() }
-            block = number
-            if rows.columns.count > count { rows.columns.truncate(to: count) }
-            if rows.columns.count < count { _ = rows.columns.extend(by: count - rows.columns.count) }
+        let hasSides = !fields.isDisjoint(with: [.extras, .observers, .sketch]), isNew = block != number
+        if isNew {
+            (block, rows.count) = (number, count)
+            if usesRecords { turnRecords(to: count, hasSides: hasSides) }
             if !isOfOne { rows.sensors = .each(try reader.origins(ofBlock: number).map(UInt32.init), sensors) }
-        } else if hasSides {
-            (rows.columns.extra, rows.columns.observers, rows.columns.sketch) = zeros(rows.columns.capacity)
-            rows.columns.extras.removeAll()
-            rows.columns.observerSets.removeAll()
-            rows.columns.sketches.removeAll()
         }
+        if hasSides, !(isNew && usesRecords) { clearSides(usesRecords ? rows.columns.capacity : count) }
         guard !fields.isEmpty else { return }
-        try reader.decode(number, fields, into: &rows.columns, rows: 0..<count)
+        if usesRecords {
+            try reader.decode(number, fields, into: &rows.columns, rows: 0..<count)
+        } else {
+            try reader.decode(number, fields, intoPlacesOf: &rows.columns)
+        }
+    }
+    private mutating func turnRecords(to count: Int, hasSides: Bool) {
+        // Further elements and the like are only put where there are some: the rows before must go.
+        if hasSides { rows.columns.removeAll() }
+        if rows.columns.count > count { rows.columns.truncate(to: count) }
+        if rows.columns.count < count { _ = rows.columns.extend(by: count - rows.columns.count) }
+    }
+    private mutating func clearSides(_ count: Int) {
+        (rows.columns.extra, rows.columns.observers, rows.columns.sketch) = zeros(count)
+        rows.columns.extras.removeAll()
+        rows.columns.observerSets.removeAll()
+        rows.columns.sketches.removeAll()
     }
     private func zeros(_ count: Int) -> ([UInt32], [UInt32], [UInt32]) {
         let zeros = [UInt32](repeating: 0, count: count)

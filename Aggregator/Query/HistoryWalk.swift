@@ -24,6 +24,8 @@ struct HistoryWalk: ~Copyable {
     var reader: SegmentReader?
     var columns = FlowColumns()
     var sums = EndpointSums()
+    /// What the question may ask Bloom filters about, once it is known.
+    var askedNetworks: [IPNetwork]?
     var effort = QueryEffort()
     /// When cut short: the largest flow end that the segments not looked at can have.
     private(set) var unseen: Int64?
@@ -57,6 +59,7 @@ struct HistoryWalk: ~Copyable {
     /// Shows all that matches in these segments, which are sorted newest first.
     mutating func read(_ segments: [Segment], into consumer: inout some BlockConsumer) async throws(QueryError) {
         effort.segments += segments.count
+        var ahead: [Pruned] = [], next = 0
         for (number, segment) in segments.enumerated() {
             guard !Task.isCancelled else { throw .cancelled }
             if let floor = consumer.floor, segment.position.flowEndMax < floor {
@@ -71,7 +74,13 @@ struct HistoryWalk: ~Copyable {
             switch segment.kind {
             case .batch: try await readBatch(segment, &consumer)
             case .compacted:
-                let isWhole = try await readSegment(segment, &consumer)
+                // Who ends early may need none but the first.
+                if next == ahead.count, !consumer.endsEarly {
+                    (ahead, next) = (try await lookAhead(segments[number...], consumer), 0)
+                }
+                let pruned = next < ahead.count ? ahead[next] : nil
+                next += pruned == nil ? 0 : 1
+                let isWhole = try await readSegment(segment, pruned, &consumer)
                 if !isWhole {
                     effort.isCutShort = true
                     unseen = segment.position.flowEndMax
@@ -79,6 +88,20 @@ struct HistoryWalk: ~Copyable {
                 }
             }
             await Task.yield()
+        }
+    }
+
+    /// Looks at the next compacted ones.
+    private mutating func lookAhead(
+        _ segments: ArraySlice<Segment>, _ consumer: some BlockConsumer
+    ) async throws(QueryError) -> [Pruned] {
+        let some = Array(segments.lazy.filter { $0.kind == .compacted }.prefix(Self.togetherMax))
+        do {
+            return try await prune(some, consumer)
+        } catch let error as FlowStoreError {
+            throw QueryError(error)
+        } catch {
+            throw .storage("\(error)")
         }
     }
 

@@ -89,12 +89,7 @@ extension ColumnTest {
         case .words(let column, let set): keepWords(&mask, block.columns, column, set)
         case .time(let column, let ranges): keepTimes(&mask, block.columns.times(column), ranges)
         case .bits(let column, let bits, let wanted): keepBits(&mask, block.columns, column, bits, wanted)
-        case .address(.source, let ranges):
-            ranges.keep(&mask, high: block.columns.sourceHigh, low: block.columns.sourceLow)
-        case .address(.destination, let ranges):
-            ranges.keep(&mask, high: block.columns.destinationHigh, low: block.columns.destinationLow)
-        case .address(.nextHop, let ranges):
-            ranges.keep(&mask, high: block.columns.nextHopHigh, low: block.columns.nextHopLow)
+        case .address(let end, let ranges): keepAddresses(&mask, block, end, ranges)
         case .derived(let field, let set): keepDerived(&mask, block.columns, field, set)
         case .sampled:
             let intervals = block.columns.samplingInterval
@@ -112,6 +107,15 @@ extension ColumnTest {
         }
     }
 
+    private func keepAddresses(
+        _ mask: inout RowMask, _ block: RowBlock, _ end: AddressEnd, _ ranges: AddressRanges
+    ) {
+        if let ends = block.ends, testsEnds {
+            return ends.keep(&mask, ranges.ranges, flip: end == .destination ? 1 : 0)
+        }
+        let (high, low) = block.columns.words(end)
+        ranges.keep(&mask, high: high, low: low)
+    }
     private func keepWords(_ mask: inout RowMask, _ columns: FlowColumns, _ column: ColumnID, _ set: WordSet) {
         switch column {
         case .octetDeltaCount: set.keep(&mask, columns.octetDeltaCount)

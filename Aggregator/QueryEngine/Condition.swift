@@ -176,6 +176,15 @@ extension Condition {
         }
     }
 
+    /// All networks that `canMatch` may ask about, whatever the answers are.
+    package var networks: [IPNetwork] {
+        switch self {
+        case .all, .none, .not: []
+        case .and(let members), .or(let members): members.flatMap(\.networks)
+        case .test(let test): test.column.networks
+        }
+    }
+
     /// Whether a row can match when a source or destination outside what `may` says can't occur: for Bloom filters.
     /// - Parameter may: whether an address of a network can be the source or destination of a row.
     package func canMatch(_ may: (IPNetwork) -> Bool) -> Bool {
@@ -226,6 +235,12 @@ extension ColumnTest {
     /// Ranges beyond this many are not asked of a Bloom filter one by one.
     private static let networksMax = 4_096
 
+    /// What `canMatch` may ask about.
+    var networks: [IPNetwork] {
+        guard case .address(let end, let ranges) = self, end != .nextHop, ranges.ranges.count <= Self.networksMax
+        else { return [] }
+        return ranges.ranges.compactMap { IPNetwork(covering: $0) }
+    }
     func canMatch(_ may: (IPNetwork) -> Bool) -> Bool {
         guard case .address(let end, let ranges) = self, end != .nextHop else { return true }
         guard ranges.ranges.count <= Self.networksMax else { return true }

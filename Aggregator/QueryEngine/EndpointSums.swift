@@ -56,9 +56,9 @@ extension GroupSums {
 
     /// Adds sums by endpoint.
     /// - Parameters:
-    ///   - highs: the addresses that the endpoints' numbers stand for, upper and lower 64 bits.
-    package mutating func add(_ sums: EndpointSums, highs: [UInt64], lows: [UInt64]) throws(EngineError) {
-        precondition(sums.count <= min(highs.count, lows.count), "an address for each endpoint")
+    ///   - addresses: what the endpoints' numbers stand for.
+    package mutating func add(_ sums: EndpointSums, _ addresses: EndpointAddresses) throws(EngineError) {
+        precondition(sums.count <= addresses.count, "an address for each endpoint")
         guard let end = endpoint else { return }
         var next = 0
         while next < sums.count {
@@ -68,8 +68,8 @@ extension GroupSums {
                 let tally = sums.tallies[next]
                 if tally.w > 0 {
                     tallies.append(tally)
-                    someHighs.append(highs[next])
-                    someLows.append(lows[next])
+                    someHighs.append(addresses.high(next))
+                    someLows.append(addresses.low(next))
                 }
                 next += 1
             }

@@ -90,7 +90,8 @@ package struct FlowService: Hashable, Sendable, Comparable {
     /// without ports. A port that was summed away is 0 in the record, and does not count.
     @inline(__always)
     static func port(protocolIdentifier: UInt8, source: UInt16, destination: UInt16) -> UInt16 {
-        if IPProtocol.isICMP(protocolIdentifier) { return destination }
+        // ICMP's: `IPProtocol.isICMP` is a call from here, a row.
+        if protocolIdentifier == 1 || protocolIdentifier == 58 { return destination }
         if source == 0 || destination == 0 { return source | destination }
         return min(source, destination)
     }

@@ -11,16 +11,20 @@ package import FlowModel
 package import Identity
 
 /// Rows that lie together in history: a sealed batch, or a block of a compacted segment. Only the columns that a
-/// question named are filled.
+/// question named are filled; others may have no room.
 package struct RowBlock: Sendable {
     package var columns: FlowColumns
     package var sensors: RowSensors
+    /// Rows.
+    package var count: Int
+    /// Whoever knows them sets them for `Condition.keep`, and takes them away before the next block.
+    package var ends: RowEnds?
 
     package init(columns: FlowColumns, sensors: RowSensors) {
         self.columns = columns
         self.sensors = sensors
+        count = columns.count
     }
-    package var count: Int { columns.count }
 }
 
 /// Whose each row of a block is.

@@ -136,10 +136,14 @@ struct SeriesSpan: Sendable {
     }
     private func time(_ bucket: Int) -> Int64 { from + Int64(bucket) * period }
 
+    /// Of a number that can be multiplied by a duration within 64 bits.
+    static let smallBits: UInt64 = 42
+
     private func counted(_ value: UInt64, _ start: Int64, _ end: Int64, by time: Int64) -> UInt64 {
         guard time > start else { return 0 }
         guard time < end else { return value }
-        // Both differences are below `durationMax`, and the quotient is below `value`.
+        // Both differences are at most `durationMax`, below 2²², and the quotient is below `value`.
+        if value >> Self.smallBits == 0 { return value &* UInt64(time - start) / UInt64(end - start) }
         return UInt64(end - start).dividingFullWidth(value.multipliedFullWidth(by: UInt64(time - start))).quotient
     }
 }
@@ -153,8 +157,10 @@ struct SeriesSide {
     private let groupShape: EntryShape
     private let span: SeriesSpan
     private var writer: EntryWriter
+    /// Of keys alone.
+    private var keyWriter: EntryWriter
     private var spread: [UInt64] = []
-    private var run: SeriesRun
+    private var lanes: SeriesLanes
     private let isNarrow: Bool
     private let seed: UInt64
     private let memory: QueryMemory
@@ -170,7 +176,8 @@ struct SeriesSide {
         shape = EntryShape(keys: layout.words + 1, sums: 3)
         groupShape = EntryShape(keys: layout.words, sums: 4)
         writer = EntryWriter(layout, shape: groupShape)
-        run = SeriesRun(span)
+        keyWriter = EntryWriter(layout, shape: EntryShape(keys: layout.words, sums: 0))
+        lanes = SeriesLanes(span, words: layout.words)
         sums = EntrySums(shape: shape, seed: seed, memory: memory)
         groups = EntrySums(shape: groupShape, seed: seed, memory: memory)
     }
@@ -179,15 +186,44 @@ struct SeriesSide {
     mutating func add(
         _ block: RowBlock, _ rows: [Int32], _ numbers: BlockNumbers
     ) throws(EngineError) {
-        writer.writeKeys(block, rows.span, numbers)
-        if span.bucketCount <= SeriesRun.bucketsMax, let key = writer.oneKey(count: rows.count) {
-            if key != run.key {
-                try endRun()
-                run.start(key, buckets: span.bucketCount)
+        let added = try addToLanes(block, rows, numbers)
+        if added < rows.count { try addEntries(block, Array(rows[added...]), numbers) }
+    }
+
+    /// - Returns: how many of the rows were added, from the first on.
+    private mutating func addToLanes(
+        _ block: RowBlock, _ rows: [Int32], _ numbers: BlockNumbers
+    ) throws(EngineError) -> Int {
+        guard span.bucketCount <= SeriesLanes.bucketsMax else { return 0 }
+        keyWriter.writeKeys(block, rows.span, numbers)
+        var added = 0, misses = 0
+        while true {  // ends: each turn adds a row, and the last ones all
+            added = lanes.add(block.columns, rows, from: added, keyWriter.entries)
+            guard added < rows.count else {
+                lanes.noteEnd()
+                return added
             }
-            run.add(block.columns, rows)
-            return
+            misses += 1
+            guard lanes.goesOn(after: misses) else { return added }
+            if let lane = lanes.nextVictim { try empty(lane) }
+            let words = layout.words
+            lanes.take(keyWriter.entries[(added * words)..<((added + 1) * words)])
         }
+    }
+    private mutating func empty(_ lane: Int) throws(EngineError) {
+        var entries: [UInt64] = []
+        let key = lanes.key(ofLane: lane)
+        let sum = lanes.drain(lane) { bucket, tally in entries += key + [UInt64(bucket), tally.x, tally.y, tally.z] }
+        guard let sum else { return }
+        try sums.add(entries.span, number: entries.count / shape.stride)
+        let group = key + [sum.x, sum.y, sum.z, sum.w]
+        try groups.add(group.span, number: 1)
+    }
+
+    private mutating func addEntries(
+        _ block: RowBlock, _ rows: [Int32], _ numbers: BlockNumbers
+    ) throws(EngineError) {
+        writer.writeKeys(block, rows.span, numbers)
         spread.removeAll(keepingCapacity: true)
         spreadRows(block, rows)
         let parts = spread
@@ -199,21 +235,11 @@ struct SeriesSide {
         try groups.add(entries.span, number: kept)
     }
 
-    private mutating func endRun() throws(EngineError) {
-        guard !run.isEmpty else { return }
-        var entries: [UInt64] = []
-        let key = run.key
-        let sum = run.drain { bucket, tally in entries += key + [UInt64(bucket), tally.x, tally.y, tally.z] }
-        try sums.add(entries.span, number: entries.count / shape.stride)
-        let group = key + [sum.x, sum.y, sum.z, sum.w]
-        try groups.add(group.span, number: 1)
-    }
-
     /// The largest groups, in no order, with the words of their keys; and how many there are.
     mutating func top(
         _ limit: Int, _ measure: FlowMeasure, _ names: KeyNames, _ check: () throws(EngineError) -> Void
     ) throws(EngineError) -> (groups: [(group: FlowGroup, key: [UInt64], isNarrow: Bool)], count: Int) {
-        try endRun()
+        for lane in 0..<lanes.count { try empty(lane) }
         var list = TopList(limit: limit, measure: measure, layout, groupShape, names), count = 0
         try groups.drain { (entries, number) throws(EngineError) in
             try check()

@@ -3,9 +3,8 @@ internal import WireBytes
 
 /// What follows from one block's rows in their order: conversations, arrivals, bounds. Reused from block to block.
 struct BlockBuffers {
-    /// The places of the block's rows (see `RowPacks`), then words of a pack.
-    private(set) var places: [UInt64] = []
-    var words: [UInt64] = []
+    /// The words of the block's rows, by their number in `RowWords.Record`; of 6 and 7 if there are any.
+    private(set) var words = [[UInt64]](repeating: [], count: 8)
     /// One a row.
     private(set) var turns: [UInt8] = [], arrivals: [UInt64] = []
     /// One a conversation: client :32 | server :32, and service :16 | client's port :16 | protocol :8.
@@ -22,13 +21,49 @@ struct BlockBuffers {
         }
     }
 
-    mutating func fill(_ order: RowOrder, _ all: Span<UInt64>, _ rows: Range<Int>) {
-        let orderRows = order.rows  // no copy
-        places.grow(to: rows.count)
-        words.grow(to: rows.count)
-        var span = places.mutableSpan
-        span.look(0..<rows.count, in: all, at: orderRows.span.extracting(rows))
+    mutating func fill(_ order: RowOrder, _ all: RowWords, _ rows: Range<Int>) {
+        take(all.records, order.rows, rows)
+        if all.hasSides { takeSides(all.records, order.rows, rows) }
         findConversations(order, rows)
+    }
+
+    /// Each row's line is fetched once, for all that is in it.
+    private mutating func take(_ recordArray: [RowWords.Record], _ orderArray: [UInt32], _ rows: Range<Int>) {
+        let records = recordArray.span, order = orderArray.span.extracting(rows)
+        var (a, b, c, d, e, f) = (words[0], words[1], words[2], words[3], words[4], words[5])
+        for word in 0..<6 { words[word] = [] }  // theirs alone for now
+        a.grow(to: rows.count)
+        b.grow(to: rows.count)
+        c.grow(to: rows.count)
+        d.grow(to: rows.count)
+        e.grow(to: rows.count)
+        f.grow(to: rows.count)
+        var ones = a.mutableSpan, twos = b.mutableSpan, threes = c.mutableSpan
+        var fours = d.mutableSpan, fives = e.mutableSpan, sixes = f.mutableSpan
+        for index in order.indices {
+            let record = records[Int(order[index])]
+            ones[index] = record[0]
+            twos[index] = record[1]
+            threes[index] = record[2]
+            fours[index] = record[3]
+            fives[index] = record[4]
+            sixes[index] = record[5]
+        }
+        (words[0], words[1], words[2], words[3], words[4], words[5]) = (a, b, c, d, e, f)
+    }
+    private mutating func takeSides(_ recordArray: [RowWords.Record], _ orderArray: [UInt32], _ rows: Range<Int>) {
+        let records = recordArray.span, order = orderArray.span.extracting(rows)
+        var (a, b) = (words[6], words[7])
+        (words[6], words[7]) = ([], [])  // theirs alone for now
+        a.grow(to: rows.count)
+        b.grow(to: rows.count)
+        var ones = a.mutableSpan, twos = b.mutableSpan
+        for index in order.indices {
+            let record = records[Int(order[index])]
+            ones[index] = record[6]
+            twos[index] = record[7]
+        }
+        (words[6], words[7]) = (a, b)
     }
 
     private mutating func findConversations(_ order: RowOrder, _ rows: Range<Int>) {
@@ -43,13 +78,18 @@ struct BlockBuffers {
         var ends = endsArray.mutableSpan, services = serviceArray.mutableSpan
         var count = 0, previousArrival: Int64 = 0, lastEnds: UInt64 = 0, lastService = UInt64.max
         var (source, destination, sourcePort, destinationPort) = (Bounds(), Bounds(), Bounds(), Bounds())
-        let placeArray = self.places, places = placeArray.span
+        let placeArray = words[0], places = placeArray.span
         for index in 0..<rows.count {
-            let key = keys[rows.lowerBound &+ index], place = places[index]
-            let client = order.client(key), server = order.server(key), service = order.service(key)
-            let port = UInt32(RowPacks.clientPort(place)), isBack = RowPacks.isFromServer(place)
+            let key = keys[rows.lowerBound &+ index]
+            let place = places[index]
+            let client = order.client(key)
+            let server = order.server(key)
+            let service = order.service(key)
+            let port = UInt32(RowWords.clientPort(place))
+            let isBack = RowWords.isFromServer(place)
             let pair = UInt64(client) | UInt64(server) << 32
-            let kind = UInt64(service) | UInt64(port) << 16 | UInt64(RowPacks.protocolIdentifier(place)) << 32
+            let kind =
+                UInt64(service) | UInt64(port) << 16 | UInt64(RowWords.protocolIdentifier(place)) << 32
             let isFirst = pair != lastEnds || kind != lastService
             ends[count] = pair
             services[count] = kind
@@ -57,7 +97,7 @@ struct BlockBuffers {
             count &+= isFirst ? 1 : 0
             // The row after writes over what is no conversation's first.
             turns[index] = (isFirst ? 1 : 0) | (isBack ? 2 : 0)
-            let arrival = Int64(RowPacks.arrival(place))
+            let arrival = Int64(RowWords.arrival(place))
             arrivals[index] = zigzag(arrival &- previousArrival)
             previousArrival = arrival
             source.note(isBack ? server : client)
@@ -68,17 +108,5 @@ struct BlockBuffers {
         (self.turns, self.arrivals, self.ends, self.services) = (turnArray, arrivalArray, endsArray, serviceArray)
         (self.source, self.destination) = (source, destination)
         (self.sourcePort, self.destinationPort, conversationCount) = (sourcePort, destinationPort, count)
-    }
-
-    /// Widens bounds by the AS numbers and prefix lengths of all ends.
-    func noteNetworks(_ endpoints: Span<Endpoint>, _ number: inout Bounds, _ length: inout Bounds) {
-        let ends = self.ends.span
-        for index in 0..<conversationCount {
-            for end in [ends[index] & 0xFFFF_FFFF, ends[index] >> 32] {
-                let network = endpoints[Int(end)].network
-                number.note(UInt32(truncatingIfNeeded: network >> 8))
-                length.note(UInt32(truncatingIfNeeded: network & 0xFF))
-            }
-        }
     }
 }

@@ -64,6 +64,15 @@ struct BlockPlaces {
         hasEnds = true
     }
 
+    /// The numbers of one end of each conversation, by the head's count of them.
+    mutating func readEnd(
+        _ part: SegmentPart, _ block: Int, _ head: SegmentHead, _ loaded: LoadedParts, _ reader: inout FrameReader
+    ) throws(SegmentError) -> [UInt32] {
+        let count = head.entry(part)?.blocks[block].words ?? 0
+        try reader.list(part, block, count, head, loaded, into: &words)
+        return words
+    }
+
     /// Two words a conversation: what the client has and what the server has.
     mutating func readPairs(
         _ client: SegmentPart, _ server: SegmentPart, _ block: Int, _ head: SegmentHead, _ loaded: LoadedParts,

@@ -1,18 +1,18 @@
-internal import FlowModel
+package import FlowModel
 internal import WireBytes
 
 /// The endpoints in the order of their addresses: so they take least, a search finds one fast, and a block's bounds are
 /// those of its numbers.
 struct EndpointRanks {
     /// Sorted by address.
-    private(set) var endpoints: [Endpoint] = [], interfaces: [UInt32] = []
-    private(set) var nextHopHighs: [UInt64] = [], nextHopLows: [UInt64] = []
+    private(set) var endpoints: [Endpoint] = []
     /// By number of first use.
     private(set) var ranks: [UInt32] = []
 
     init(_ table: EndpointTable) {
         let count = table.count
-        var order = (0..<UInt32(count)).map { $0 }, other = order
+        var order = (0..<UInt32(truncatingIfNeeded: count)).map { $0 }
+        var other = order
         let all = table.endpoints.span
         var words = [UInt64](repeating: 0, count: count)
         // By the least significant part first; the order of equal ones stays.
@@ -27,9 +27,6 @@ struct EndpointRanks {
         for (rank, number) in order.enumerated() {
             ranks[Int(number)] = UInt32(truncatingIfNeeded: rank)
             endpoints.append(all[Int(number)])
-            interfaces.append(table.interfaces[Int(number)])
-            nextHopHighs.append(table.nextHops[Int(number)].high)
-            nextHopLows.append(table.nextHops[Int(number)].low)
         }
     }
 
@@ -50,4 +47,37 @@ struct EndpointRanks {
             swap(&order, &other)
         }
     }
+}
+
+/// The addresses at a segment's ends, each once, rising: for who sums by address while the segment is made.
+package struct SegmentHosts {
+    private let ranks: [UInt32]
+    /// By rank.
+    private var places: [UInt32] = []
+    private(set) var addresses: [IPAddress] = []
+
+    init(_ table: EndpointRanks) {
+        ranks = table.ranks
+        places.reserveCapacity(ranks.count)
+        addresses.reserveCapacity(ranks.count)
+        for endpoint in table.endpoints {
+            if addresses.last != endpoint.address { addresses.append(endpoint.address) }
+            places.append(UInt32(truncatingIfNeeded: addresses.count &- 1))
+        }
+    }
+    /// The place of the address of an end that `SegmentEnds` gave this number; places rise with addresses.
+    package func place(ofEnd number: UInt32) -> UInt32 {
+        let number = Int(number)
+        return number < ranks.count ? places[Int(ranks[number])] : 0
+    }
+    /// Whether no two ends have one address.
+    package var areUnique: Bool { addresses.count == ranks.count }
+    package func address(at place: UInt32) -> IPAddress {
+        Int(place) < addresses.count ? addresses[Int(place)] : .absent
+    }
+}
+
+/// Numbers of some rows' ends, in the order of the rows. Those of one address may be several: see `SegmentHosts`.
+package struct SegmentEnds {
+    package let sources: [UInt32], destinations: [UInt32]
 }

@@ -1,53 +1,80 @@
 internal import FlowModel
 internal import WireBytes
 
-/// An address with its AS number and prefix length: what is written once a segment.
+/// An address with its AS number and prefix length: what is written once a segment. With it what routers tell by
+/// address rather than by flow, as first seen.
 struct Endpoint: BitwiseCopyable {
     var high: UInt64 = 0, low: UInt64 = 0
     /// AS number << 8 | prefix length.
     var network: UInt64 = 0
+    /// The interface that it is behind, and the number of the next hop towards it: 0 is none yet.
+    var interface: UInt32 = 0, hop: UInt32 = 0
     var address: IPAddress { IPAddress(high: high, low: low) }
 }
 
-/// Gives endpoints numbers by first use, and notes with each what routers tell by address rather than by flow: the
-/// interface that it is behind and the next hop towards it.
+/// Gives endpoints numbers by first use.
 ///
 /// Open addressing with linear probing, at most half full; a slot holds some bits of the hash over the number plus one.
 /// What is not found in `probesMax` slots counts as new, so that nobody who makes hashes collide can make this slow.
+/// In front of it the endpoints that came last, one for each of some bits of the hash: most rows' ends are among them,
+/// and these fit a processor's own cache where the table does not.
 struct EndpointTable {
     private(set) var endpoints: [Endpoint] = []
-    /// As first seen.
-    private(set) var interfaces: [UInt32] = [], nextHops: [IPAddress] = []
-    /// Of each row.
-    private(set) var sources: [UInt32] = [], destinations: [UInt32] = []
-    private var slots = [UInt64](repeating: 0, count: 1 << 12)
-    /// Endpoints in use; the arrays have room for more.
+    private var slots = [UInt32](repeating: 0, count: 1 << 12)
+    /// Endpoints in use; the array has room for more.
     private(set) var count = 0
+    /// Next hops by number; the first is none.
+    private(set) var hops: [IPAddress] = [.absent]
+    private var hopNumbers: [IPAddress: UInt32] = [:]
+    /// Of each its number is in `network`, below the network itself.
+    private var recent = [Endpoint](repeating: nobody, count: recentCount)
 
+    /// Of each row of the chunk that was noted last.
+    private(set) var sources = [UInt32](repeating: 0, count: chunkRows)
+    private(set) var destinations = [UInt32](repeating: 0, count: chunkRows)
+    /// In what its interfaces (ingress, egress << 32) and next hop differ, by exclusive or, from those of its ends.
+    private(set) var interfaces = [UInt64](repeating: 0, count: chunkRows)
+    private(set) var nextHopHighs = [UInt64](repeating: 0, count: chunkRows)
+    private(set) var nextHopLows = [UInt64](repeating: 0, count: chunkRows)
+    /// Rows whose end is not among the recent ones, and what the slots of these hold.
+    private var missed = [UInt16](repeating: 0, count: chunkRows), held = [UInt32](repeating: 0, count: chunkRows)
+
+    static let chunkRows = 1_024
     private static let numberBits: UInt64 = 24, numberMask: UInt64 = (1 << 24) - 1, probesMax = 24
-    private static let chunkRows = 4_096
+    /// Of a slot: the number + 1, of which there are 2^21.
+    private static let slotMask: UInt32 = (1 << 22) - 1
+    private static let recentCount = 1 << 15
+    private static let nobody = Endpoint(network: .max)
 
     mutating func removeAll() {
-        for index in 0..<count { nextHops[index] = .absent }
         count = 0
-        sources.removeAll(keepingCapacity: true)
-        destinations.removeAll(keepingCapacity: true)
+        hops = [.absent]
+        hopNumbers.removeAll(keepingCapacity: true)
         var slots = self.slots.mutableSpan
         slots.fill(0..<slots.count, with: 0)
+        var recent = self.recent.mutableSpan
+        recent.fill(0..<recent.count, with: Self.nobody)
     }
 
-    /// Numbers the ends of `rows`, and replaces their interfaces and next hops by what these differ in, by exclusive
-    /// or, from what is noted with the ends.
-    mutating func note(_ columns: inout FlowColumns, _ rows: Range<Int>) {
-        var next = rows.lowerBound
-        while next < rows.upperBound {  // ends: each turn takes a row or more
-            let chunk = next..<min(next + Self.chunkRows, rows.upperBound)
-            makeRoom(forRows: chunk.count)
-            number(columns, chunk)
-            takeInterfaces(&columns, chunk)
-            takeNextHops(&columns, chunk)
-            next = chunk.upperBound
-        }
+    /// The columns of one end.
+    private struct Side {
+        let high: [UInt64], low: [UInt64], asNumbers: [UInt32], lengths: [UInt8], interfaces: [UInt32]
+    }
+
+    /// Numbers the ends of `rows`, at most `chunkRows` of them.
+    mutating func note(_ columns: FlowColumns, _ rows: Range<Int>) {
+        makeRoom(forRows: rows.count)
+        let from = Side(
+            high: columns.sourceHigh, low: columns.sourceLow, asNumbers: columns.bgpSourceAsNumber,
+            lengths: columns.sourceIPPrefixLength, interfaces: columns.ingressInterface)
+        let to = Side(
+            high: columns.destinationHigh, low: columns.destinationLow, asNumbers: columns.bgpDestinationAsNumber,
+            lengths: columns.destinationIPPrefixLength, interfaces: columns.egressInterface)
+        var (sources, destinations, interfaces) = (self.sources, self.destinations, self.interfaces)
+        (self.sources, self.destinations, self.interfaces) = ([], [], [])  // theirs alone for now
+        noteSources(from, rows, &sources, &interfaces)
+        noteDestinations(to, columns.nextHopHigh, columns.nextHopLow, rows, &destinations, &interfaces)
+        (self.sources, self.destinations, self.interfaces) = (sources, destinations, interfaces)
     }
 
     private mutating func makeRoom(forRows rows: Int) {
@@ -55,104 +82,177 @@ struct EndpointTable {
         if endpoints.count < needed {
             let more = max(needed, 2 * endpoints.count) - endpoints.count
             endpoints.append(contentsOf: repeatElement(Endpoint(), count: more))
-            interfaces.append(contentsOf: repeatElement(0, count: more))
-            nextHops.append(contentsOf: repeatElement(.absent, count: more))
         }
         guard 2 * needed > slots.count else { return }
         var size = slots.count
         while size < 2 * needed { size *= 2 }
-        slots = [UInt64](repeating: 0, count: size)
+        slots = [UInt32](repeating: 0, count: size)
         for index in 0..<count {
             let hash = Self.hash(endpoints[index])
             var slot = Int(truncatingIfNeeded: hash) & (size - 1), probes = 0
             while slots[slot] != 0, probes < Self.probesMax { (slot, probes) = ((slot + 1) & (size - 1), probes + 1) }
-            slots[slot] = hash & ~Self.numberMask | UInt64(index + 1)
+            slots[slot] = Self.tag(hash) | UInt32(truncatingIfNeeded: index + 1)
         }
-    }
-
-    private mutating func number(_ columns: FlowColumns, _ rows: Range<Int>) {
-        let sourceHigh = columns.sourceHigh.span, sourceLow = columns.sourceLow.span
-        let destinationHigh = columns.destinationHigh.span, destinationLow = columns.destinationLow.span
-        let sourceAS = columns.bgpSourceAsNumber.span, destinationAS = columns.bgpDestinationAsNumber.span
-        let sourcePrefix = columns.sourceIPPrefixLength.span
-        let destinationPrefix = columns.destinationIPPrefixLength.span
-        let ingress = columns.ingressInterface.span, egress = columns.egressInterface.span
-        var (endpointArray, interfaceArray, slotArray, count) = (endpoints, interfaces, slots, self.count)
-        var (sourceArray, destinationArray) = (sources, destinations)
-        (endpoints, interfaces, slots, sources, destinations) = ([], [], [], [], [])  // theirs alone for now
-        let first = sourceArray.count
-        sourceArray.append(contentsOf: repeatElement(0, count: rows.count))
-        destinationArray.append(contentsOf: repeatElement(0, count: rows.count))
-        var endpoints = endpointArray.mutableSpan, interfaces = interfaceArray.mutableSpan
-        var slots = slotArray.mutableSpan
-        var sources = sourceArray.mutableSpan, destinations = destinationArray.mutableSpan
-        for index in 0..<rows.count {
-            let row = rows.lowerBound &+ index
-            let source = Endpoint(
-                high: sourceHigh[row], low: sourceLow[row],
-                network: UInt64(sourceAS[row]) << 8 | UInt64(sourcePrefix[row]))
-            sources[first &+ index] = Self.number(source, ingress[row], &endpoints, &interfaces, &slots, &count)
-            let destination = Endpoint(
-                high: destinationHigh[row], low: destinationLow[row],
-                network: UInt64(destinationAS[row]) << 8 | UInt64(destinationPrefix[row]))
-            destinations[first &+ index] = Self.number(
-                destination, egress[row], &endpoints, &interfaces, &slots, &count)
-        }
-        (self.endpoints, self.interfaces, self.slots, self.count) = (endpointArray, interfaceArray, slotArray, count)
-        (self.sources, self.destinations) = (sourceArray, destinationArray)
     }
 
     @inline(__always)
-    private static func number(
-        _ endpoint: Endpoint, _ interface: UInt32, _ endpoints: inout MutableSpan<Endpoint>,
-        _ interfaces: inout MutableSpan<UInt32>, _ slots: inout MutableSpan<UInt64>, _ count: inout Int
-    ) -> UInt32 {
-        let hash = hash(endpoint), mask = slots.count &- 1, tag = hash & ~numberMask
+    private static func endpoint(_ side: Side, _ row: Int) -> Endpoint {
+        Endpoint(
+            high: side.high[row], low: side.low[row],
+            network: UInt64(side.asNumbers[row]) << 8 | UInt64(side.lengths[row]), interface: side.interfaces[row])
+    }
+
+    private mutating func noteSources(
+        _ side: Side, _ rows: Range<Int>, _ numbers: inout [UInt32], _ differences: inout [UInt64]
+    ) {
+        let missCount = lookSources(side, rows, &numbers, &differences), missed = self.missed  // no copy
+        hold(side, rows, missCount)
+        for place in 0..<missCount {
+            let index = Int(missed[place]), endpoint = Self.endpoint(side, rows.lowerBound &+ index)
+            let number = number(endpoint, held[place], hop: .absent)
+            numbers[index] = number
+            differences[index] = UInt64(endpoint.interface ^ endpoints[Int(number)].interface)
+        }
+    }
+    /// - Returns: how many are not among the recent ones: `missed` says which.
+    private mutating func lookSources(
+        _ side: Side, _ rows: Range<Int>, _ numbers: inout [UInt32], _ differences: inout [UInt64]
+    ) -> Int {
+        let high = side.high.span, low = side.low.span, asNumbers = side.asNumbers.span, lengths = side.lengths.span
+        let interfaces = side.interfaces.span, recentArray = self.recent, recent = recentArray.span
+        var missedArray = self.missed, missCount = 0
+        self.missed = []  // its alone for now
+        var missed = missedArray.mutableSpan, found = numbers.mutableSpan, words = differences.mutableSpan
+        for index in 0..<rows.count {
+            let row = rows.lowerBound &+ index
+            let endpoint = Endpoint(
+                high: high[row], low: low[row], network: UInt64(asNumbers[row]) << 8 | UInt64(lengths[row]))
+            let known = recent[Int(truncatingIfNeeded: Self.hash(endpoint)) & (Self.recentCount &- 1)]
+            missed[missCount] = UInt16(truncatingIfNeeded: index)
+            missCount &+= Self.isSame(known, endpoint) ? 0 : 1
+            // For those that are missed it is said later.
+            found[index] = UInt32(truncatingIfNeeded: known.network & Self.numberMask)
+            words[index] = UInt64(interfaces[row] ^ known.interface)
+        }
+        self.missed = missedArray
+        return missCount
+    }
+
+    private mutating func noteDestinations(
+        _ side: Side, _ highs: [UInt64], _ lows: [UInt64], _ rows: Range<Int>, _ numbers: inout [UInt32],
+        _ differences: inout [UInt64]
+    ) {
+        let missCount = lookDestinations(side, highs, lows, rows, &numbers, &differences)
+        let missed = self.missed  // no copy
+        hold(side, rows, missCount)
+        for place in 0..<missCount {
+            let index = Int(missed[place]), row = rows.lowerBound &+ index, given = Self.endpoint(side, row)
+            let number = number(given, held[place], hop: IPAddress(high: highs[row], low: lows[row]))
+            let endpoint = endpoints[Int(number)], hop = hops[Int(endpoint.hop)]
+            numbers[index] = number
+            differences[index] =
+                differences[index] & 0xFFFF_FFFF | UInt64(given.interface ^ endpoint.interface) &<< 32
+            nextHopHighs[index] = highs[row] ^ hop.high
+            nextHopLows[index] = lows[row] ^ hop.low
+        }
+    }
+    private mutating func lookDestinations(
+        _ side: Side, _ hopHigh: [UInt64], _ hopLow: [UInt64], _ rows: Range<Int>, _ numbers: inout [UInt32],
+        _ differences: inout [UInt64]
+    ) -> Int {
+        let high = side.high.span, low = side.low.span, asNumbers = side.asNumbers.span, lengths = side.lengths.span
+        let interfaces = side.interfaces.span, recentArray = self.recent, recent = recentArray.span
+        let hopHighs = hopHigh.span, hopLows = hopLow.span, hopArray = self.hops, hops = hopArray.span
+        var (missedArray, highArray, lowArray) = (self.missed, nextHopHighs, nextHopLows), missCount = 0
+        (self.missed, nextHopHighs, nextHopLows) = ([], [], [])  // theirs alone for now
+        var missed = missedArray.mutableSpan, found = numbers.mutableSpan, words = differences.mutableSpan
+        var highWords = highArray.mutableSpan, lowWords = lowArray.mutableSpan
+        for index in 0..<rows.count {
+            let row = rows.lowerBound &+ index, hopHigh = hopHighs[row], hopLow = hopLows[row]
+            let endpoint = Endpoint(
+                high: high[row], low: low[row], network: UInt64(asNumbers[row]) << 8 | UInt64(lengths[row]))
+            let known = recent[Int(truncatingIfNeeded: Self.hash(endpoint)) & (Self.recentCount &- 1)]
+            let isKnown = Self.isSame(known, endpoint) && (known.hop != 0 || hopHigh | hopLow == 0)
+            missed[missCount] = UInt16(truncatingIfNeeded: index)
+            missCount &+= isKnown ? 0 : 1
+            found[index] = UInt32(truncatingIfNeeded: known.network & Self.numberMask)
+            words[index] |= UInt64(interfaces[row] ^ known.interface) &<< 32
+            let hop = hops[Int(known.hop)]
+            highWords[index] = hopHigh ^ hop.high
+            lowWords[index] = hopLow ^ hop.low
+        }
+        (self.missed, nextHopHighs, nextHopLows) = (missedArray, highArray, lowArray)
+        return missCount
+    }
+    /// Whether a recent one is this.
+    @inline(__always)
+    private static func isSame(_ known: Endpoint, _ other: Endpoint) -> Bool {
+        (known.low ^ other.low) | (known.high ^ other.high) | (known.network &>> numberBits ^ other.network) == 0
+            && known.network != .max
+    }
+
+    /// Fetches the slots of those that are missed: loads that wait for nothing but memory.
+    private mutating func hold(_ side: Side, _ rows: Range<Int>, _ missCount: Int) {
+        let slotArray = self.slots, slots = slotArray.span, mask = slots.count &- 1
+        for place in 0..<missCount {
+            let endpoint = Self.endpoint(side, rows.lowerBound &+ Int(missed[place]))
+            held[place] = slots[Int(truncatingIfNeeded: Self.hash(endpoint)) & mask]
+        }
+    }
+    /// The number of an endpoint, which is recent from now on.
+    /// - Parameters:
+    ///   - held: what its slot held.
+    ///   - hop: the next hop towards it if there is none yet.
+    private mutating func number(_ endpoint: Endpoint, _ held: UInt32, hop: IPAddress) -> UInt32 {
+        let hash = Self.hash(endpoint)
+        var number = Int(held & Self.slotMask) &- 1
+        if held == 0 || held & ~Self.slotMask != Self.tag(hash) || !Self.isEqual(endpoints[number], endpoint) {
+            number = find(endpoint, hash)
+        }
+        if endpoints[number].hop == 0, !hop.isAbsent { endpoints[number].hop = self.number(ofHop: hop) }
+        var known = endpoints[number]
+        known.network = known.network << Self.numberBits | UInt64(truncatingIfNeeded: number)
+        recent[Int(truncatingIfNeeded: hash) & (Self.recentCount - 1)] = known
+        return UInt32(truncatingIfNeeded: number)
+    }
+    @inline(__always)
+    private static func isEqual(_ one: Endpoint, _ other: Endpoint) -> Bool {
+        one.low == other.low && one.high == other.high && one.network == other.network
+    }
+    /// The upper bits of a slot.
+    @inline(__always)
+    private static func tag(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash &>> 32) & ~slotMask }
+
+    @inline(never)
+    private mutating func find(_ endpoint: Endpoint, _ hash: UInt64) -> Int {
+        let mask = slots.count &- 1, tag = Self.tag(hash)
         var slot = Int(truncatingIfNeeded: hash) & mask, probes = 0
         while true {  // ends: after at most `probesMax` turns
             let held = slots[slot]
-            if held == 0 || probes == probesMax { break }
-            if held & ~numberMask == tag {
-                let index = Int(truncatingIfNeeded: held & numberMask) &- 1, found = endpoints[index]
-                if found.low == endpoint.low, found.high == endpoint.high, found.network == endpoint.network {
-                    return UInt32(truncatingIfNeeded: index)
-                }
+            if held == 0 || probes == Self.probesMax { break }
+            if held & ~Self.slotMask == tag {
+                let index = Int(held & Self.slotMask) &- 1
+                if Self.isEqual(endpoints[index], endpoint) { return index }
             }
             slot = (slot &+ 1) & mask
             probes &+= 1
         }
         endpoints[count] = endpoint
-        interfaces[count] = interface
         count &+= 1
-        slots[slot] = tag | UInt64(truncatingIfNeeded: count)
-        return UInt32(truncatingIfNeeded: count &- 1)
+        slots[slot] = tag | UInt32(truncatingIfNeeded: count)
+        return count &- 1
+    }
+    private mutating func number(ofHop hop: IPAddress) -> UInt32 {
+        if let known = hopNumbers[hop] { return known }
+        let number = UInt32(truncatingIfNeeded: hops.count)
+        hops.append(hop)
+        hopNumbers[hop] = number
+        return number
     }
     @inline(__always)
     private static func hash(_ endpoint: Endpoint) -> UInt64 {
         ConversationHash.fold(
             endpoint.low ^ 0xA076_1D64_78BD_642F,
             endpoint.high ^ endpoint.network << 20 ^ endpoint.network ^ 0xE703_7ED1_A0B4_28DB)
-    }
-
-    private func takeInterfaces(_ columns: inout FlowColumns, _ rows: Range<Int>) {
-        let expected = interfaces.span, sources = self.sources.span, destinations = self.destinations.span
-        var ingress = columns.ingressInterface.mutableSpan
-        for row in rows { ingress[row] ^= expected[Int(sources[row])] }
-        var egress = columns.egressInterface.mutableSpan
-        for row in rows { egress[row] ^= expected[Int(destinations[row])] }
-    }
-    private mutating func takeNextHops(_ columns: inout FlowColumns, _ rows: Range<Int>) {
-        var (highArray, lowArray, expectedArray) = (columns.nextHopHigh, columns.nextHopLow, nextHops)
-        (columns.nextHopHigh, columns.nextHopLow, nextHops) = ([], [], [])  // theirs alone for now
-        let destinationArray = self.destinations, destinations = destinationArray.span
-        var highs = highArray.mutableSpan, lows = lowArray.mutableSpan, expected = expectedArray.mutableSpan
-        for row in rows {
-            let place = Int(destinations[row])
-            if expected[place].isAbsent { expected[place] = IPAddress(high: highs[row], low: lows[row]) }
-            let known = expected[place]
-            highs[row] ^= known.high
-            lows[row] ^= known.low
-        }
-        (columns.nextHopHigh, columns.nextHopLow, nextHops) = (highArray, lowArray, expectedArray)
     }
 }

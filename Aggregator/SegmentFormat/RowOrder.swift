@@ -20,53 +20,65 @@ struct RowOrder {
     func client(_ key: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: (key &>> (48 &- endpointBits)) & mask) }
     func server(_ key: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: (key &>> restBits) & mask) }
 
-    /// - Parameter places: of each row, the client's port and whether it goes from the server (see `RowPacks`).
-    mutating func sort(_ columns: FlowColumns, _ table: EndpointTable, _ ranks: [UInt32], _ places: Span<UInt64>) {
-        endpointBits = UInt64(max(UInt64.bitWidth - UInt64(max(table.count, 2) - 1).leadingZeroBitCount, 1))
-        makeKeys(columns, table, ranks, places)
-        let bits = keys.span.commonBits(), differing = bits.any ^ bits.all
-        for shift in stride(from: UInt64(0), to: 64, by: 11) where differing &>> shift & 0x7FF != 0 {
-            Self.pass(shift, keys, rows, &otherKeys, &otherRows)
-            swap(&keys, &otherKeys)
-            swap(&rows, &otherRows)
-        }
-    }
-
-    private mutating func makeKeys(
-        _ columns: FlowColumns, _ table: EndpointTable, _ rankArray: [UInt32], _ places: Span<UInt64>
-    ) {
-        let count = columns.count
-        keys.grow(to: count)
+    /// - Parameter words: gives its keys away.
+    mutating func sort(_ words: inout RowWords, _ ranks: EndpointRanks) {
+        let count = words.count
+        endpointBits = UInt64(
+            max(UInt64.bitWidth - UInt64(max(ranks.endpoints.count, 2) - 1).leadingZeroBitCount, 1))
+        swap(&keys, &words.keys)
         otherKeys.grow(to: count)
         rows.grow(to: count)
         otherRows.grow(to: count)
-        let sourcePorts = columns.sourceTransportPort.span, destinationPorts = columns.destinationTransportPort.span
-        let sources = table.sources.span, destinations = table.destinations.span, ranks = rankArray.span
-        let bits = endpointBits, rest = restBits, portShift = rest < 18 ? 18 - rest : 0
-        var (keyArray, rowArray) = (self.keys, self.rows)
-        (self.keys, self.rows) = ([], [])  // theirs alone for now
-        var keys = keyArray.mutableSpan, rows = rowArray.mutableSpan
-        for row in 0..<count {
-            let source = ranks[Int(sources[row])], destination = ranks[Int(destinations[row])]
-            let place = places[row], isBack = RowPacks.isFromServer(place)
-            let service = min(sourcePorts[row], destinationPorts[row])
-            let client = UInt64(isBack ? destination : source), server = UInt64(isBack ? source : destination)
-            let protocolBits = UInt64(RowPacks.protocolIdentifier(place) & 0b11)
-            let tail = (protocolBits << 16 | UInt64(RowPacks.clientPort(place))) &>> portShift
-            keys[row] = UInt64(service) &<< 48 | client &<< (48 &- bits) | server &<< rest | tail
-            rows[row] = UInt32(truncatingIfNeeded: row)
+        makeKeys(words.tails, ranks.ranks)
+        let bits = keys.span.commonBits()
+        let differing = count == 0 ? 0 : bits.any ^ bits.all
+        var isFirst = true
+        for shift in stride(from: UInt64(0), to: 64, by: 11) where differing &>> shift & 0x7FF != 0 {
+            Self.pass(shift, keys, isFirst ? nil : rows, &otherKeys, &otherRows)
+            swap(&keys, &otherKeys)
+            swap(&rows, &otherRows)
+            isFirst = false
         }
-        (self.keys, self.rows) = (keyArray, rowArray)
+        if isFirst { for row in 0..<count { rows[row] = UInt32(truncatingIfNeeded: row) } }
     }
 
+    /// Of a row's numbers and tail its key.
+    private mutating func makeKeys(_ tailArray: [UInt32], _ rankArray: [UInt32]) {
+        let tails = tailArray.span, ranks = rankArray.span
+        let bits = endpointBits, rest = restBits, portShift = rest < 18 ? 18 - rest : 0
+        var keys = self.keys.mutableSpan
+        for row in keys.indices {
+            let word = keys[row]
+            let client = UInt64(ranks[Int(truncatingIfNeeded: word &>> 24 & 0xFF_FFFF)])
+            let server = UInt64(ranks[Int(truncatingIfNeeded: word & 0xFF_FFFF)])
+            let ends = client &<< (48 &- bits) | server &<< rest
+            keys[row] = word & 0xFFFF &<< 48 | ends | UInt64(tails[row]) &>> portShift
+        }
+    }
+
+    /// - Parameter rows: nil: as they are numbered.
     private static func pass(
-        _ shift: UInt64, _ keys: [UInt64], _ rows: [UInt32], _ toKeys: inout [UInt64], _ toRows: inout [UInt32]
+        _ shift: UInt64, _ keys: [UInt64], _ rows: [UInt32]?, _ toKeys: inout [UInt64],
+        _ toRows: inout [UInt32]
     ) {
         var startArray = [UInt32](repeating: 0, count: 2_049)
-        var starts = startArray.mutableSpan, toKeys = toKeys.mutableSpan, toRows = toRows.mutableSpan
-        let keys = keys.span, rows = rows.span
+        var starts = startArray.mutableSpan
+        var toKeys = toKeys.mutableSpan
+        var toRows = toRows.mutableSpan
+        let keys = keys.span
         for index in keys.indices { starts[Int(keys[index] &>> shift & 0x7FF) &+ 1] &+= 1 }
         for digit in 1..<2_049 { starts[digit] &+= starts[digit &- 1] }
+        guard let rows = rows?.span else {
+            for index in keys.indices {
+                let key = keys[index]
+                let digit = Int(key &>> shift & 0x7FF)
+                let place = Int(starts[digit])
+                starts[digit] &+= 1
+                toKeys[place] = key
+                toRows[place] = UInt32(truncatingIfNeeded: index)
+            }
+            return
+        }
         for index in keys.indices {
             let key = keys[index], digit = Int(key &>> shift & 0x7FF), place = Int(starts[digit])
             starts[digit] &+= 1

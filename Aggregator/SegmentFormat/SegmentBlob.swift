@@ -47,6 +47,16 @@ package struct SegmentOrigin: Hashable, Sendable {
 package protocol SegmentBlobs: Sendable {
     /// The bytes of `blob`, all of them or those in `range`.
     func read(_ blob: SegmentBlob, range: Range<Int>?) async throws -> [UInt8]
+    /// The bytes of several pieces, which may take less time than one by one.
+    func read(_ needs: [SegmentNeed]) async throws -> [[UInt8]]
+}
+
+extension SegmentBlobs {
+    package func read(_ needs: [SegmentNeed]) async throws -> [[UInt8]] {
+        var all: [[UInt8]] = []
+        for need in needs { all.append(try await read(need.blob, range: need.range)) }
+        return all
+    }
 }
 
 /// A segment in memory, as it was made.

@@ -203,13 +203,22 @@ struct SegmentDecoder: ~Copyable {
         guard !fields.isDisjoint(with: .anyAddress) else { return }
         try places.readEnds(source.block, source.head, source.loaded, &reader)
         try open(.endpointHigh, source)
-        Self.spread(tables.highs, places.ends, &wide)
-        if fields.holds(.sourceHigh) { lookAhead(wide, &columns.sourceHigh, rows, flip: 0) }
-        if fields.holds(.destinationHigh) { lookAhead(wide, &columns.destinationHigh, rows, flip: 1) }
+        if tables.areHighsZero {
+            if fields.holds(.sourceHigh) { Self.clear(&columns.sourceHigh, rows) }
+            if fields.holds(.destinationHigh) { Self.clear(&columns.destinationHigh, rows) }
+        } else {
+            Self.spread(tables.highs, places.ends, &wide)
+            if fields.holds(.sourceHigh) { lookAhead(wide, &columns.sourceHigh, rows, flip: 0) }
+            if fields.holds(.destinationHigh) { lookAhead(wide, &columns.destinationHigh, rows, flip: 1) }
+        }
         try open(.endpointLow, source)
         Self.spread(tables.lows, places.ends, &wide)
         if fields.holds(.sourceLow) { lookAhead(wide, &columns.sourceLow, rows, flip: 0) }
         if fields.holds(.destinationLow) { lookAhead(wide, &columns.destinationLow, rows, flip: 1) }
+    }
+    private static func clear(_ column: inout [UInt64], _ rows: Range<Int>) {
+        var words = column.mutableSpan
+        words.set(rows, to: 0)
     }
     private mutating func decodeNetworks(
         _ source: Source, _ fields: FieldSet, _ columns: inout FlowColumns, _ rows: Range<Int>
@@ -251,11 +260,15 @@ struct SegmentDecoder: ~Copyable {
         try places.readEnds(source.block, source.head, source.loaded, &reader)
         return (places.places, places.ends)
     }
-    /// The addresses by number.
+    /// The numbers of the clients or the servers of all conversations.
+    mutating func ends(_ part: SegmentPart, _ source: Source) throws(SegmentError) -> [UInt32] {
+        try places.readEnd(part, source.block, source.head, source.loaded, &reader)
+    }
+    /// The addresses by number; no `highs` when they are 0.
     mutating func addresses(_ source: Source) throws(SegmentError) -> (highs: [UInt64], lows: [UInt64]) {
         try open(.endpointHigh, source)
         try open(.endpointLow, source)
-        return (tables.highs, tables.lows)
+        return (tables.areHighsZero ? [] : tables.highs, tables.lows)
     }
 
     // MARK: what endpoints foretell

@@ -5,19 +5,16 @@ internal import WireBytes
 /// Blocks, one after another, each with all its parts: what belongs to a block's rows stays in the cache.
 extension SegmentEncoder {
     mutating func writeBlocks(_ head: SegmentHead, _ ranks: EndpointRanks) {
-        RowPacks.places(columns, arrivals, into: &places)
-        let places = self.places  // no copy
-        order.sort(columns, endpoints, ranks.ranks, places.span)
-        packs.fill(columns)
-        let hasDetails =
-            !columns.extras.isEmpty || !columns.observerSets.sets.isEmpty || !columns.sketches.pairs.isEmpty
+        order.sort(&words, ranks)
+        let networks = NetworkBounds(ranks.endpoints)
+        if words.hasSides { startDetails() }
         for number in 0..<head.blockCount {
             let rows = head.rows(ofBlock: number)
-            block.fill(order, places.span, rows)
+            block.fill(order, words, rows)
             writeConversations()
-            writeBounds(ranks)
-            writeLanes(rows, head)
-            if hasDetails { writeDetails(rows) }
+            writeBounds(ranks, networks)
+            writeLanes(rows)
+            if words.hasSides { writeDetails(rows) }
         }
     }
 
@@ -27,8 +24,13 @@ extension SegmentEncoder {
         parts.add(.arrivals, arrivals.span, arrivals.span.commonBits())
         let (endArray, serviceArray) = (block.ends, block.services)
         let ends = endArray.span.extracting(0..<count), endBits = ends.commonBits()
-        parts.add(.clients, ends, endBits)
-        parts.add(.servers, ends, endBits, shift: 32)
+        var clients = BlockBuffers.Bounds(), servers = BlockBuffers.Bounds()
+        for index in ends.indices {
+            clients.note(UInt32(truncatingIfNeeded: ends[index]))
+            servers.note(UInt32(truncatingIfNeeded: ends[index] >> 32))
+        }
+        parts.add(.clients, ends, endBits, bounds: (UInt64(clients.min), UInt64(clients.max)))
+        parts.add(.servers, ends, endBits, shift: 32, bounds: (UInt64(servers.min), UInt64(servers.max)))
         let services = serviceArray.span.extracting(0..<count), serviceBits = services.commonBits()
         parts.add(.services, services, serviceBits)
         parts.add(.clientPorts, services, serviceBits, shift: 16)
@@ -41,64 +43,95 @@ extension SegmentEncoder {
     }
 
     /// Bounds of what has no words of its own.
-    private mutating func writeBounds(_ ranks: EndpointRanks) {
+    private mutating func writeBounds(_ ranks: EndpointRanks, _ networks: NetworkBounds) {
         let (source, destination) = (block.source, block.destination)
         add(.sourceHigh, .sourceLow, ranks.endpoints[Int(source.min)].address, ranks.endpoints[Int(source.max)].address)
         add(
             .destinationHigh, .destinationLow, ranks.endpoints[Int(destination.min)].address,
             ranks.endpoints[Int(destination.max)].address)
-        parts.addBounds(.sourceTransportPort, UInt64(block.sourcePort.min), UInt64(block.sourcePort.max))
-        parts.addBounds(.destinationTransportPort, UInt64(block.destinationPort.min), UInt64(block.destinationPort.max))
-        addNetworkBounds(ranks)
-        parts.addBounds(.exporter, 0, UInt64(max(columns.exporters.count, 1) - 1))
+        parts.addBounds(
+            .sourceTransportPort, UInt64(block.sourcePort.min), UInt64(block.sourcePort.max))
+        parts.addBounds(
+            .destinationTransportPort, UInt64(block.destinationPort.min),
+            UInt64(block.destinationPort.max))
+        addNetworkBounds(networks)
+        parts.addBounds(.exporter, 0, UInt64(max(batch.exporters.count, 1) - 1))
+        parts.addBounds(
+            .receiveMilliseconds, UInt64(bitPattern: wide.receive.min),
+            UInt64(bitPattern: wide.receive.max))
+        parts.addBounds(
+            .exportMilliseconds, UInt64(bitPattern: wide.export.min), UInt64(bitPattern: wide.export.max))
     }
     private mutating func add(_ high: SegmentPart, _ low: SegmentPart, _ least: IPAddress, _ greatest: IPAddress) {
         parts.addBounds(high, least.high, greatest.high)
         parts.addBounds(low, least.low, greatest.low)
     }
-    /// AS numbers and prefix lengths of either end.
-    private mutating func addNetworkBounds(_ ranks: EndpointRanks) {
-        var number = BlockBuffers.Bounds(), length = BlockBuffers.Bounds()
-        block.noteNetworks(ranks.endpoints.span, &number, &length)
+    /// AS numbers and prefix lengths of either end: those of all rows.
+    private mutating func addNetworkBounds(_ networks: NetworkBounds) {
         for part in [SegmentPart.bgpSourceAsNumber, .bgpDestinationAsNumber] {
-            parts.addBounds(part, UInt64(number.min), UInt64(number.max))
+            parts.addBounds(part, UInt64(networks.number.min), UInt64(networks.number.max))
         }
         for part in [SegmentPart.sourceIPPrefixLength, .destinationIPPrefixLength] {
-            parts.addBounds(part, UInt64(length.min), UInt64(length.max))
+            parts.addBounds(part, UInt64(networks.length.min), UInt64(networks.length.max))
         }
     }
 
     /// What each row has of its own.
-    private mutating func writeLanes(_ rows: Range<Int>, _ head: SegmentHead) {
-        let orderRows = order.rows, lanes = packs.lanes, packs = packs.packs  // no copies
-        var words = block.words
-        block.words = []
-        words.grow(to: rows.count)
-        let receive = receiveBounds(), isTogether = lanes.first?.width == 4
-        parts.addBounds(.receiveMilliseconds, UInt64(bitPattern: receive.min), UInt64(bitPattern: receive.max))
-        parts.addBounds(
-            .exportMilliseconds, UInt64(bitPattern: wide.export.min), UInt64(bitPattern: wide.export.max))
-        for (number, pack) in packs.enumerated() {
-            var span = words.mutableSpan
-            span.look(0..<rows.count, in: pack.span, at: orderRows.span.extracting(rows))
-            let bits = words.span.commonBits(), times = number == 0 && isTogether ? timeBounds(words) : nil
-            for lane in lanes where lane.pack == number {
-                let known = bounds(of: lane.part, times)
-                parts.add(lane.part, words.span, bits, shift: lane.shift, width: lane.width, bounds: known)
-            }
-        }
-        block.words = words
+    private mutating func writeLanes(_ rows: Range<Int>) {
+        write(.flowStartMilliseconds, .flowEndMilliseconds, block.words[1], words.timesAbove, rows)
+        write(.octetDeltaCount, .packetDeltaCount, block.words[2], words.countersAbove, rows)
+        let narrow = block.words[3], bits = narrow.span.commonBits()  // no copy
+        write(.tcpControlBits, narrow, bits, shift: 0, width: 2)
+        write(.ipClassOfService, narrow, bits, shift: 16, width: 1)
+        write(.flowDirection, narrow, bits, shift: 24, width: 1)
+        write(.vlanId, narrow, bits, shift: 32, width: 2)
+        write(.flags, narrow, bits, shift: 48, width: 1)
+        write(.ingressInterface, .egressInterface, block.words[4], nil, rows)
+        write(.deltaFlowCount, .samplingInterval, block.words[5], nil, rows)
+        write(.nextHopHigh, words.nextHopHighs, rows)
+        write(.nextHopLow, words.nextHopLows, rows)
     }
-    /// Where the words are not the values: those of the block if they are known, else those of all rows.
-    private func bounds(
-        of part: SegmentPart, _ times: (start: (UInt64, UInt64), end: (UInt64, UInt64))?
-    ) -> (min: UInt64, max: UInt64)? {
-        func wideTimes(_ bounds: (min: Int64, max: Int64)) -> (UInt64, UInt64) {
+    /// Two parts of 32 bits each, or of 64 if `above` has the upper halves of both.
+    private mutating func write(
+        _ low: SegmentPart, _ high: SegmentPart, _ halves: [UInt64], _ above: WordColumn?, _ rows: Range<Int>
+    ) {
+        guard let above, above.constant != 0 else {
+            let bits = halves.span.commonBits()
+            write(low, halves, bits, shift: 0, width: 4)
+            return write(high, halves, bits, shift: 32, width: 4)
+        }
+        let tops = gathered(above, rows)
+        let lows = zip(halves, tops).map { $0 & 0xFFFF_FFFF | $1 << 32 }
+        write(low, lows, lows.span.commonBits(), shift: 0, width: 8)
+        let highs = zip(halves, tops).map { $0 >> 32 | $1 & ~0xFFFF_FFFF }
+        write(high, highs, highs.span.commonBits(), shift: 0, width: 8)
+    }
+    private mutating func write(_ part: SegmentPart, _ column: WordColumn, _ rows: Range<Int>) {
+        let words = gathered(column, rows)
+        write(part, words, words.span.commonBits(), shift: 0, width: 8)
+    }
+    private mutating func write(
+        _ part: SegmentPart, _ words: [UInt64], _ bits: (any: UInt64, all: UInt64), shift: UInt64, width: Int
+    ) {
+        parts.add(part, words.span, bits, shift: shift, width: width, bounds: bounds(of: part))
+    }
+    private func gathered(_ column: WordColumn, _ rows: Range<Int>) -> [UInt64] {
+        var gathered = [UInt64](repeating: column.constant ?? 0, count: rows.count)
+        if column.constant == nil {
+            let words = column.words, order = order.rows  // no copies
+            var span = gathered.mutableSpan
+            span.look(0..<rows.count, in: words.span, at: order.span.extracting(rows))
+        }
+        return gathered
+    }
+    /// Where the words are not the values: those of all rows. Times are in no order that would make a block's narrower.
+    private func bounds(of part: SegmentPart) -> (min: UInt64, max: UInt64)? {
+        func times(_ bounds: (min: Int64, max: Int64)) -> (UInt64, UInt64) {
             (UInt64(bitPattern: bounds.min), UInt64(bitPattern: bounds.max))
         }
         return switch part {
-        case .flowStartMilliseconds: times?.start ?? wideTimes(wide.flowStart)
-        case .flowEndMilliseconds: times?.end ?? wideTimes(wide.flowEnd)
+        case .flowStartMilliseconds: times(wide.flowStart)
+        case .flowEndMilliseconds: times(wide.flowEnd)
         case .ingressInterface: (UInt64(wide.ingress.min), UInt64(wide.ingress.max))
         case .egressInterface: (UInt64(wide.egress.min), UInt64(wide.egress.max))
         case .nextHopHigh: (wide.nextHop.min.high, wide.nextHop.max.high)
@@ -106,67 +139,37 @@ extension SegmentEncoder {
         default: nil
         }
     }
-    private func receiveBounds() -> (min: Int64, max: Int64) {
-        let receives = arrivals.receives.span, places = block.places.span
-        var low = Int64.max, high = Int64.min
-        for index in places.indices {
-            let receive = Int64(bitPattern: receives[Int(RowPacks.arrival(places[index]))])
-            low = min(low, receive)
-            high = max(high, receive)
-        }
-        return (low, high)
-    }
-    /// Of words that hold start and end, counted back.
-    private func timeBounds(_ wordArray: [UInt64]) -> (start: (UInt64, UInt64), end: (UInt64, UInt64)) {
-        let receives = arrivals.receives.span, places = block.places.span, words = wordArray.span
-        var startMin = Int64.max, startMax = Int64.min, endMin = Int64.max, endMax = Int64.min
-        for index in places.indices {
-            let receive = Int64(bitPattern: receives[Int(RowPacks.arrival(places[index]))])
-            let end = receive &- unzigzag(words[index] &>> 32), start = end &- unzigzag(words[index] & 0xFFFF_FFFF)
-            startMin = min(startMin, start)
-            startMax = max(startMax, start)
-            endMin = min(endMin, end)
-            endMax = max(endMax, end)
-        }
-        return (
-            (UInt64(bitPattern: startMin), UInt64(bitPattern: startMax)),
-            (UInt64(bitPattern: endMin), UInt64(bitPattern: endMax))
-        )
-    }
 }
 
 /// What is written once a segment.
 extension SegmentEncoder {
     mutating func writeTables(_ head: SegmentHead, _ ranks: EndpointRanks) {
         guard head.rows > 0 else { return }
-        addTable(.arrivalReceive, differences(arrivals.receives, from: UInt64(bitPattern: head.receiveMin)))
-        var exports: [UInt64] = []
-        for index in 0..<arrivals.count {
-            exports.append(zigzag(Int64(bitPattern: arrivals.receives[index] &- arrivals.exports[index])))
-        }
-        addTable(.arrivalExport, exports)
-        addTable(.arrivalExporter, arrivals.exporters)
-        addTable(.arrivalOrigin, arrivals.origins)
+        let arrivals = arrivals.arrivals
+        let endpoints = ranks.endpoints, hops = self.endpoints.hops  // no copies
+        var previous = head.receiveMin
+        addTable(
+            .arrivalReceive,
+            arrivals.map { arrival in
+                defer { previous = arrival.receive }
+                return zigzag(arrival.receive &- previous)
+            })
+        addTable(.arrivalExport, arrivals.map { zigzag($0.receive &- $0.export) })
+        addTable(.arrivalExporter, arrivals.map(\.exporter))
+        addTable(.arrivalOrigin, arrivals.map(\.origin))
         parts.addOrigins(head)
-        addTable(.endpointHigh, steps(ranks.endpoints.map(\.high)))
-        addTable(.endpointLow, steps(ranks.endpoints.map(\.low)))
-        addTable(.endpointASNumber, ranks.endpoints.map { UInt32(truncatingIfNeeded: $0.network >> 8) })
-        addTable(.endpointPrefixLength, ranks.endpoints.map { UInt8(truncatingIfNeeded: $0.network) })
-        addTable(.endpointInterface, ranks.interfaces)
-        addTable(.endpointNextHopHigh, ranks.nextHopHighs)
-        addTable(.endpointNextHopLow, ranks.nextHopLows)
+        addTable(.endpointHigh, steps(endpoints.map(\.high)))
+        addTable(.endpointLow, steps(endpoints.map(\.low)))
+        addTable(.endpointASNumber, endpoints.map { UInt32(truncatingIfNeeded: $0.network >> 8) })
+        addTable(.endpointPrefixLength, endpoints.map { UInt8(truncatingIfNeeded: $0.network) })
+        addTable(.endpointInterface, endpoints.map(\.interface))
+        addTable(.endpointNextHopHigh, endpoints.map { hops[Int($0.hop)].high })
+        addTable(.endpointNextHopLow, endpoints.map { hops[Int($0.hop)].low })
     }
     private mutating func addTable<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
         _ part: SegmentPart, _ words: [Word]
     ) {
         parts.add(part, words.span, words.span.commonBits())
-    }
-    private func differences(_ words: [UInt64], from first: UInt64) -> [UInt64] {
-        var previous = first
-        return words.map { word in
-            defer { previous = word }
-            return zigzag(Int64(bitPattern: word &- previous))
-        }
     }
     private func steps(_ words: [UInt64]) -> [UInt64] {
         var previous: UInt64 = 0
@@ -180,5 +183,17 @@ extension SegmentEncoder {
 extension PartWriter {
     fileprivate mutating func addOrigins(_ head: SegmentHead) {
         for _ in 0..<head.blockCount { addBounds(.origin, 0, UInt64(max(head.origins.count, 1) - 1)) }
+    }
+}
+
+/// Bounds of the AS numbers and prefix lengths of all endpoints.
+private struct NetworkBounds {
+    var number = BlockBuffers.Bounds(), length = BlockBuffers.Bounds()
+
+    init(_ endpoints: [Endpoint]) {
+        for endpoint in endpoints {
+            number.note(UInt32(truncatingIfNeeded: endpoint.network >> 8))
+            length.note(UInt32(truncatingIfNeeded: endpoint.network & 0xFF))
+        }
     }
 }

@@ -3,69 +3,80 @@ package import FlowModel
 package import Identity
 internal import WireBytes
 
-/// Makes segments: takes the rows of batches until there are enough, sorts and encodes them. Holds the columns that it
-/// fills (about 200 octets a row) from segment to segment, so keep one a thread, and drop it when there is nothing to
-/// do.
+/// Makes segments: takes the rows of batches until there are enough, sorts and encodes them. Holds what it fills (about
+/// 110 octets a row) from segment to segment, since memory that is used again costs nothing and fresh memory a page
+/// fault every 4 KiB: keep one a thread, and drop it when there is nothing to do.
 package struct SegmentEncoder: ~Copyable {
-    var columns: FlowColumns, endpoints = EndpointTable(), arrivals = ArrivalTable(), wide = WideBounds()
-    var order = RowOrder(), packs = RowPacks(), parts = PartWriter(), details = BatchEncoder()
-    var places: [UInt64] = [], block = BlockBuffers()
-    private var origins: [SegmentOrigin] = [], logOffsets: ClosedRange<Int64>?
+    /// Rows of the batch at hand. What they lead to, exporters and side stores, is the segment's.
+    var batch = FlowColumns()
+    var endpoints = EndpointTable(), arrivals = ArrivalTable(), wide = WideBounds(),
+        words = RowWords()
+    var order = RowOrder(), parts = PartWriter(), block = BlockBuffers()
+    var details = BatchEncoder(), side = FlowColumns()
+    private var origins: [SegmentOrigin] = [], logOffsets: ClosedRange<Int64>?, tally = Tally()
     private let rowsMax: Int
     let blockRows: Int
 
     /// - Parameters:
     ///   - rowsMax: of a segment, at most `SegmentLimit.rowsMax`.
     ///   - blockRows: of a block, at most `SegmentLimit.blockRows`.
-    ///   - expected: rows that will come, if that is known: room for so many is made at once.
-    package init(
-        rowsMax: Int = SegmentLimit.rowsMax, blockRows: Int = SegmentLimit.blockRows, expected: Int = 0
-    ) {
+    package init(rowsMax: Int = SegmentLimit.rowsMax, blockRows: Int = SegmentLimit.blockRows) {
         self.rowsMax = min(max(rowsMax, 1), SegmentLimit.rowsMax)
         self.blockRows = min(max(blockRows, 1), SegmentLimit.blockRows)
-        columns = FlowColumns(capacity: min(max(expected, 0), self.rowsMax))
+    }
+
+    /// Makes room for so many rows at once, if it is known that they will come.
+    /// - Parameter batchRows: of the largest batch.
+    package mutating func reserve(_ rows: Int, batchRows: Int) {
+        words.reserve(min(max(rows, 0), rowsMax))
+        arrivals.reserve(min(max(rows, 0), rowsMax) / 2)
+        guard batch.count == 0, batch.exporters.isEmpty, batch.capacity < batchRows else { return }
+        batch = FlowColumns(capacity: min(batchRows, rowsMax))
     }
 
     /// Rows taken since the last segment was made.
-    package var rows: Int { columns.count }
+    package var rows: Int { words.count }
 
     /// Takes the rows of a sealed batch.
     /// - Parameters:
     ///   - decoder: the caller's, so that it can be used for other things.
     ///   - logOffset: where the batch was in its log: only the least and the greatest are kept.
-    ///   - see: is shown the rows as they were decoded, among columns whose other rows are not.
+    ///   - see: is shown the rows as they were decoded, some at a time, with the numbers of their ends.
     /// - Returns: false, and nothing taken, when the batch does not fit this segment: `finish` it and come again.
     /// - Throws: why the batch is refused; nothing of it is taken. What fits no segment at all is refused, too.
     package mutating func add(
         _ body: [UInt8], sensor: SensorIdentity, logOffset: Int64, decoder: inout BatchDecoder,
-        see: (_ columns: FlowColumns, _ rows: Range<Int>) -> Void = { _, _ in }
+        see: (_ columns: FlowColumns, _ rows: Range<Int>, _ ends: SegmentEnds) -> Void = { _, _, _ in }
     ) throws(BatchError) -> Bool {
-        let first = columns.count
         let summary = try body.withBytes { span throws(BatchError) in try BatchSummary(span) }
-        guard first + summary.rows <= rowsMax else {
-            guard first > 0 else { throw .tooManyRows(summary.rows, max: rowsMax) }
+        guard rows + summary.rows <= rowsMax else {
+            guard rows > 0 else { throw .tooManyRows(summary.rows, max: rowsMax) }
             return false
         }
-        guard let origin = place(of: SegmentOrigin(sensor: sensor, fidelity: summary.fidelity)) else { return false }
+        guard let origin = place(of: SegmentOrigin(sensor: sensor, fidelity: summary.fidelity)) else {
+            return false
+        }
+        batch.truncate(to: 0)
         do throws(BatchError) {
-            try body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
+            try body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &batch) }
         } catch {
-            guard first > 0, error == .exportersFull || error == .sideStoreFull else { throw error }
+            guard rows > 0, error == .exportersFull || error == .sideStoreFull else { throw error }
             return false
         }
-        see(columns, first..<columns.count)
-        note(first..<columns.count, origin, logOffset)
+        note(origin, logOffset, summary.tally, see)
         return true
     }
 
     /// Takes rows that are decoded already: the slow way, row by row.
     /// - Returns: false, and nothing taken, when they do not fit this segment.
     package mutating func add(_ rows: FlowColumns, origin: SegmentOrigin, logOffset: Int64) -> Bool {
-        let first = columns.count
-        guard first + rows.count <= rowsMax, let place = place(of: origin), columns.append(contentsOf: rows) else {
+        batch.truncate(to: 0)
+        guard self.rows + rows.count <= rowsMax, let place = place(of: origin),
+            batch.append(contentsOf: rows)
+        else {
             return false
         }
-        note(first..<columns.count, place, logOffset)
+        note(place, logOffset, rows.tally) { _, _, _ in }
         return true
     }
 
@@ -75,40 +86,61 @@ package struct SegmentEncoder: ~Copyable {
         origins.append(origin)
         return origins.count - 1
     }
-    private mutating func note(_ rows: Range<Int>, _ origin: Int, _ logOffset: Int64) {
-        arrivals.note(columns, rows, origin: origin)
-        wide.note(columns, rows)
-        endpoints.note(&columns, rows)
+    /// Takes what is in `batch`.
+    private mutating func note(
+        _ origin: Int, _ logOffset: Int64, _ tally: Tally,
+        _ see: (_ columns: FlowColumns, _ rows: Range<Int>, _ ends: SegmentEnds) -> Void
+    ) {
+        for first in stride(from: 0, to: batch.count, by: EndpointTable.chunkRows) {
+            let rows = first..<min(first + EndpointTable.chunkRows, batch.count)
+            arrivals.note(batch, rows, origin: origin)
+            wide.note(batch, rows)
+            endpoints.note(batch, rows)
+            words.note(batch, rows, endpoints, arrivals)
+            see(
+                batch, rows, SegmentEnds(sources: endpoints.sources, destinations: endpoints.destinations))
+        }
+        self.tally += tally
         let offsets = logOffsets ?? logOffset...logOffset
         logOffsets = min(offsets.lowerBound, logOffset)...max(offsets.upperBound, logOffset)
     }
 
     /// Makes a segment of the rows taken, and forgets them.
-    package mutating func finish() -> EncodedSegment {
-        var head = SegmentHead(), segment = EncodedSegment()
-        (head.rows, head.blockRows, head.tally) = (columns.count, blockRows, columns.tally)
+    /// - Parameter see: is shown whose the ends are, all of them known by now.
+    package mutating func finish(see: (SegmentHosts) -> Void = { _ in }) -> EncodedSegment {
+        var head = SegmentHead()
+        var segment = EncodedSegment()
+        (head.rows, head.blockRows, head.tally) = (rows, blockRows, tally)
         (head.endpointCount, head.arrivalCount) = (endpoints.count, arrivals.count)
         (head.flowStartMin, head.flowEndMax) = (wide.flowStart.min, wide.flowEnd.max)
         (head.receiveMin, head.receiveMax) = wide.receive
-        (head.logOffsetMin, head.logOffsetMax) = (logOffsets?.lowerBound ?? 0, logOffsets?.upperBound ?? 0)
-        (head.exporters, head.origins) = (columns.exporters, origins)
+        (head.logOffsetMin, head.logOffsetMax) = (
+            logOffsets?.lowerBound ?? 0, logOffsets?.upperBound ?? 0
+        )
+        (head.exporters, head.origins) = (batch.exporters, origins)
         let ranks = EndpointRanks(endpoints)
+        see(SegmentHosts(ranks))
         writeBlocks(head, ranks)
         writeTables(head, ranks)
         head.parts = parts.parts
         segment.columns = parts.takeColumns()
-        segment.bloom = SegmentBloom(ranks.endpoints).bytes
+        segment.bloom = BloomMaker.bytes(of: ranks.endpoints)
         head.bloomBytes = segment.bloom.count
         head.bloomChecksum = segment.bloom.withBytes { Checksum.of($0) }
         segment.head = head.bytes
         forget()
         return segment
     }
-    private mutating func forget() {
-        columns.removeAll()
+    /// Forgets all that was taken, and what refused batches left: the next segment may be another tenant's.
+    package mutating func forget() {
+        // Shared no more, so that the batch's are emptied in place.
+        (side.extras, side.observerSets, side.sketches) = (ExtraElements(), ObserverSets(), DistinctCounts())
+        side.removeAll()
+        batch.removeAll()
         endpoints.removeAll()
         arrivals.removeAll()
-        (origins, logOffsets, wide) = ([], nil, WideBounds())
+        words.removeAll()
+        (origins, logOffsets, wide, tally) = ([], nil, WideBounds(), Tally())
     }
 }
 

@@ -36,7 +36,7 @@ extension SegmentHead {
     }
     private func appendFixed(to bytes: inout [UInt8]) {
         bytes.appendLE(SegmentLayout.magic)
-        bytes.appendLE(SegmentLayout.version)
+        bytes.appendLE(version)
         bytes += [UInt8(truncatingIfNeeded: parts.count), 0]
         for count in [rows, blockRows, exporters.count, origins.count] { bytes.appendLE(UInt32(count)) }
         for sum in [tally.flows, tally.octets, tally.packets] { bytes.appendLE(sum) }
@@ -82,9 +82,10 @@ private struct HeadReader: ~Escapable {
         guard bytes.byteCount >= least else { throw .truncated(wanted: least, has: bytes.byteCount) }
         guard bytes.le32(at: 0) == SegmentLayout.magic else { throw .notASegment }
         let version = bytes.le16(at: SegmentLayout.versionOffset), end = bytes.byteCount - SegmentLayout.checksumBytes
-        guard version == SegmentLayout.version else { throw .unknownVersion(version) }
+        guard SegmentLayout.versions.contains(version) else { throw .unknownVersion(version) }
         guard Checksum.of(bytes.extracting(0..<end)) == bytes.le32(at: end) else { throw .headDamaged }
         var head = try fixed()
+        head.version = version
         head.exporters = try exporters()
         head.origins = try origins()
         head.parts = try parts(of: head)

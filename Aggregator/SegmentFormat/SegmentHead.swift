@@ -5,6 +5,8 @@ internal import WireBytes
 /// What the head of a segment says: all that pruning needs, without a block decoded. Having one means that its counts
 /// and lengths go together.
 package struct SegmentHead: Equatable, Sendable {
+    /// Of the format: 1 has the Bloom filter in one slice.
+    package internal(set) var version = SegmentLayout.version
     package internal(set) var rows = 0
     /// Rows of each block but the last.
     package internal(set) var blockRows = SegmentLimit.blockRows
@@ -71,6 +73,16 @@ extension SegmentHead {
         let high = minMax(highPart, block), low = minMax(lowPart, block)
         let least = IPAddress(high: high.min, low: low.min), greatest = IPAddress(high: high.max, low: low.max)
         return least <= greatest ? least...greatest : .absent...IPAddress(high: .max, low: .max)
+    }
+    /// Whether a block's conversations can have an endpoint with one of these numbers as client, and as server.
+    package func mayHave(_ numbers: [Range<UInt32>], block: Int) -> (client: Bool, server: Bool) {
+        func may(_ part: SegmentPart) -> Bool {
+            // The first version notes no bounds of these.
+            guard version > 1 else { return true }
+            let bounds = minMax(part, block)
+            return numbers.contains { UInt64($0.lowerBound) <= bounds.max && UInt64($0.upperBound) > bounds.min }
+        }
+        return (may(.clients), may(.servers))
     }
     private func minMax(_ part: SegmentPart, _ block: Int) -> (min: UInt64, max: UInt64) {
         guard let entry = entry(part), entry.blocks.indices.contains(block) else { return (0, 0) }

@@ -11,7 +11,9 @@
 /// Not here: where blobs are kept and sealed (`FlowStore`), what is asked of them (`Query`).
 enum SegmentLayout {
     static let magic: UInt32 = 0x4745_5357  // "WSEG", read little-endian
-    static let version: UInt16 = 1
+    /// What is written, and what can be read.
+    static let version: UInt16 = 2
+    static let versions: ClosedRange<UInt16> = 1...version
 
     static let versionOffset = 4
     static let partCountOffset = versionOffset + 2

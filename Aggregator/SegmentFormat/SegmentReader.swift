@@ -31,19 +31,48 @@ package struct SegmentReader: ~Copyable {
     package mutating func load(
         _ fields: FieldSet, blocks: some Collection<Int>, origins: Bool = false
     ) async throws {
-        for need in try needs(fields, blocks: blocks, origins: origins) {
-            try supply(try await blobs.read(need.blob, range: need.range), for: need)
+        try await load(try needs(fields, blocks: blocks, origins: origins)[...])
+    }
+    /// Reads what `endpointAddresses` needs.
+    package mutating func loadEndpoints() async throws {
+        try await load(try needs(of: [0]) { [.endpointHigh, .endpointLow].contains($0) }[...])
+    }
+    /// Reads what `clients` and `servers` need.
+    package mutating func loadEnds(clients: [Int], servers: [Int]) async throws {
+        let needs = try needs(of: clients) { $0 == .clients } + needs(of: servers) { $0 == .servers }
+        try await load(needs[...])
+    }
+    private mutating func load(_ all: ArraySlice<SegmentNeed>) async throws {
+        var needs = all
+        while let first = needs.popFirst() {
+            // Small ones together; large ones one after another, so that few octets are there twice.
+            var some = [first], octets = first.range.count
+            while let next = needs.first, octets + next.range.count <= Self.togetherMax {
+                octets += next.range.count
+                some.append(next)
+                needs.removeFirst()
+            }
+            let all = try await blobs.read(some)
+            guard all.count == some.count else { throw SegmentError.truncated(wanted: some.count, has: all.count) }
+            for (need, bytes) in zip(some, all) { try supply(bytes, for: need) }
         }
     }
+    /// Octets that are read at once.
+    private static let togetherMax = 512 << 10
 
     /// What `load` would read: for whoever reads by himself, and then gives each piece to `supply`.
     package func needs(
         _ fields: FieldSet, blocks: some Collection<Int>, origins: Bool = false
     ) throws(SegmentError) -> [SegmentNeed] {
+        try needs(of: blocks) { $0.isNeeded(for: fields) || origins && $0.isOfOrigins }
+    }
+    private func needs(
+        of blocks: some Collection<Int>, _ isNeeded: (SegmentPart) -> Bool
+    ) throws(SegmentError) -> [SegmentNeed] {
         guard let first = blocks.min(), let last = blocks.max() else { return [] }
         guard first >= 0, last < head.blockCount else { throw .noBlock(last) }
         var needs: [SegmentNeed] = []
-        for entry in head.parts where entry.part.isNeeded(for: fields) || origins && entry.part.isOfOrigins {
+        for entry in head.parts where isNeeded(entry.part) {
             let (low, high) = entry.part.isTable ? (0, 0) : (first, last)
             let range = entry.blocks[low].frame.lowerBound..<entry.blocks[high].frame.upperBound
             guard !range.isEmpty, !loaded.holds(entry.part, range) else { continue }
@@ -88,6 +117,18 @@ package struct SegmentReader: ~Copyable {
         try decoder.decode(source(block), fields, into: &columns, rows)
     }
 
+    /// As `decode`, in columns without rows: only those of `fields` get room and have something, in their first places;
+    /// their `count` says nothing. Of what is beside the columns all places that the block has must be 0 before.
+    /// - Throws: why not; the fields' places then hold anything.
+    package mutating func decode(
+        _ block: Int, _ fields: FieldSet, intoPlacesOf columns: inout FlowColumns
+    ) throws(SegmentError) {
+        guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
+        // Room for the largest block at once.
+        columns.makeRoom(for: min(head.blockRows, head.rows), fields)
+        try decoder.decode(source(block), fields, into: &columns, 0..<head.rows(ofBlock: block).count)
+    }
+
     /// For each row of a block, who sealed it: a number of `head.origins`. Must have been loaded with `origins`.
     package mutating func origins(ofBlock block: Int) throws(SegmentError) -> [UInt16] {
         guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
@@ -105,8 +146,18 @@ package struct SegmentReader: ~Copyable {
         guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
         return try decoder.numbers(source(block))
     }
+    /// The numbers of the clients of a block's conversations, or of the servers: every other one of the `ends` of
+    /// `endpointNumbers`, unchecked, and in less time. `loadEnds` must have read them.
+    package mutating func clients(ofBlock block: Int) throws(SegmentError) -> [UInt32] {
+        guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
+        return try decoder.ends(.clients, source(block))
+    }
+    package mutating func servers(ofBlock block: Int) throws(SegmentError) -> [UInt32] {
+        guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
+        return try decoder.ends(.servers, source(block))
+    }
     /// The addresses that the endpoints' numbers stand for, sorted: a network's are in one run. Addresses must have
-    /// been loaded.
+    /// been loaded. The first `head.endpointCount` words count; there are no `highs` when all are 0.
     package mutating func endpointAddresses() throws(SegmentError) -> (highs: [UInt64], lows: [UInt64]) {
         try decoder.addresses(source(0))
     }

@@ -3,8 +3,11 @@ internal import WireBytes
 
 /// What is written once a segment, opened when it is first asked for.
 struct SegmentTables {
-    /// By endpoint, in the order of addresses.
-    private(set) var highs: [UInt64] = [], lows: [UInt64] = [], nextHopHighs: [UInt64] = [], nextHopLows: [UInt64] = []
+    /// By endpoint, in the order of addresses; `highs` only when not all are 0, as those of IPv4 are. These two can
+    /// have room for more endpoints than there are.
+    private(set) var highs: [UInt64] = [], lows: [UInt64] = []
+    private(set) var areHighsZero = false
+    private(set) var nextHopHighs: [UInt64] = [], nextHopLows: [UInt64] = []
     private(set) var asNumbers: [UInt32] = [], interfaces: [UInt32] = [], prefixLengths: [UInt8] = []
     /// By arrival.
     private(set) var receives: [Int64] = [], exports: [Int64] = [], exporters: [UInt32] = [], origins: [UInt16] = []
@@ -19,7 +22,9 @@ struct SegmentTables {
         guard !opened.contains(part) else { return }
         let ends = head.endpointCount, arrivals = head.arrivalCount
         switch part {
-        case .endpointHigh: try openSteps(part, head, loaded, &reader, &highs)
+        case .endpointHigh:
+            areHighsZero = head.entry(part).map { $0.blocks[0].frame.isEmpty && $0.blocks[0].base == 0 } ?? true
+            if !areHighsZero { try openSteps(part, head, loaded, &reader, &highs) }
         case .endpointLow: try openSteps(part, head, loaded, &reader, &lows)
         case .endpointASNumber: try reader.list(part, 0, ends, head, loaded, into: &asNumbers)
         case .endpointPrefixLength: try reader.list(part, 0, ends, head, loaded, into: &prefixLengths)
@@ -41,10 +46,16 @@ struct SegmentTables {
         _ part: SegmentPart, _ head: SegmentHead, _ loaded: LoadedParts, _ reader: inout FrameReader,
         _ words: inout [UInt64]
     ) throws(SegmentError) {
-        try reader.list(part, 0, head.endpointCount, head, loaded, into: &words)
-        guard head.entry(part) != nil else { return }
+        let count = head.endpointCount
+        // A little more, so that the next segment's may fit.
+        if words.count < count { words.makeRoom(for: count + count / 8) }
+        guard let entry = head.entry(part) else {
+            var span = words.mutableSpan
+            return span.set(0..<count, to: 0)
+        }
+        try reader.read(entry, 0, loaded, &words, 0..<count)
         var span = words.mutableSpan, previous: UInt64 = 0
-        for index in span.indices {
+        for index in 0..<count {
             previous &+= span[index]
             span[index] = previous
         }

@@ -35,9 +35,14 @@ struct QueryBench {
     /// `arguments`: without the word `query`.
     static func run(_ arguments: [String]) async throws(BenchError) {
         let settings = try parse(arguments)
-        let made = FileManager.default.temporaryDirectory.appendingPathComponent("weir-bench-\(UUID())")
-        defer { try? FileManager.default.removeItem(at: made) }
-        let folder = settings.store ?? made.path
+        guard let store = settings.store else {
+            let made = FileManager.default.temporaryDirectory.appendingPathComponent("weir-bench-\(UUID())")
+            defer { try? FileManager.default.removeItem(at: made) }
+            return try await run(settings, in: made.path)
+        }
+        try await run(settings, in: store)
+    }
+    private static func run(_ settings: Settings, in folder: String) async throws(BenchError) {
         do {
             if !settings.files.isEmpty { try await StoreMaker(folder: folder).make(of: settings.files) }
             let bench = try QueryBench(folder: folder)

@@ -3,6 +3,7 @@ import Platform
 import Testing
 
 @testable import FlowStore
+@testable import SegmentFormat
 
 @Suite("Sums of many keys")
 struct SumTableTests {
@@ -12,7 +13,7 @@ struct SumTableTests {
         let minutes: [Int64] = [0, 60_000], heavy = 40
         var large: [UInt64: UInt64] = [:], number: UInt64 = 1_000
         for _ in 0..<40 {
-            var parts: [SumPart] = [], keys: [SumKey] = []
+            var parts: [SumPart] = [], keys: [UInt64] = []
             for row in 0..<6_000 {
                 // One of thirty is of a large key: 200 rows each in all, of 20,000 octets; the others are of their own.
                 let isLarge = row % 30 == 0
@@ -21,7 +22,7 @@ struct SumTableTests {
                 let octets: UInt64 = isLarge ? 20_000 : .random(in: 40...30_000, using: &generator)
                 let tally = Tally(flows: 1, octets: octets, packets: 1)
                 parts.append(SumPart(row: UInt32(row), bucket: UInt32(row % 2), tally: tally))
-                keys.append(SumKey(key))
+                keys.append(key)
                 total += tally
                 if isLarge { large[key, default: 0] += octets }
             }
@@ -29,15 +30,62 @@ struct SumTableTests {
         }
         var halves = [Tally](repeating: Tally(), count: 2)
         halves[0] = total
-        let sums = table.sums(.service, .hour, starts: minutes, totals: halves, exporters: [])
-        let bucket = try #require(sums.buckets.first)
-        #expect(sums.buckets.count == 1 && bucket.entries.count == RollupLimit.entriesMax(.hour))
+        let sums = SumBuckets(starts: minutes, totals: halves).sums(of: table.sums, .service) {
+            $0.key(.service, exporters: [], hosts: nil)
+        }
+        let hours = try #require(sums.first { $0.period == .hour }), bucket = try #require(hours.buckets.first)
+        #expect(hours.buckets.count == 1 && bucket.entries.count == RollupLimit.entriesMax(.hour))
         var sum = bucket.other
         for tally in bucket.entries.values { sum += tally }
         #expect(sum == total)
         for (key, octets) in large {
-            let found = try #require(SumKey(key).key(.service, exporters: []).flatMap { bucket.entries[$0] }, "\(key)")
+            let found = try #require(
+                key.key(.service, exporters: [], hosts: nil).flatMap { bucket.entries[$0] }, "\(key)")
             #expect(found.octets <= octets && found.octets >= octets * 3 / 4, "\(found.octets) of \(octets)")
+        }
+    }
+
+    @Test("rows in more minutes than are summed by key are in totals, exactly") func manyMinutes() {
+        var builder = RollupBuilder(), columns = FlowColumns(), total = Tally()
+        let count = RollupLimit.bucketsMax + 5_000
+        let rows = columns.extend(by: count)
+        for row in rows {
+            columns.flowStartMilliseconds[row] = Int64(row) * 60_000
+            columns.flowEndMilliseconds[row] = Int64(row) * 60_000
+            columns.octetDeltaCount[row] = UInt64(row)
+            columns.deltaFlowCount[row] = 1
+            total += Tally(flows: 1, octets: UInt64(row), packets: 0)
+        }
+        let numbers = [UInt32](repeating: 0, count: count)
+        for first in stride(from: 0, to: count, by: EndpointTable.chunkRows) {
+            let chunk = first..<min(first + EndpointTable.chunkRows, count)
+            builder.add(columns, rows: chunk, SegmentEnds(sources: numbers, destinations: numbers))
+        }
+        let hosts = SegmentHosts(EndpointRanks(EndpointTable()))
+        for sums in builder.sums(exporters: [], hosts: hosts) {
+            var sum = Tally(), keyed = 0
+            for bucket in sums.buckets {
+                sum += bucket.other
+                for tally in bucket.entries.values { sum += tally }
+                keyed += bucket.entries.count
+            }
+            #expect(sum == total, "\(sums.kind) \(sums.period)")
+            if sums.kind == .service, sums.period == .minute { #expect(keyed == RollupLimit.bucketsMax) }
+        }
+    }
+
+    @Test("a table that is emptied sums anew") func emptied() {
+        var table = SumTable()
+        for turn in 0..<3 {
+            let parts = (0..<500).map {
+                SumPart(row: $0, bucket: $0 % 3, tally: Tally(flows: 1, octets: UInt64(turn), packets: 2))
+            }
+            table.add(parts, parts.map { UInt64($0.row % 50) }, buckets: 3)
+            let sums = table.sums
+            #expect(sums.count == 150 && sums.reduce(0) { $0 + $1.flows } == 500)
+            #expect(sums.reduce(0) { $0 + $1.octets } == UInt64(500 * turn))
+            table.removeAll()
+            #expect(table.sums.isEmpty)
         }
     }
 }

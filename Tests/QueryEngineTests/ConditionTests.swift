@@ -86,6 +86,56 @@ struct ConditionTests {
         }
         #expect(matches > 1_000 && misses > 1_000, "\(matches) matches, \(misses) misses: little was compared")
     }
+    @Test("where rows' ends have numbers, a filter over numbers finds the rows that it finds over addresses")
+    func endsAgreeWithAddresses() throws {
+        var matches = 0, asked = 0
+        try forAll(runs: 40) { generator, seed in
+            var block = try RandomBlocks.block(try RandomBlocks(using: &generator, count: 80).known)
+            let ends = ends(of: block, isWide: Bool.random(using: &generator))
+            for _ in 0..<40 {
+                let expression = RandomFilter.expression(using: &generator), condition = Condition(expression)
+                var want = RowMask(count: block.count), mask = want
+                block.ends = nil
+                condition.keep(&want, in: block)
+                guard condition.testsEnds else {
+                    let isSame = condition.fieldsBesideEnds == condition.fields
+                    #expect(isSame, "SEED=\(seed) \(expression)")
+                    continue
+                }
+                block.ends = ends
+                // What it says it needs no more is not there.
+                var less = block
+                if condition.fieldsBesideEnds.isDisjoint(with: .sourceIPAddress) {
+                    (less.columns.sourceHigh, less.columns.sourceLow) = ([], [])
+                }
+                if condition.fieldsBesideEnds.isDisjoint(with: .destinationIPAddress) {
+                    (less.columns.destinationHigh, less.columns.destinationLow) = ([], [])
+                }
+                condition.keep(&mask, in: less)
+                #expect(mask.rows == want.rows, "SEED=\(seed) \(expression)")
+                matches += want.meant
+                asked += 1
+            }
+        }
+        #expect(matches > 1_000 && asked > 100, "\(matches) matches of \(asked) questions: little was compared")
+    }
+    /// Numbers for the addresses of a block, two places a row.
+    private func ends(of block: RowBlock, isWide: Bool) -> RowEnds {
+        let rows = block.columns.rows.map { block.columns[$0] }
+        var all = Set(rows.flatMap { [$0.sourceIPAddress, $0.destinationIPAddress] }).sorted()
+        // Several numbers for one address are allowed, and addresses of no row.
+        if isWide { all = (all + all.prefix(3) + [IPAddress(v4: 7), IPAddress(high: .max, low: 1)]).sorted() }
+        let numbers = rows.flatMap { row in
+            [row.sourceIPAddress, row.destinationIPAddress].map { end in
+                UInt32(all.lastIndex(of: end) ?? 0)
+            }
+        }
+        let highs = all.contains { $0.high != 0 } ? all.map(\.high) : []
+        return RowEnds(
+            places: rows.indices.map { UInt32(2 * $0) }, numbers: numbers,
+            addresses: EndpointAddresses(count: all.count, highs: highs, lows: all.map(\.low) + [0]))
+    }
+
     private func period(_ generator: inout SeededGenerator) -> (Int64, Int64) {
         guard Bool.random(using: &generator) else { return (.min, .max) }
         let from = RandomBlocks.start + Int64.random(in: 0..<1_000_000, using: &generator)

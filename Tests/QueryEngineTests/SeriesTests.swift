@@ -36,15 +36,21 @@ struct SeriesTests {
     {
         var parts = 0
         try forAll(runs: 25) { generator, seed in
-            let random = try RandomBlocks(using: &generator, count: 150)
-            let keys: [FlowKey] =
-                [[], [.service], [.sourceAddress], [.exporter, .vlan]].randomElement(
-                    using: &generator) ?? []
+            // More rows than a chunk, and more groups than are kept apart at a time, in runs and not.
+            let isLarge = seed % 5 == 0
+            var random = try RandomBlocks(using: &generator, count: isLarge ? 1_400 : 150, spread: isLarge ? 12 : 4)
+            if seed % 10 == 0 { random.known.sort { $0.record.sourceIPAddress < $1.record.sourceIPAddress } }
+            let choice: [[FlowKey]] =
+                isLarge
+                ? [[.sourceAddress], [.destinationTransportPort]]
+                : [[], [.service], [.sourceAddress], [.exporter, .vlan]]
+            let keys = choice.randomElement(using: &generator) ?? []
             let period: Int64 = [1_000, 60_000, 300_000].randomElement(using: &generator) ?? 1_000
             let from = RandomBlocks.start + Int64.random(in: -100_000..<1_000_000, using: &generator)
-            let to = from + Int64.random(in: 1..<600_000, using: &generator)
+            let to = from + Int64.random(in: 1..<(isLarge ? 60_000 : 600_000), using: &generator)
             var sums = SeriesSums(by: keys, from: from, to: to, period: period, seed: generator.next())
-            for block in try random.blocks(using: &generator) { try sums.add(block, rows: RandomBlocks.counted(block)) }
+            let blocks = isLarge ? [try RandomBlocks.block(random.known)] : try random.blocks(using: &generator)
+            for block in blocks { try sums.add(block, rows: RandomBlocks.counted(block)) }
             let limit = Int.random(in: 0...4, using: &generator)
             let series = try sums.stacked(limit, by: .packets)
             #expect(series.from <= from && series.from > from - period && series.from % period == 0)

@@ -35,13 +35,40 @@ struct SegmentPruningTests {
         }
         let isTaken = encoder.add(columns, origin: RandomRows.origin("a"), logOffset: 0)
         #expect(isTaken)
-        let bloom = try SegmentBloom(encoder.finish().bloom)
+        let segment = encoder.finish(), bloom = try SegmentBloom(segment.bloom)
         var addresses = 0, networks = 0
         for number in UInt32(0)..<10_000 {
             if bloom.mayContain(IPAddress(v4: 0x0B00_0000 + number)) { addresses += 1 }
             if bloom.mayContain(IPNetwork(IPAddress(v4: 0x0C00_0000 + number << 8), length: 24)) { networks += 1 }
         }
         #expect(addresses < 200 && networks < 200, "\(addresses) addresses, \(networks) networks of 10 000")
+        try slices(segment, whole: bloom)
+    }
+    /// A filter of which only what a question needs is at hand answers it as the whole does.
+    private func slices(_ segment: EncodedSegment, whole: SegmentBloom) throws {
+        let head = try SegmentHead(segment.head)
+        var read = 0, differing = 0, damaged = 0
+        for number in UInt32(0)..<500 {
+            let address = number % 2 == 0 ? 0x0A00_0000 + number * 257 : 0x0B00_0000 + number
+            let network = IPNetwork(IPAddress(v4: address), length: 32)
+            var some = try SegmentBloom(head)
+            for range in some.needs([network]) {
+                var bytes = Array(segment.bloom[range])
+                read += bytes.count
+                try some.supply(bytes, at: range.lowerBound)
+                bytes[Int(number) % bytes.count] ^= 1
+                do throws(SegmentError) { try some.supply(bytes, at: range.lowerBound) } catch { damaged += 1 }
+                #expect(throws: SegmentError.self) { try some.supply(Array(bytes.dropLast()), at: range.lowerBound) }
+                #expect(throws: SegmentError.self) { try some.supply(bytes, at: range.lowerBound + 1) }
+            }
+            if some.mayContain(network) != whole.mayContain(network) { differing += 1 }
+            if number % 2 == 0, !some.mayContain(network) { differing += 1 }
+        }
+        #expect(differing == 0 && damaged >= 500 && damaged <= 1_000)
+        #expect(segment.bloom.count > 8_000 && read < 500 * (2 * 4_068 + 1), "\(read) octets")
+        let many = (0..<200).map { IPNetwork(IPAddress(v4: 0x0A00_0000 + $0 * 257), length: 32) }
+        let all = try SegmentBloom(head).needs(many)
+        #expect(all == [0..<segment.bloom.count])
     }
 
     @Test("each block's bounds hold what its rows have") func bounds() async throws {

@@ -79,8 +79,10 @@ struct SegmentRoundTripTests {
         var reader = SegmentReader(head, made.segment)
         try await reader.load([.sourceIPAddress, .destinationIPAddress], blocks: 0..<head.blockCount)
         let (highs, lows) = try reader.endpointAddresses()
-        let addresses = zip(highs, lows).map { IPAddress(high: $0, low: $1) }
-        #expect(addresses.count == head.endpointCount && addresses == addresses.sorted())
+        let addresses = (0..<head.endpointCount).map { number in
+            IPAddress(high: highs.isEmpty ? 0 : highs[number], low: lows[number])
+        }
+        #expect(addresses == addresses.sorted())
         for block in 0..<head.blockCount {
             var columns = FlowColumns()
             let rows = try reader.decode(block, [.sourceIPAddress, .destinationIPAddress], into: &columns)
@@ -90,6 +92,44 @@ struct SegmentRoundTripTests {
                 #expect(addresses[Int(ends[Int(places[row])])] == columns[row].sourceIPAddress)
                 #expect(addresses[Int(ends[Int(places[row] ^ 1)])] == columns[row].destinationIPAddress)
             }
+        }
+    }
+
+    @Test("columns that are asked for alone have what they have among all, and no others have room") func places()
+        async throws
+    {
+        for seed in UInt64(20)...26 {
+            var generator = SeededGenerator(seed: seed)
+            let made = try MadeSegment(rows: 700, using: &generator), head = try SegmentHead(made.segment.head)
+            var reader = SegmentReader(head, made.segment), columns = FlowColumns()
+            let fields: FieldSet = [.sourceIPAddress, .octetDeltaCount, .protocolIdentifier, .flowStartMilliseconds]
+            try await reader.load(.all, blocks: 0..<head.blockCount)
+            for block in 0..<head.blockCount {
+                var whole = FlowColumns()
+                let rows = try reader.decode(block, .all, into: &whole)
+                try reader.decode(block, fields, intoPlacesOf: &columns)
+                let clients = try reader.clients(ofBlock: block), servers = try reader.servers(ofBlock: block)
+                let numbers = try reader.endpointNumbers(ofBlock: block).ends
+                #expect(numbers == zip(clients, servers).flatMap { [$0, $1] })
+                for (all, isClient) in [(clients, true), (servers, false)] {
+                    let wrong = all.filter { number in
+                        let may = head.mayHave([number..<(number + 1)], block: block)
+                        return !(isClient ? may.client : may.server)
+                    }
+                    #expect(wrong.isEmpty, "SEED=\(seed)")
+                }
+                let beyond = UInt32(head.endpointCount)..<UInt32(head.endpointCount + 1)
+                let may = head.mayHave([beyond], block: block)
+                #expect(!may.client && !may.server)
+                for row in rows {
+                    #expect(columns.sourceHigh[row] == whole.sourceHigh[row])
+                    #expect(columns.sourceLow[row] == whole.sourceLow[row])
+                    #expect(columns.octetDeltaCount[row] == whole.octetDeltaCount[row])
+                    #expect(columns.protocolIdentifier[row] == whole.protocolIdentifier[row])
+                    #expect(columns.flowStartMilliseconds[row] == whole.flowStartMilliseconds[row])
+                }
+            }
+            #expect(columns.count == 0 && columns.destinationLow.isEmpty && columns.flowEndMilliseconds.isEmpty)
         }
     }
 

@@ -1,4 +1,5 @@
 import BatchFormat
+import COpenSSL
 import Capture
 import Dedupe
 import Delivery
@@ -11,21 +12,26 @@ import Platform
 import SensorPipeline
 import WireBytes
 
-/// Measures what an aggregator does with batches after TLS, stage by stage, on one thread's worth of CPU time
-/// (getrusage, user and system), one JSON object a line:
+/// Measures what an aggregator does with batches, stage by stage, in CPU time of the whole process (getrusage, user
+/// and system), one JSON object a line:
 ///     {"stage":"log","rows":n,"cpuSeconds":s,"cpuSecondsPerMillion":s,"bytesPerRow":b}
 /// Batches are made by the sensor's own stages from a capture; that is not measured.
 @main
 enum WeirBenchStore {
     static let usage = """
-        usage: weir-bench-store ingest --pcap FILE [--repeat N] [--folder FOLDER]
+        usage: weir-bench-store ingest --pcap FILE [--repeat N] [--window-rows N] [--folder FOLDER]
 
+        Batches of windows of at most N rows (65,536 as sensors have it, which take 8,192 when they are busy) go through
+        all stages in groups of half a million rows, ten seconds of the store's clock apart, as a service takes them:
+
+          tls       AES-128-GCM over the batches' octets in records of 16 KiB: the least that TLS costs
           check     digest and decoding, as before an answer
-          log       appended to the log and synced, as before an answer, in groups of 8
+          log       appended to the log and synced, as before an answer
           store     read from the log and stored
-          compact   made to segments with rollups, batches deleted after reading back
+          compact   made to segments with rollups; segments read back, their batches deleted, room given back
 
-        FOLDER must not have data; /var/tmp/weir-bench-<process> unless given, removed afterwards.
+        Then answer (tls, check, log) and all are sums. FOLDER must not have data;
+        /var/tmp/weir-bench-<process> unless given, removed afterwards.
 
         """
 
@@ -42,13 +48,14 @@ enum WeirBenchStore {
     }
 
     private static func run(_ arguments: [String]) async throws {
-        var file: String?, rounds = 1, folder: String?, rest = arguments.dropFirst()
+        var file: String?, rounds = 1, windowRows = 65_536, folder: String?, rest = arguments.dropFirst()
         guard arguments.first == "ingest" else { throw BenchError(code: 2, message: "no command\n\n\(usage)") }
         while let option = rest.popFirst() {
             guard let value = rest.popFirst() else { throw BenchError(code: 2, message: "\(option) needs a value") }
             switch option {
             case "--pcap": file = value
             case "--repeat": rounds = Int(value) ?? 1
+            case "--window-rows": windowRows = Int(value) ?? 65_536
             case "--folder": folder = value
             default: throw BenchError(code: 2, message: "\(option) is unknown\n\n\(usage)")
             }
@@ -57,7 +64,8 @@ enum WeirBenchStore {
         let path = folder ?? "/var/tmp/weir-bench-\(ProcessInfo.processInfo.processIdentifier)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         defer { if folder == nil { try? FileManager.default.removeItem(atPath: path) } }
-        try await IngestBench(folder: path).run(try SealedBodies.make(from: file, rounds: rounds))
+        try await IngestBench(folder: path).run(
+            try SealedBodies.make(from: file, rounds: rounds, windowRows: windowRows))
     }
 }
 
@@ -67,12 +75,12 @@ struct BenchError: Error {
 
 /// Batches as a sensor seals them.
 enum SealedBodies {
-    static func make(from file: String, rounds: Int) throws -> [SealedBatch] {
+    static func make(from file: String, rounds: Int, windowRows: Int) throws -> [SealedBatch] {
         var batches: [SealedBatch] = []
         for _ in 0..<rounds {
             var reader = try CaptureReader(bytes: [UInt8](try Data(contentsOf: URL(fileURLWithPath: file))))
             var worker = SensorWorker(
-                limits: SensorWorker.Limits(windowMilliseconds: 10_000, rowsMax: 131_072), seed: 1)
+                limits: SensorWorker.Limits(windowMilliseconds: 10_000, rowsMax: windowRows), seed: 1)
             var sealer = WindowSealer(
                 rowsMax: 131_072, board: ObserverBoard(ObserverDedupeSettings(mode: .merge), seed: 1))
             while let reference = try reader.nextReference() {
@@ -89,53 +97,82 @@ enum SealedBodies {
 struct IngestBench {
     let folder: String
 
+    private struct Spent {
+        var stages: [(name: String, seconds: Double)] = []
+
+        mutating func add(_ stage: String, _ body: () async throws -> Void) async throws {
+            let before = cpuSeconds()
+            try await body()
+            let spent = cpuSeconds() - before
+            if let known = stages.firstIndex(where: { $0.name == stage }) {
+                stages[known].seconds += spent
+            } else {
+                stages.append((stage, spent))
+            }
+        }
+        func sum(_ names: Set<String>) -> Double {
+            stages.reduce(0) { $0 + (names.contains($1.name) ? $1.seconds : 0) }
+        }
+    }
+
     func run(_ batches: [SealedBatch]) async throws {
         guard let tenant = TenantID("bench") else { return }
         let sensor = SensorIdentity(tenant: tenant, site: "hq", name: "edge-1")
-        let rows = batches.reduce(0) { $0 + $1.rows }, bytes = batches.reduce(0) { $0 + $1.body.count }
-        let now = Int64(Date().timeIntervalSince1970 * 1_000)
         let log = try SQLiteFlowLog(directory: folder)
         let store = try SQLiteFlowStore(directory: folder + "/flows")
-        var appends: [LogAppend] = []
-        try await measure("check", rows, bytes) {
-            var decoder = BatchDecoder(), columns = FlowColumns()
-            for (number, batch) in batches.enumerated() {
-                columns.removeAll()
-                try batch.body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
-                appends.append(
-                    LogAppend(
-                        sensor: sensor, key: BatchKey(epoch: Epoch(high: 1, low: 1), sequence: UInt64(number)),
-                        digest: BatchDigest(of: batch.body), receivedMilliseconds: now, rows: batch.rows,
-                        tally: batch.tally, body: batch.body))
-            }
-        }
-        let ready = appends
-        try await measure("log", rows, bytes) {
-            for start in stride(from: 0, to: ready.count, by: 8) {
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for append in ready[start..<min(start + 8, ready.count)] {
-                        group.addTask { _ = try await log.append(append) }
-                    }
-                    try await group.waitForAll()
+        var spent = Spent(), decoder = BatchDecoder(), columns = FlowColumns(), offset: Int64 = 0, segmentBytes = 0
+        var now = Int64(Date().timeIntervalSince1970 * 1_000)
+        var start = 0
+        while start < batches.count {  // ends: each turn takes a batch or more
+            let group = Self.group(of: batches, from: start)
+            defer { start += group.count }
+            try await spent.add("tls") { for batch in group { seal(batch.body) } }
+            var appends: [LogAppend] = []
+            try await spent.add("check") {
+                for (number, batch) in group.enumerated() {
+                    columns.removeAll()
+                    try batch.body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
+                    appends.append(
+                        LogAppend(
+                            sensor: sensor,
+                            key: BatchKey(epoch: Epoch(high: 1, low: 1), sequence: UInt64(start + number)),
+                            digest: BatchDigest(of: batch.body), receivedMilliseconds: now, rows: batch.rows,
+                            tally: batch.tally, body: batch.body))
                 }
             }
-        }
-        try await measure("store", rows, bytes) {
-            var offset: Int64 = 0
-            while true {
-                let logged = try await log.read(after: offset, limit: 64, bytesMax: 32 << 20)
-                guard let last = logged.last else { break }
-                offset = last.offset
+            let ready = appends
+            try await spent.add("log") {
+                try await withThrowingTaskGroup(of: Void.self) { tasks in
+                    for append in ready { tasks.addTask { _ = try await log.append(append) } }
+                    try await tasks.waitForAll()
+                }
+            }
+            try await spent.add("store") {
+                let logged = try await log.read(after: offset, limit: group.count, bytesMax: 64 << 20)
+                offset = logged.last?.offset ?? offset
                 try await store.store(try logged.map { try Self.stored($0) })
             }
+            now += 10_000
+            try await spent.add("compact") { segmentBytes += try await store.compact(now: now).segmentBytes }
         }
-        var report = CompactionReport()
-        try await measure("compact", rows, bytes) {
-            report = try await store.compact(now: now + 3 * 86_400_000)
+        for later in [3 * 86_400_000, 3 * 86_400_000 + 200_000] as [Int64] {
+            try await spent.add("compact") { segmentBytes += try await store.compact(now: now + later).segmentBytes }
         }
-        try await measure("delete", rows, bytes) { _ = try await store.compact(now: now + 3 * 86_400_000 + 200_000) }
-        line("segments", rows, report.segmentBytes, seconds: 0)
+        report(spent, batches, segmentBytes)
         try log.close()
+    }
+
+    private static func group(of batches: [SealedBatch], from start: Int) -> [SealedBatch] {
+        var end = start, rows = 0
+        while end < batches.count, rows < 524_288 { (end, rows) = (end + 1, rows + batches[end].rows) }
+        return Array(batches[start..<end])
+    }
+
+    private func report(_ spent: Spent, _ batches: [SealedBatch], _ segmentBytes: Int) {
+        let rows = batches.reduce(0) { $0 + $1.rows }, bytes = batches.reduce(0) { $0 + $1.body.count }
+        for (name, seconds) in spent.stages { line(name, rows, bytes, seconds: seconds) }
+        line("answer", rows, bytes, seconds: spent.sum(["tls", "check", "log"]))
+        line("all", rows, segmentBytes, seconds: spent.sum(["tls", "check", "log", "store", "compact"]))
     }
 
     private static func stored(_ batch: LoggedBatch) throws -> StoredBatch {
@@ -146,11 +183,6 @@ struct IngestBench {
             flowEndMax: summary.flowEndMax, rows: batch.rows, tally: batch.tally, body: batch.body)
     }
 
-    private func measure(_ stage: String, _ rows: Int, _ bytes: Int, _ body: () async throws -> Void) async throws {
-        let before = cpuSeconds()
-        try await body()
-        line(stage, rows, bytes, seconds: cpuSeconds() - before)
-    }
     private func line(_ stage: String, _ rows: Int, _ bytes: Int, seconds: Double) {
         let perMillion = String(format: "%.4f", seconds * 1e6 / Double(max(rows, 1)))
         let perRow = String(format: "%.2f", Double(bytes) / Double(max(rows, 1)))
@@ -168,4 +200,22 @@ private func cpuSeconds() -> Double {
     unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
     func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000 }
     return seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+/// What an aggregator's TLS does with a body at least, as it opens what this seals: the cipher has one cost for both.
+private func seal(_ body: [UInt8]) {
+    let key = [UInt8](repeating: 1, count: 16), nonce = [UInt8](repeating: 2, count: 12), recordBytes = 16_384
+    var out = [UInt8](repeating: 0, count: recordBytes + 16)
+    guard let context = unsafe EVP_CIPHER_CTX_new() else { return }
+    defer { unsafe EVP_CIPHER_CTX_free(context) }
+    for start in stride(from: 0, to: body.count, by: recordBytes) {
+        var written: Int32 = 0
+        unsafe EVP_EncryptInit_ex(context, EVP_aes_128_gcm(), nil, key, nonce)
+        unsafe body.withUnsafeBufferPointer { bytes in
+            let record = unsafe bytes[start..<min(start + recordBytes, bytes.count)]
+            _ = unsafe EVP_EncryptUpdate(
+                context, &out, &written, UnsafeBufferPointer(rebasing: record).baseAddress, Int32(record.count))
+        }
+        unsafe EVP_EncryptFinal_ex(context, &out, &written)
+    }
 }
