@@ -24,7 +24,7 @@ def parts(count, **more):
 
 ALL = {test.name: test for test in (
     Test(sweeps.storm, "R1 R4 R8", small=[{"kills": 10}] * 2, nightly=storm_worlds(200)),
-    Test(sweeps.failpoints, "R2", small=parts(2, some=8), nightly=parts(12, times=20)),
+    Test(sweeps.failpoints, "R2", small=parts(2, some=8), nightly=parts(12, times=4) * 5),
     Test(sweeps.sweep, "R2", nightly=[{"calls": 60}]),
     Test(sweeps.power_cuts, "R3", small=[{"cuts": 12}], nightly=[{"cuts": 25}] * 20),
     Test(scenarios.cut_sensors, "R3"),

@@ -212,14 +212,27 @@ def unsound(folder):
     paths = glob.glob(os.path.join(folder, "*.sqlite")) + glob.glob(os.path.join(folder, "flows", "*", "*.sqlite"))
     found = []
     for path in paths:
+        said = opinion(path)
+        if said != "ok":
+            found.append("%s: %s" % (os.path.relpath(path, folder), said))
+    return found
+
+
+def opinion(path):
+    """SQLite's of one file. Who only reads takes a journal that goes in the very moment for one that was left behind."""
+    said = ""
+    for _ in range(5):
         database = sqlite3.connect("file:%s?mode=ro" % path, uri=True, timeout=60)
         try:
             said = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
         except sqlite3.DatabaseError as problem:
             said = str(problem)
-        if said != "ok":
-            found.append("%s: %s" % (os.path.relpath(path, folder), said))
-    return found
+        finally:
+            database.close()
+        if "readonly" not in said:
+            break
+        time.sleep(0.5)
+    return said
 
 
 def judge(feeds, order):

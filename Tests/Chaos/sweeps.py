@@ -247,8 +247,7 @@ def checkpointing(site, rng, seconds=8):
         helpers = [site.helper(site.aggregator, helper, log) for _ in range(2)]
         site.run(rng.uniform(1.0, 3.0))
         for one in helpers:
-            one.kill()
-            one.wait()
+            one.communicate()  # ends its input
         site.restart(site.aggregator, rng if rng.random() < 0.7 else None)
     return {"note": "%d s, %d power cuts, every file sound by integrity_check" % (seconds, site.cuts)}
 

@@ -291,8 +291,8 @@ class World:
         return done.returncode == 0
 
     def helper(self, program, script, *arguments):
-        """A process on the disk of `program`."""
-        return subprocess.Popen([sys.executable, "-B", script, *arguments], stdin=subprocess.DEVNULL,
+        """A process on the disk of `program`, which ends with its input."""
+        return subprocess.Popen([sys.executable, "-B", script, *arguments], stdin=subprocess.PIPE,
                                 env=dict(os.environ, **program.disk.environment()))
 
     clock = staticmethod(clock)

@@ -132,20 +132,23 @@ struct KeysAndBackupTests {
         #expect(listed.text.contains(#""state":"destroyed","tenant":"acme""#))
     }
 
-    /// How often zstd's magic number is there, as it is in batches and segments that are not sealed. By
-    /// chance it is there once in 4 GiB.
+    /// How many batches, segments and zstd frames begin there, which are seen where they are not sealed. By chance a
+    /// number of four octets is there once in 4 GiB.
     private func frames(in folder: String) throws -> Int {
         let names = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
-        let magic = Data([0x28, 0xB5, 0x2F, 0xFD])
+        let starts = [Data("WEIR\u{3}\0".utf8), Data("WSEG".utf8), Data([0x28, 0xB5, 0x2F, 0xFD])]
         return names.reduce(0) { sum, name in
             guard let data = FileManager.default.contents(atPath: "\(folder)/\(name)") else { return sum }
-            var count = 0, rest = data.startIndex
-            while let found = data.range(of: magic, in: rest..<data.endIndex) {
-                count += 1
-                rest = found.upperBound
-            }
-            return sum + count
+            return starts.reduce(sum) { $0 + occurrences(of: $1, in: data) }
         }
+    }
+    private func occurrences(of start: Data, in data: Data) -> Int {
+        var count = 0, rest = data.startIndex
+        while let found = data.range(of: start, in: rest..<data.endIndex) {
+            count += 1
+            rest = found.upperBound
+        }
+        return count
     }
 
     /// Some octets from every part of the spool's segments: enough of them that no other file has them by chance.
