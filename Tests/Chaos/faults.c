@@ -121,14 +121,18 @@ static void note(
     size_t all = sizeof entry + entry.pathBytes + beforeBytes + afterBytes;
     if (REAL(writev)(journal, parts, 4) != (ssize_t)all) abort();
 }
-/* What [offset, offset + count) of a file holds, as far as the file goes. Free it. */
+/* What [offset, offset + count) of a file holds, as far as the file goes. Free it. Opened anew only where it must be: with any descriptor
+   of a file that is closed, all of the process's locks on that file go. */
 static void *bytesOf(int fd, int64_t offset, size_t count, size_t *got) {
     char link[64];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     void *bytes = malloc(count ? count : 1);
-    int own = REAL(open)(link, O_RDONLY | O_CLOEXEC);
+    int own = fd;
+    if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        own = REAL(open)(link, O_RDONLY | O_CLOEXEC);
+    }
     ssize_t read = own < 0 ? 0 : pread(own, bytes, count, offset);
-    if (own >= 0) REAL(close)(own);
+    if (own >= 0 && own != fd) REAL(close)(own);
     *got = read > 0 ? (size_t)read : 0;
     return bytes;
 }
