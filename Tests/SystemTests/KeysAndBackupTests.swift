@@ -112,10 +112,11 @@ struct KeysAndBackupTests {
         let plain = needles + [Data(attacker.utf8)]
         func search(_ when: String) throws {
             for place in places { #expect(try holders(of: plain, in: site.path(place)) == [], "\(when)") }
-            for place in places { #expect(try frames(in: site.path(place)) < 3, "\(when)") }
+            for place in places { #expect(try frames(in: site.path(place)) < 2, "\(when)") }
         }
         try search("while the service runs")
-        #expect(try frames(in: site.path("spool")) > 4)
+        // At least one batch of each time that something was sent.
+        #expect(try frames(in: site.path("spool")) >= 3)
         #expect(try site.rows("acme", ["incidents"]).isEmpty)
         #expect(site.stop(site.aggregator) == 0)
         try search("after its end")
