@@ -407,7 +407,8 @@ class World:
             return False
         finally:
             log.close()
-        return self.aggregator.metric("weir_pipeline_offset") == head
+        # A metric has 53 bits, offsets have more once the clock has been past 2038.
+        return self.aggregator.metric("weir_pipeline_offset") == float(head)
 
     def judge(self):
         with open(self.aggregator.key_file) as file:
