@@ -17,7 +17,10 @@ struct SumEntry: BitwiseCopyable {
     ///   - key: below 2^48.
     ///   - bucket: below `RollupLimit.bucketsMax`.
     init(key: UInt64, bucket: UInt32, tally: Tally) {
-        word = Self.word(key, bucket)
+        self.init(word: Self.word(key, bucket), tally: tally)
+    }
+    fileprivate init(word: UInt64, tally: Tally) {
+        self.word = word
         add(tally)
     }
     @inline(__always)
@@ -134,8 +137,7 @@ struct SumTable {
             place = (place &+ 1) & mask
         }
         guard count < RollupLimit.sumsMax else { return false }
-        slots[place] = SumEntry(
-            key: word & 0xFFFF_FFFF_FFFF, bucket: UInt32(truncatingIfNeeded: word &>> 48 & 0x7FFF), tally: tally)
+        slots[place] = SumEntry(word: word, tally: tally)
         return true
     }
 

@@ -84,15 +84,13 @@ package final class Sensor: Sendable {
     private static func checkIdentityAtStart(
         _ settings: SensorSettings, time: any TimeSource, _ logger: Logger
     ) throws(SensorError) {
-        do throws(TLSFileError) {
-            _ = try TLSContext(settings.tls, time: time)
-        } catch {
-            switch error {
+        if let fault = identityFault(settings, time) {
+            switch fault {
             case .expired, .notYetValid:
                 logger.error(
                     "The certificate is not valid now: flows are spooled, and shipped once it is. Check the clock.",
-                    metadata: ["error": "\(error)"])
-            case .unreadable, .keyMismatch, .library: throw .identity(reason: "\(error)")
+                    metadata: ["error": "\(fault)"])
+            case .unreadable, .keyMismatch, .library: throw .identity(reason: "\(fault)")
             }
         }
         try checkStreams(settings, time: time)
@@ -100,12 +98,16 @@ package final class Sensor: Sendable {
     /// Reads the certificate files as shipping will.
     /// - Throws: `SensorError.identity`, naming the file.
     package static func checkIdentity(_ settings: SensorSettings, time: any TimeSource) throws(SensorError) {
+        if let fault = identityFault(settings, time) { throw .identity(reason: "\(fault)") }
+        try checkStreams(settings, time: time)
+    }
+    private static func identityFault(_ settings: SensorSettings, _ time: any TimeSource) -> TLSFileError? {
         do throws(TLSFileError) {
             _ = try TLSContext(settings.tls, time: time)
+            return nil
         } catch {
-            throw .identity(reason: "\(error)")
+            return error
         }
-        try checkStreams(settings, time: time)
     }
     private static func checkStreams(_ settings: SensorSettings, time: any TimeSource) throws(SensorError) {
         do throws(IntakeError) {

@@ -122,3 +122,9 @@ func encode(_ columns: FlowColumns, fidelity: Fidelity = .full) throws -> [UInt8
     var encoder = BatchEncoder()
     return try encoder.encode(columns, fidelity: fidelity)
 }
+/// A plane as the format's page draws it.
+func plane(_ kind: UInt8, _ payload: [UInt8]) -> [UInt8] {
+    var plane = [kind]
+    plane.appendLE(UInt32(payload.count))
+    return plane + payload
+}

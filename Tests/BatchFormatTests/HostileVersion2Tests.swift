@@ -19,12 +19,6 @@ struct HostileVersion2Tests {
             return error as? BatchError
         }
     }
-    /// A plane as the page draws it.
-    private func plane(_ kind: UInt8, _ payload: [UInt8]) -> [UInt8] {
-        var plane = [kind]
-        plane.appendLE(UInt32(payload.count))
-        return plane + payload
-    }
     private func sparse(_ byte: UInt8, gaps: [UInt8], values: [UInt8]) -> [UInt8] {
         var payload = [byte]
         payload.appendLE(UInt32(gaps.count))

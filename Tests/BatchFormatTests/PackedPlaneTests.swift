@@ -21,12 +21,6 @@ struct PackedPlaneTests {
             return error as? BatchError
         }
     }
-    /// A plane as the page draws it.
-    private func plane(_ kind: UInt8, _ payload: [UInt8]) -> [UInt8] {
-        var plane = [kind]
-        plane.appendLE(UInt32(payload.count))
-        return plane + payload
-    }
     private func packed(_ bits: UInt8, _ values: [UInt8], _ octets: [UInt8], others: [UInt8] = []) -> [UInt8] {
         var payload = [bits]
         payload.appendLE(UInt32(others.count))

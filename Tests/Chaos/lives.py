@@ -88,16 +88,13 @@ def replayed(site, rng, times=3):
     site.crash(site.aggregator)
     site.run(1.5)
     site.crash(sensor)
-    copy = os.path.join(site.folder, "snapshot")
-    shutil.copytree(sensor.spool, copy)
+    copy = sensor.snapshot()
     site.start(sensor)
     site.start(site.aggregator)
     for _ in range(times):
         site.drain(sensor)  # what the disk has alone goes with it
         site.crash(sensor)
-        shutil.rmtree(sensor.spool)
-        shutil.copytree(copy, sensor.spool)
-        sensor.disk.forget()
+        sensor.take_back(copy)
         sensor.disk.shift_clock(7 * 86400)
         site.start(sensor)
         site.run(0.4)

@@ -6,7 +6,6 @@ import errno
 import glob
 import hashlib
 import os
-import shutil
 import sqlite3
 import time
 
@@ -217,16 +216,13 @@ def rollback(site, rng):
     site.crash(site.aggregator)
     site.run(1.5)
     site.crash(sensor)
-    copy = os.path.join(site.folder, "snapshot")
-    shutil.copytree(sensor.spool, copy)
+    copy = sensor.snapshot()
     site.start(sensor)
     site.start(site.aggregator)
     site.run(1)
     site.drain(sensor)  # what the disk has alone goes with it
     site.crash(sensor)
-    shutil.rmtree(sensor.spool)
-    shutil.copytree(copy, sensor.spool)
-    sensor.disk.forget()
+    sensor.take_back(copy)
     site.start(sensor)
     site.run(1.5)
 

@@ -142,6 +142,18 @@ class Sensor(Program):
         with open(self.settings, "w") as file:
             file.write(text.replace("spool:\n", "spool:\n  keepAcked: 0s\n"))
 
+    def snapshot(self):
+        """Copies its disk, the program being dead; returns where to."""
+        copy = os.path.join(self.world.folder, "snapshot")
+        shutil.copytree(self.spool, copy)
+        return copy
+
+    def take_back(self, copy):
+        """Puts the state of a snapshot on its disk, the program being dead."""
+        shutil.rmtree(self.spool)
+        shutil.copytree(copy, self.spool)
+        self.disk.forget()
+
     def figures(self):
         return oracle.metrics(self.metrics_port) or {}
 

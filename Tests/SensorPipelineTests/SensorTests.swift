@@ -68,6 +68,12 @@ private func exchange(_ port: UInt16, _ request: String) throws -> String {
         answer += chunk[..<count]
     }
 }
+/// A socket whose datagrams go to a port of this machine.
+private func exporter(to port: UInt16) -> Int32 {
+    let exporter = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+    #expect(connectLoopback(exporter, port))
+    return exporter
+}
 private func connectLoopback(_ descriptor: Int32, _ port: UInt16) -> Bool {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -90,9 +96,8 @@ struct SensorTests {
         let sensor = try site.sensor()
         try sensor.start()
         let port = try #require(sensor.listenPorts.first), status = try #require(sensor.statusPort)
-        let exporter = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        let exporter = exporter(to: port)
         defer { close(exporter) }
-        #expect(connectLoopback(exporter, port))
         var exports = Exports(seed: 1)
         for _ in 0..<50 {
             let datagram = exports.datagram(records: 20)
@@ -124,9 +129,8 @@ struct SensorTests {
         let sensor = try site.sensor(at: WrongTime(aheadMilliseconds: daysAhead * 86_400_000))
         try sensor.start()
         let port = try #require(sensor.listenPorts.first)
-        let exporter = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        let exporter = exporter(to: port)
         defer { close(exporter) }
-        #expect(connectLoopback(exporter, port))
         var exports = Exports(seed: 4)
         let datagram = exports.datagram(records: 30)
         #expect(send(exporter, datagram, datagram.count, 0) == datagram.count)
@@ -139,9 +143,8 @@ struct SensorTests {
         let sensor = try site.sensor()
         try sensor.start()
         let port = try #require(sensor.listenPorts.first)
-        let exporter = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        let exporter = exporter(to: port)
         defer { close(exporter) }
-        #expect(connectLoopback(exporter, port))
         var exports = Exports(seed: 2)
         for _ in 0..<200 {
             let datagram = exports.datagram(records: 30)
@@ -156,9 +159,8 @@ struct SensorTests {
         let sensor = try site.sensor()
         try sensor.start()
         let port = try #require(sensor.listenPorts.first)
-        let exporter = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        let exporter = exporter(to: port)
         defer { close(exporter) }
-        #expect(connectLoopback(exporter, port))
         var exports = Exports(seed: 3)
         exports.keys = .max >> 8
         let deadline = Date(timeIntervalSinceNow: 60)
