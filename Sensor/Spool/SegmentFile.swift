@@ -91,8 +91,13 @@ final class SegmentFile {
             throw .nonsense("\(path) is no segment")
         }
         (self.number, self.epoch) = (number, epoch)
-        if let known, known.isFailed { size = min(size, Int(clamping: known.validThrough)) }
-        do throws(SystemError) { try scan(size) } catch { throw .system(error) }
+        if let known, known.isFailed || known.isEnded { size = min(size, Int(clamping: known.validThrough)) }
+        do throws(SystemError) {
+            try scan(size)
+            if known?.isEnded != true { try dropTorn() }
+        } catch {
+            throw .system(error)
+        }
         // How many there were is only known of a file that had its last record.
         if let known, known.isEnded { (lost, isTorn) = (max(lost, Int(known.records) - entries.count), false) }
         newlyLost = max(lost - Int(known?.lost ?? 0), 0)
@@ -114,6 +119,18 @@ final class SegmentFile {
             }
         }
         isTorn = end < size
+    }
+    /// Of a file whose run was killed, the last batches whose bodies are not what their heads say are an append that the
+    /// kill cut short, of which a power cut kept the heads: nobody was told that they are kept.
+    private func dropTorn() throws(SystemError) {
+        while let last = entries.last, last.state == .waiting {  // ends: each turn takes one off
+            let found = try content(entries.count - 1)
+            guard found?.batch.digest != found.map({ BatchDigest(of: $0.body) }) else { return }
+            count(last, -1)
+            entries.removeLast()
+            ordinals.removeLast()
+            (end, isTorn) = (last.offset, true)
+        }
     }
     private func record(_ bytes: ArraySlice<UInt8>, at offset: Int, size: Int) -> RecordHead? {
         guard let head = RecordHead(bytes, in: epoch) else { return nil }

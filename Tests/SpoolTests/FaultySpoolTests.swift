@@ -221,4 +221,29 @@ struct FaultySpoolTests {
             world.close()
         }
     }
+
+    @Test("of the last append a power cut keeps the head and not the body: no damage, and nothing to send")
+    func headWithoutBody() throws {
+        let world = World()
+        try world.open()
+        world.append(2)
+        let kept = world.appended
+        let whole = try #require(world.disk.bytes("s/segment-0.spool")).count
+        world.append(1, bytes: 9_000)
+        world.close()
+        world.disk.killProcess()
+        world.disk.change("s/segment-0.spool") { bytes in
+            for place in (whole + 4_096)..<(whole + 8_192) { bytes[place] = 0 }
+        }
+        for start in 1...3 {  // the ledger tells later starts where the file ends
+            try world.open()
+            let spool = try #require(world.spool)
+            let waiting = try spool.waiting(limit: 10).map(\.key)
+            #expect(Set(waiting) == Set(kept.keys), "start \(start)")
+            for key in waiting { #expect(try spool.body(of: key) != nil, "start \(start)") }
+            #expect(spool.usage.tornFiles == (start == 1 ? 1 : 0) && spool.usage.damagedBatches == 0)
+            world.close()
+            world.disk.killProcess()
+        }
+    }
 }
