@@ -1,7 +1,8 @@
 /// How a slot's 32 bits are shared out: a tag of the hash above, the low bits of a sequence number below.
 ///
-/// The number has three bits more than the ring's places, so that of eight turns of the ring one can be told from the
-/// others; the rest is tag: 12 bits for 131,072 entries. Both only save reads: the entry has the whole hash.
+/// The number has more bits than the ring's places, so that of many turns of the ring one can be told from the others:
+/// 64 turns and 10 bits of tag for 65,536 entries, eight turns at least. Both only save reads: the entry has the whole
+/// hash.
 struct SlotLayout: BitwiseCopyable {
     /// The number's bits.
     let sequenceMask: UInt32
@@ -10,7 +11,8 @@ struct SlotLayout: BitwiseCopyable {
 
     /// - Parameter capacity: of the ring: a power of two up to 2^24.
     init(capacity: Int) {
-        sequenceMask = UInt32(truncatingIfNeeded: 8 * capacity - 1)
+        let places = capacity.trailingZeroBitCount
+        sequenceMask = 1 << UInt32(max(min(places + 6, 22), places + 3)) - 1
         lowTag = UInt64(0x7FFF_FFFF & ~sequenceMask) &* Self.both
     }
     fileprivate static let both: UInt64 = 0x1_0000_0001
@@ -68,5 +70,17 @@ struct IndexGroup: BitwiseCopyable {
                 older = older & keep | UInt64(newValue) << shift
             }
         }
+    }
+}
+
+extension MutableSpan<IndexGroup> {
+    /// Reads the groups of some rows ahead, in a loop that does nothing else: so, many independent reads wait for
+    /// memory at the same time, where each would wait in turn.
+    /// - Returns: what depends on them all.
+    @inline(__always)
+    func touch(_ hashes: Span<UInt64>) -> UInt64 {
+        var sum: UInt64 = 0
+        for row in hashes.indices { sum &+= self[Int(truncatingIfNeeded: hashes[row]) & (count &- 1)].older }
+        return sum
     }
 }

@@ -5,29 +5,29 @@ internal import FlowModel
 /// The index has groups of four slots (`IndexGroup`), a group an entry, newest first; a slot is some bits of the hash
 /// and the low bits of its entry's sequence number. Nothing is ever deleted: a number that lies behind the ring's
 /// oldest entry is void, and one so old that it seems young again leads to an entry with another hash.
-/// So a row costs one line of the index and one entry behind the last one written; only rows of known conversations
-/// touch another entry.
+/// Each row of the part at hand gets an entry, behind the last one written, whatever is known of its conversation; rows
+/// of one conversation are linked, and once they are settled the last one's entry is the conversation's. So a row costs
+/// one line of the index and one entry; only rows of known conversations touch another.
 /// Invariants: at most `entriesMax` entries; what is forgotten before its horizon is counted in `evictions`; entries
 /// made since `beginPart` stay reachable by their number until the next. A full group forgets its oldest.
 struct ConversationMemory {
     private var index: [IndexGroup] = []
-    private var slots = SlotLayout(capacity: Self.entriesMin)
     private var entries: [Conversation] = []
+    /// The 0 of empty slots is far behind from the start.
+    private var ring = Ring(head: 0xAAAA_AAAA, oldest: 0xAAAA_AAAA, capacity: Self.entriesMin)
     private let entriesMax: Int
-    /// The number that the next entry gets. Wraps: ages are differences. The 0 of empty slots is far behind from the
-    /// start.
-    private var head: UInt32 = 0xAAAA_AAAA
-    /// Entries that are neither overwritten nor past the horizon.
-    private var live: UInt32 = 0
-    /// Where the part at hand begins.
-    private var partStart: UInt32 = 0xAAAA_AAAA
     private var horizon = HorizonMarks()
-    private(set) var evictions: UInt64 = 0
     /// Depends on all that was read ahead, or the reads would be optimized away.
     private var readAhead: UInt64 = 0
 
-    /// What a block of rows says.
-    private var sightings = [Sighting](repeating: .none, count: Self.rowsAhead)
+    // The part at hand.
+    /// By an entry's place in the part: its row.
+    private(set) var rows: [UInt32] = []
+    /// Places of rows of conversations that were known, or have an earlier row in the part.
+    private(set) var further: [UInt32] = []
+    /// What was remembered of known ones.
+    private(set) var before: [Conversation] = []
+
     /// Where a block of rows leads.
     private var ahead = [UInt32](repeating: 0, count: Self.rowsAhead)
 
@@ -42,93 +42,89 @@ struct ConversationMemory {
 
     /// Rows that a part may have: half of the memory stays for what was before.
     var partMax: Int { entriesMax / 2 }
-    var count: Int { Int(live) }
+    var count: Int { Int(ring.live) }
 
     /// Makes ready for `rowCount` rows, at most `partMax`.
     /// - Parameter newest: the latest receive time among them, in ms.
     mutating func beginPart(rowCount: Int, newest: Int64, horizonMilliseconds: Int64) {
-        live = min(live, head &- horizon.advance(to: newest, keeping: horizonMilliseconds, head: head))
-        let wanted = min(Int(live) + rowCount, entriesMax)
+        ring.expire(before: horizon.advance(to: newest, keeping: horizonMilliseconds, head: ring.head))
+        let wanted = min(count + rowCount, entriesMax)
         if wanted > entries.count { grow(to: wanted) }
-        partStart = head
+        ring.beginPart()
+        if rows.count < rowCount { rows = [UInt32](repeating: 0, count: rowCount) }
+        further.removeAll(keepingCapacity: true)
+        before.removeAll(keepingCapacity: true)
     }
     mutating func takeEvictions() -> UInt64 {
-        defer { evictions = 0 }
-        return evictions
+        defer { ring.evictions = 0 }
+        return ring.evictions
     }
     mutating func removeAll() {
-        evictions += UInt64(live)
-        live = 0
+        ring.evictions += UInt64(ring.live)
+        ring.expire(before: ring.head)
     }
 
-    subscript(sequence: UInt32) -> Conversation {
-        @inline(__always) get { entries[Int(sequence) & (entries.count - 1)] }
-        @inline(__always) set { entries[Int(sequence) & (entries.count - 1)] = newValue }
+    /// The entry at a place in the part.
+    subscript(place: Int) -> Conversation {
+        @inline(__always) get { entries[Int(ring.partStart &+ UInt32(place)) & (entries.count - 1)] }
+        @inline(__always) set { entries[Int(ring.partStart &+ UInt32(place)) & (entries.count - 1)] = newValue }
     }
 
-    /// Finds or makes the entries of some rows' conversations.
+    /// Gives up a row's entry, for one that is linked to it. Its link says what it was linked to itself.
+    mutating func take(_ place: Int) -> Conversation {
+        let entry = self[place]
+        self[place].point = .none
+        return entry
+    }
+
+    /// Makes an entry of each of some rows, and links those of one conversation.
     /// - Parameters:
     ///   - rows: no more than were announced to `beginPart`.
-    ///   - further: gets the rows whose conversation was known, their entries now being of this part.
-    /// - Returns: how many rows were left out, for having a flag of `unexamined` or an exporter that takes no part.
+    ///   - unexamined: rows with one of these flags are left out, and those of exporters that take no part.
+    /// - Returns: how many were left out.
     mutating func admit(
         _ columns: FlowColumns, _ rows: Range<Int>, hashes: [UInt64], observers: [ObserverFacts],
-        unexamined: RecordFlags, _ further: inout [FurtherRow]
+        unexamined: RecordFlags
     ) -> UInt64 {
-        var ring = Ring(head: head, live: live, partStart: partStart, slots: slots)
-        var leftOut: UInt64 = 0, sightings: [Sighting] = []
-        swap(&sightings, &self.sightings)
+        var ring = self.ring
+        // Its alone for now: so they are looked at once, and not at each row.
+        var indexArray: [IndexGroup] = [], entriesArray: [Conversation] = [], rowArray: [UInt32] = []
+        var aheadArray: [UInt32] = []
+        swap(&indexArray, &index)
+        swap(&entriesArray, &entries)
+        swap(&rowArray, &self.rows)
+        swap(&aheadArray, &ahead)
+        var index = indexArray.mutableSpan, entries = entriesArray.mutableSpan
+        var rowNumbers = rowArray.mutableSpan, known = aheadArray.mutableSpan
         for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.rowsAhead) {
             let block = start..<min(start + Self.rowsAhead, rows.upperBound)
             let hashes = hashes.span.extracting(block)
-            look(ahead: hashes)
-            columns.sightings(of: block, observers.span, unexamined, into: &sightings)
-            leftOut &+= ring.admit(hashes, sightings.span, &index, &entries, &further)
+            readAhead &+= index.touch(hashes)
+            ring.write(columns, block, hashes, observers.span, unexamined, &entries, &rowNumbers)
+            let found = ring.enter(&index, entries.span, &known)
+            readAhead &+= ring.look(ahead: known.span.extracting(0..<found), index.span, entries.span)
+            ring.link(known.span.extracting(0..<found), &index, &entries, &before, &further)
         }
-        swap(&sightings, &self.sightings)
-        (head, live) = (ring.head, ring.live)
-        evictions += ring.evictions
-        return leftOut
+        swap(&indexArray, &self.index)
+        swap(&entriesArray, &self.entries)
+        swap(&rowArray, &self.rows)
+        swap(&aheadArray, &ahead)
+        self.ring = ring
+        return ring.leftOut
     }
 
-    /// Reads what will be needed for a block of rows, in loops that do nothing else: so, many independent reads wait
-    /// for memory at the same time, where each would wait in turn.
-    @inline(__always)
-    private mutating func look(ahead hashes: Span<UInt64>) {
-        let (indexArray, entriesArray) = (index, entries)
-        let index = indexArray.span, entries = entriesArray.span, slots = slots
-        let groupMask = index.count - 1, mask = entries.count - 1, head = head, live = live
+    /// Reads some further rows' entries ahead, and the 5-tuples that will be compared.
+    mutating func look(ahead block: Range<Int>, _ columns: FlowColumns) {
+        let (entriesArray, furtherArray, rowArray) = (entries, further, rows)
+        let entries = entriesArray.span, rows = rowArray.span, further = furtherArray.span.extracting(block)
         var sum: UInt64 = 0
-        for row in 0..<hashes.count { sum &+= index[Int(truncatingIfNeeded: hashes[row]) & groupMask].older }
-        var ahead = ahead.mutableSpan, found = 0
-        for row in 0..<hashes.count {  // without a branch: which rows are known is not to be guessed
-            let hash = hashes[row], group = index[Int(truncatingIfNeeded: hash) & groupMask]
-            ahead[found] = UInt32(truncatingIfNeeded: row)
-            // A full group's oldest is looked at before it is forgotten.
-            let isFull = (head &- group.last) & slots.sequenceMask &- 1 < live
-            found += group.has(slots.tag(of: hash), slots) || isFull ? 1 : 0
+        for number in further.indices {
+            let place = Int(further[number])
+            sum &+= columns.touch(Int(rows[place]))
+            if let earlier = entries[Int(ring.partStart &+ UInt32(place)) & (entries.count - 1)].link.row {
+                sum &+= columns.touch(Int(rows[earlier]))
+            }
         }
-        for number in 0..<found {
-            let hash = hashes[Int(ahead[number])], group = index[Int(truncatingIfNeeded: hash) & groupMask]
-            ahead[number] = group.match(slots.tag(of: hash), slots, or: group.last)
-        }
-        for number in 0..<found { sum &+= entries[Int(ahead[number]) & mask].ends }
-        readAhead &+= sum
-    }
-
-    /// Reads the entries of some further rows ahead, and the 5-tuples of the first rows that they lead to.
-    mutating func look(ahead further: Range<Int>, _ rows: [FurtherRow], _ columns: FlowColumns) {
-        let entriesArray = entries
-        let rows = rows.span, entries = entriesArray.span, mask = entries.count - 1
-        var sum: UInt64 = 0
-        for number in further { sum &+= entries[Int(rows[number].sequence) & mask].ends }
-        var ahead = ahead.mutableSpan, firsts = 0
-        for number in further {
-            let row = entries[Int(rows[number].sequence) & mask].row
-            ahead[firsts] = row
-            firsts += row == Sighting.noRow ? 0 : 1
-        }
-        for number in 0..<firsts { sum &+= columns.touch(Int(ahead[number])) }
         readAhead &+= sum
     }
 
@@ -139,12 +135,14 @@ struct ConversationMemory {
         let old = entries
         entries = [Conversation](repeating: .none, count: capacity)
         index = [IndexGroup](repeating: .empty, count: capacity)
-        slots = SlotLayout(capacity: capacity)
-        for age in stride(from: live, to: 0, by: -1) {
-            let sequence = head &- age, entry = old[Int(sequence) & (old.count - 1)]
+        var grown = Ring(head: ring.head, oldest: ring.oldest, capacity: capacity)
+        grown.evictions = ring.evictions
+        for age in stride(from: ring.live, to: 0, by: -1) {
+            let sequence = ring.head &- age, entry = old[Int(sequence) & (old.count - 1)]
             guard entry.point != .none else { continue }
             entries[Int(sequence) & (capacity - 1)] = entry
-            index[Int(truncatingIfNeeded: entry.hash) & (capacity - 1)].push(slots.slot(entry.hash, sequence))
+            index[Int(truncatingIfNeeded: entry.hash) & (capacity - 1)].push(grown.slots.slot(entry.hash, sequence))
         }
+        ring = grown
     }
 }

@@ -23,7 +23,6 @@ package struct ObserverDedupe {
     // Of one window, kept for their storage.
     private var facts: [ObserverFacts] = []
     private var ownHashes: [UInt64] = []
-    private var further: [FurtherRow] = []
     private var group: [Sighting] = []
     private var verdicts = WindowVerdicts()
 
@@ -120,52 +119,63 @@ extension ObserverDedupe {
         var newest = Int64.min
         for row in 0..<received.count { newest = max(newest, received[row]) }
         memory.beginPart(rowCount: rows.count, newest: newest, horizonMilliseconds: settings.horizonMilliseconds)
-        further.removeAll(keepingCapacity: true)
         verdicts.unexamined += memory.admit(
-            columns, rows, hashes: hashes, observers: facts, unexamined: Self.unexamined, &further)
+            columns, rows, hashes: hashes, observers: facts, unexamined: Self.unexamined)
     }
 
     /// The second pass: weighs the rows of a conversation once all are known, at the last of them.
     private mutating func settle(_ columns: FlowColumns) {
-        for start in stride(from: 0, to: further.count, by: ConversationMemory.rowsAhead) {
-            let block = start..<min(start + ConversationMemory.rowsAhead, further.count)
-            memory.look(ahead: block, further, columns)
-            for index in block { settle(columns, index) }
+        let count = memory.further.count
+        for start in stride(from: 0, to: count, by: ConversationMemory.rowsAhead) {
+            let block = start..<min(start + ConversationMemory.rowsAhead, count)
+            memory.look(ahead: block, columns)
+            for index in block { settle(columns, Int(memory.further[index])) }
         }
     }
+    /// - Parameter place: of a row in the part.
     @inline(__always)
-    private mutating func settle(_ columns: FlowColumns, _ index: Int) {
-        let last = further[index], row = Int(last.sighting.row)
-        var entry = memory[last.sequence]
-        guard entry.chain == UInt32(truncatingIfNeeded: index + 1) else { return }
-        guard !columns.lacksAddress(row) else {
+    private mutating func settle(_ columns: FlowColumns, _ place: Int) {
+        var entry = memory[place]
+        let link = entry.link, row = memory.rows[place]
+        guard !link.isSuperseded else { return }
+        entry.link = .none
+        defer { memory[place] = entry }
+        guard !columns.lacksAddress(Int(row)) else {
+            _ = gather(columns, entry, row, link)
             verdicts.unexamined += 1
             return
         }
-        if last.next != 0 {
-            gather(columns, last, entry)
-            let memory = entry.row == Sighting.noRow ? entry.coverage : nil
-            var settlement = Settlement(referee, group, memory: memory)
+        if let number = link.memory {
+            let sighting = entry.sighting(row)
+            entry = memory.before[number]
+            referee.settle(sighting, &entry, &verdicts)
+        } else if let earlier = link.row, memory[earlier].link.isFirst {
+            let first = memory.take(earlier)
+            guard columns.isSameConversation(Int(row), Int(memory.rows[earlier])) else { return }
+            referee.settle(first.sighting(memory.rows[earlier]), entry.sighting(row), &entry, &verdicts)
+        } else {
+            let remembered = gather(columns, entry, row, link)
+            if let remembered { entry = remembered }
+            var settlement = Settlement(referee, group, memory: remembered?.sighting(Sighting.noRow))
             settlement.run(&entry, &verdicts)
-        } else if entry.row == Sighting.noRow {
-            referee.settle(last.sighting, &entry, &verdicts)
-        } else if columns.isSameConversation(row, Int(entry.row)) {
-            referee.settle(entry.coverage, last.sighting, &entry, &verdicts)
         }
-        memory[last.sequence] = entry
     }
-    /// All rows of a conversation in this part that have exactly the same 5-tuple as the first.
-    private mutating func gather(_ columns: FlowColumns, _ last: FurtherRow, _ entry: Conversation) {
+    /// All rows of a conversation in this part that have exactly the same 5-tuple as the first, into `group`.
+    /// - Returns: what was remembered from before the part.
+    private mutating func gather(
+        _ columns: FlowColumns, _ entry: Conversation, _ row: UInt32, _ link: RowLink
+    ) -> Conversation? {
         group.removeAll(keepingCapacity: true)
-        var at = last
-        group.append(at.sighting)
-        while at.next != 0 {  // ends: each is earlier than the one before
-            at = further[Int(at.next) - 1]
-            group.append(at.sighting)
+        group.append(entry.sighting(row))
+        var link = link
+        while let earlier = link.row {  // ends: no row is linked to twice
+            let taken = memory.take(earlier)
+            group.append(taken.sighting(memory.rows[earlier]))
+            link = taken.link
         }
-        if entry.row != Sighting.noRow { group.append(entry.coverage) }
         let first = Int(group[group.count - 1].row)
         group.removeAll { !columns.isSameConversation(Int($0.row), first) }
+        return link.memory.map { memory.before[$0] }
     }
 }
 

@@ -4,11 +4,11 @@ extension Referee {
     /// One row of a conversation that is known from before.
     @inline(__always)
     func settle(_ row: Sighting, _ known: inout Conversation, _ verdicts: inout WindowVerdicts) {
-        var coverage = known.coverage
+        var coverage = known.sighting(Sighting.noRow)
         if row.point == coverage.point {
             tellPending(&known, to: row, &verdicts)
             continueWith(row, &coverage)
-            known.coverage = coverage
+            known.cover(coverage)
             return
         }
         switch verdict(on: row, beside: coverage) {
@@ -20,18 +20,18 @@ extension Referee {
         case .apart:
             // The canonical observer has fallen silent: whoever still sees the flow takes its place.
             guard row.end > coverage.end + tolerance else { break }
-            known.coverage = row
+            known.cover(row)
             known.pending = 0
         }
     }
 
-    /// Two rows of a conversation that was not known; the first is in `known` already.
+    /// Two rows of a conversation that was not known; `known` has nothing pending.
     @inline(__always)
     func settle(_ a: Sighting, _ b: Sighting, _ known: inout Conversation, _ verdicts: inout WindowVerdicts) {
         if a.point == b.point {
             var coverage = a
             continueWith(b, &coverage)
-            known.coverage = coverage
+            known.cover(coverage)
             return
         }
         let isFirst = isPreferred(a, to: b)
@@ -47,7 +47,7 @@ extension Referee {
         case .incomparable, .apart: break
         }
         canonical.shorten(to: horizon)
-        known.coverage = canonical
+        known.cover(canonical)
     }
 
     private func continueWith(_ row: Sighting, _ coverage: inout Sighting) {

@@ -1,96 +1,203 @@
-/// The counters of a `ConversationMemory`'s ring while rows are admitted, and the loop that admits them.
-struct Ring {
-    private(set) var head: UInt32, live: UInt32
-    private let partStart: UInt32
-    private let slots: SlotLayout
-    private(set) var evictions: UInt64 = 0
+internal import FlowModel
 
-    init(head: UInt32, live: UInt32, partStart: UInt32, slots: SlotLayout) {
-        (self.head, self.live, self.partStart, self.slots) = (head, live, partStart, slots)
+/// The counters of a `ConversationMemory`'s ring while a part's rows are admitted, and the loops that admit them, a
+/// block at a time: `write`, `enter`, `look`, `link`.
+///
+/// The ring has 64 stretches. When the head comes to one, what is left in it is forgotten: how much that is, is known
+/// from how many of its entries were given up, without a look at them.
+struct Ring {
+    /// The number that the next entry gets. Wraps: ages are differences.
+    private(set) var head: UInt32
+    /// The oldest entry that is neither overwritten, or about to be, nor past the horizon.
+    private(set) var oldest: UInt32
+    /// Entries that were given up, by their stretch: two turns of the ring's.
+    private(set) var givenUp = InlineArray<128, UInt32>(repeating: 0)
+    /// Conversations that were forgotten before their horizon.
+    var evictions: UInt64 = 0
+    /// Where the part at hand begins.
+    private(set) var partStart: UInt32
+    /// Rows that were left out.
+    private(set) var leftOut: UInt64 = 0
+    let slots: SlotLayout
+    /// Entries of a stretch: a power of two.
+    private let stretch: UInt32, stretchShift: UInt32
+    /// Where the next stretch begins.
+    private var next: UInt32
+    /// The block's first entry.
+    private var first: UInt32
+
+    /// - Parameter capacity: a power of two, 1,024 at least.
+    init(head: UInt32, oldest: UInt32, capacity: Int) {
+        (self.head, self.oldest, partStart, first) = (head, oldest, head, head)
+        slots = SlotLayout(capacity: capacity)
+        stretch = UInt32(truncatingIfNeeded: capacity / 64)
+        stretchShift = UInt32(truncatingIfNeeded: stretch.trailingZeroBitCount)
+        next = (head &+ stretch &- 1) & ~(stretch &- 1)
     }
 
-    /// Takes in what a block of rows says. Returns how many were left out.
-    /// - Parameters:
-    ///   - hashes: of the block's rows.
-    ///   - sightings: of the same rows; those of no point are left out.
+    var live: UInt32 {
+        @inline(__always) get { head &- oldest }
+    }
+    mutating func beginPart() { (partStart, leftOut) = (head, 0) }
+    /// - Parameter sequence: what is older is past the horizon.
+    mutating func expire(before sequence: UInt32) {
+        if head &- sequence < live { oldest = sequence }
+    }
+
+    /// Forgets the stretches that this many entries more may come to.
     @inline(__always)
-    mutating func admit(
-        _ hashes: Span<UInt64>, _ sightings: Span<Sighting>, _ index: inout [IndexGroup],
-        _ entries: inout [Conversation], _ further: inout [FurtherRow]
-    ) -> UInt64 {
-        let sightings = sightings.extracting(0..<hashes.count)
-        var index = index.mutableSpan, entries = entries.mutableSpan, leftOut: UInt64 = 0
-        for row in 0..<hashes.count {
-            guard sightings[row].point != .none else {
-                leftOut += 1
-                continue
+    private mutating func makeRoom(_ count: UInt32) {
+        while next &- head < count {  // ends: each turn moves on by a stretch
+            let cut = next &- 63 &* stretch, left = Int32(bitPattern: cut &- oldest)
+            if left > 0 {
+                let gone = givenUp[stretchNumber(of: cut &- 1)]
+                evictions &+= UInt64(max(left &- Int32(truncatingIfNeeded: gone), 0))
+                oldest = cut
             }
-            let hash = hashes[row], place = Int(truncatingIfNeeded: hash) & (index.count - 1)
-            var group = index[place]
-            if group.has(slots.tag(of: hash), slots), let known = find(hash, &group, &entries) {
-                index[place] = group
-                let entry = Int(known) & (entries.count - 1)
-                further.append(FurtherRow(sighting: sightings[row], sequence: known, next: entries[entry].chain))
-                entries[entry].chain = UInt32(truncatingIfNeeded: further.count)
-                continue
-            }
-            if age(of: group.last) &- 1 < live { forget(group.last, hash, &entries) }
-            group.push(slots.slot(hash, head))
-            index[place] = group
-            append(Conversation(hash: hash, sightings[row]), &entries)
+            givenUp[stretchNumber(of: next)] = 0
+            next &+= stretch
         }
-        return leftOut
+    }
+    @inline(__always)
+    private func stretchNumber(of sequence: UInt32) -> Int { Int(sequence &>> stretchShift & 127) }
+
+    /// Makes an entry of each row, whatever is known of its conversation.
+    ///
+    /// The spans are cut to the rows, all to one length: so the loop's own bound stands for theirs.
+    /// - Parameters:
+    ///   - hashes: of the same rows.
+    ///   - unexamined: rows with one of these flags are left out, and those of exporters that take no part.
+    ///   - rowNumbers: gets the row of each entry, by its place in the part.
+    @inline(__always)
+    mutating func write(
+        _ columns: FlowColumns, _ rows: Range<Int>, _ hashes: Span<UInt64>, _ observers: Span<ObserverFacts>,
+        _ unexamined: RecordFlags, _ entries: inout MutableSpan<Conversation>, _ rowNumbers: inout MutableSpan<UInt32>
+    ) {
+        let hashes = hashes.extracting(0..<rows.count)
+        let flags = columns.flags.span.extracting(rows), exporters = columns.exporter.span.extracting(rows)
+        let directions = columns.flowDirection.span.extracting(rows)
+        let ingress = columns.ingressInterface.span.extracting(rows)
+        let egress = columns.egressInterface.span.extracting(rows)
+        let starts = columns.flowStartMilliseconds.span.extracting(rows)
+        let ends = columns.flowEndMilliseconds.span.extracting(rows)
+        let packets = columns.packetDeltaCount.span.extracting(rows)
+        let octets = columns.octetDeltaCount.span.extracting(rows)
+        let intervals = columns.samplingInterval.span.extracting(rows)
+        let outbound = FlowColumns.directionBase + 1, mask = entries.count &- 1, unexamined = unexamined.rawValue
+        makeRoom(UInt32(truncatingIfNeeded: rows.count))
+        var head = self.head
+        first = head
+        for row in 0..<rows.count {
+            let observer = observers[Int(exporters[row])], isEgress = directions[row] == outbound
+            guard flags[row] & unexamined == 0, observer.takesPart else {
+                leftOut &+= 1
+                continue
+            }
+            let number = UInt32(truncatingIfNeeded: rows.lowerBound &+ row), place = Int(head) & mask
+            let interfaces = (ingress[row], egress[row])  // both read: which one it is is not to be guessed
+            let sighting = Sighting(
+                observer, isEgress: isEgress, interface: isEgress ? interfaces.1 : interfaces.0, start: starts[row],
+                end: ends[row], packets: packets[row], octets: packets[row] > 0 ? 0 : octets[row],
+                interval: intervals[row], row: number)
+            entries[place] = Conversation(hash: hashes[row], sighting)
+            rowNumbers[Int(head &- partStart)] = number
+            head &+= 1
+        }
+        self.head = head
+    }
+
+    /// Enters the block's rows in the index but those whose conversation may be in it already.
+    /// - Parameter known: gets these, by their place in the block.
+    /// - Returns: how many they are.
+    @inline(__always)
+    mutating func enter(
+        _ index: inout MutableSpan<IndexGroup>, _ entries: Span<Conversation>, _ known: inout MutableSpan<UInt32>
+    ) -> Int {
+        let mask = entries.count &- 1, groupMask = index.count &- 1
+        var found = 0
+        for place in 0..<head &- first {
+            let sequence = first &+ place, hash = entries[Int(sequence) & mask].hash
+            let at = Int(truncatingIfNeeded: hash) & groupMask
+            let group = index[at]
+            if group.has(slots.tag(of: hash), slots) {
+                known[found] = place
+                found &+= 1
+            } else {
+                push(hash, sequence, group, to: &index[at])
+            }
+        }
+        return found
+    }
+    /// Reads the entries ahead that rows may be of the same conversation as.
+    /// - Returns: what depends on them all.
+    @inline(__always)
+    func look(ahead known: Span<UInt32>, _ index: Span<IndexGroup>, _ entries: Span<Conversation>) -> UInt64 {
+        let mask = entries.count &- 1, groupMask = index.count &- 1
+        var sum: UInt64 = 0
+        for number in known.indices {
+            let hash = entries[Int(first &+ known[number]) & mask].hash
+            let group = index[Int(truncatingIfNeeded: hash) & groupMask]
+            sum &+= entries[Int(group.match(slots.tag(of: hash), slots, or: group.last)) & mask].ends
+        }
+        return sum
+    }
+    /// Enters the rows that `enter` did not, and links each to the one before it of its conversation.
+    /// - Parameters:
+    ///   - before: gets what was remembered of these conversations from before the part.
+    ///   - further: gets the linked rows, by their place in the part.
+    @inline(__always)
+    mutating func link(
+        _ known: Span<UInt32>, _ index: inout MutableSpan<IndexGroup>, _ entries: inout MutableSpan<Conversation>,
+        _ before: inout [Conversation], _ further: inout [UInt32]
+    ) {
+        let mask = entries.count &- 1, groupMask = index.count &- 1
+        for number in 0..<known.count {
+            let sequence = first &+ known[number], own = Int(sequence) & mask, hash = entries[own].hash
+            let at = Int(truncatingIfNeeded: hash) & groupMask
+            var group = index[at]
+            guard let slot = find(hash, group, entries.span) else {
+                push(hash, sequence, group, to: &index[at])
+                continue
+            }
+            let age = age(of: group[slot]), earlier = Int(head &- age) & mask
+            givenUp[stretchNumber(of: head &- age)] &+= 1
+            if age > head &- partStart {
+                before.append(entries[earlier])
+                entries[earlier].point = .none
+                entries[own].link.memory = before.count &- 1
+            } else {
+                entries[earlier].link.isSuperseded = true
+                entries[own].link.row = Int(head &- age &- partStart)
+            }
+            group[slot] = slots.slot(hash, sequence)
+            index[at] = group
+            further.append(sequence &- partStart)
+        }
     }
 
     @inline(__always)
     private func age(of slot: UInt32) -> UInt32 { (head &- slot) & slots.sequenceMask }
 
-    /// The number of the hash's entry, which is then of this part; nil when there is none.
+    /// Which slot of the group leads to the hash's entry; nil when none does.
     @inline(__always)
-    private mutating func find(
-        _ hash: UInt64, _ group: inout IndexGroup, _ entries: inout MutableSpan<Conversation>
-    ) -> UInt32? {
+    private func find(_ hash: UInt64, _ group: IndexGroup, _ entries: Span<Conversation>) -> Int? {
         let tag = slots.tag(of: hash)
         for number in 0..<4 where (group[number] ^ tag) & ~slots.sequenceMask == 0 {
-            let age = age(of: group[number]), sequence = head &- age
-            guard age &- 1 < live, entries[Int(sequence) & (entries.count - 1)].hash == hash else { continue }
-            guard age > head &- partStart else { return sequence }
-            group[number] = slots.slot(hash, head)
-            return move(sequence, &entries)
+            let age = age(of: group[number])
+            if age &- 1 < live, entries[Int(head &- age) & (entries.count &- 1)].hash == hash { return number }
         }
         return nil
     }
-    /// An entry of an earlier part comes to the ring's head.
+    /// Enters a row. If its group is full a slot falls out, and what that led to is out of reach.
     @inline(__always)
-    private mutating func move(_ sequence: UInt32, _ entries: inout MutableSpan<Conversation>) -> UInt32 {
-        let place = Int(sequence) & (entries.count - 1), moved = head
-        var entry = entries[place]
-        entry.row = Sighting.noRow
-        entry.chain = 0
-        entries[place].point = .none
-        append(entry, &entries)
-        return moved
-    }
-    /// A slot falls out of a group that `hash` belongs to. If it leads to an entry of that group, this is out of reach
-    /// now. One of this part may have further rows: it stays until they are settled.
-    @inline(never)
-    private mutating func forget(_ slot: UInt32, _ hash: UInt64, _ entries: inout MutableSpan<Conversation>) {
-        let age = age(of: slot), place = Int(head &- age) & (entries.count - 1), entry = entries[place]
-        guard entry.point != .none, (entry.hash ^ hash) & UInt64(entries.count - 1) == 0,
-            (slots.tag(of: entry.hash) ^ slot) & ~slots.sequenceMask == 0
-        else { return }
-        evictions += 1
-        if age > head &- partStart { entries[place].point = .none }
-    }
-    @inline(__always)
-    private mutating func append(_ entry: Conversation, _ entries: inout MutableSpan<Conversation>) {
-        let place = Int(head) & (entries.count - 1)
-        if Int(live) == entries.count {
-            if entries[place].point != .none { evictions += 1 }
-        } else {
-            live += 1
+    private mutating func push(_ hash: UInt64, _ sequence: UInt32, _ group: IndexGroup, to place: inout IndexGroup) {
+        let age = age(of: group.last)
+        if age &- 1 < live {
+            evictions &+= 1
+            givenUp[stretchNumber(of: head &- age)] &+= 1
         }
-        entries[place] = entry
-        head &+= 1
+        var group = group
+        group.push(slots.slot(hash, sequence))
+        place = group
     }
 }

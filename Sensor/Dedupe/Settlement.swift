@@ -27,7 +27,7 @@ struct Settlement {
     mutating func run(_ known: inout Conversation, _ verdicts: inout WindowVerdicts) {
         for _ in 0..<Self.roundsMax where !rows.isEmpty { round(&known, &verdicts) }
         for row in rows where disputed.contains(row.row) { verdicts.disputed += 1 }
-        if let latest { known.coverage = latest }
+        if let latest { known.cover(latest) }
     }
 
     private mutating func round(_ known: inout Conversation, _ verdicts: inout WindowVerdicts) {

@@ -89,33 +89,3 @@ struct Sighting: BitwiseCopyable {
         start = end - longest
     }
 }
-
-extension FlowColumns {
-    /// What each of `rows` says, the first at place 0 of `sightings`, which has room for them. Those that have a flag
-    /// of `unexamined`, or an exporter that takes no part, get no point.
-    ///
-    /// The spans are cut to the rows, all to one length: so the loop's own bound stands for theirs.
-    @inline(__always)
-    func sightings(
-        of rows: Range<Int>, _ observers: Span<ObserverFacts>, _ unexamined: RecordFlags,
-        into sightings: inout [Sighting]
-    ) {
-        let flags = self.flags.span.extracting(rows), exporters = exporter.span.extracting(rows)
-        let directions = flowDirection.span.extracting(rows)
-        let ingress = ingressInterface.span.extracting(rows), egress = egressInterface.span.extracting(rows)
-        let starts = flowStartMilliseconds.span.extracting(rows), ends = flowEndMilliseconds.span.extracting(rows)
-        let packets = packetDeltaCount.span.extracting(rows), octets = octetDeltaCount.span.extracting(rows)
-        let intervals = samplingInterval.span.extracting(rows)
-        let outbound = FlowColumns.directionBase + 1, unexamined = unexamined.rawValue
-        var sightings = sightings.mutableSpan
-        for row in 0..<rows.count {
-            let observer = observers[Int(exporters[row])], isEgress = directions[row] == outbound
-            var sighting = Sighting(
-                observer, isEgress: isEgress, interface: isEgress ? egress[row] : ingress[row], start: starts[row],
-                end: ends[row], packets: packets[row], octets: packets[row] > 0 ? 0 : octets[row],
-                interval: intervals[row], row: UInt32(truncatingIfNeeded: rows.lowerBound &+ row))
-            if flags[row] & unexamined != 0 || !observer.takesPart { sighting.point = .none }
-            sightings[row] = sighting
-        }
-    }
-}

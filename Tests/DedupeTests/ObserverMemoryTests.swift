@@ -132,7 +132,7 @@ struct ObserverMemoryTests {
             held = report.conversations
             #expect(report.rows == 0)
         }
-        #expect(held == 65_536)
+        #expect(held > 64_000 && held <= 65_536)
         #expect(evictions > 934_000 && evictions < 945_000)
         // What came last is still there, but for a few whose group of the index was full.
         var window = Window { window in
