@@ -28,7 +28,8 @@ struct ConversationMemory {
     /// What was remembered of known ones.
     private(set) var before: [Conversation] = []
 
-    /// Where a block of rows leads.
+    /// Of a block: rows whose conversation may be known, and where they lead.
+    private var known = [UInt32](repeating: 0, count: Self.rowsAhead)
     private var ahead = [UInt32](repeating: 0, count: Self.rowsAhead)
 
     private static let entriesMin = 1_024
@@ -89,41 +90,41 @@ struct ConversationMemory {
         var ring = self.ring
         // Its alone for now: so they are looked at once, and not at each row.
         var indexArray: [IndexGroup] = [], entriesArray: [Conversation] = [], rowArray: [UInt32] = []
-        var aheadArray: [UInt32] = []
+        var knownArray: [UInt32] = [], aheadArray: [UInt32] = []
         swap(&indexArray, &index)
         swap(&entriesArray, &entries)
         swap(&rowArray, &self.rows)
-        swap(&aheadArray, &ahead)
+        swap(&knownArray, &self.known)
+        swap(&aheadArray, &self.ahead)
         var index = indexArray.mutableSpan, entries = entriesArray.mutableSpan
-        var rowNumbers = rowArray.mutableSpan, known = aheadArray.mutableSpan
+        var rowNumbers = rowArray.mutableSpan, known = knownArray.mutableSpan, ahead = aheadArray.mutableSpan
         for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.rowsAhead) {
             let block = start..<min(start + Self.rowsAhead, rows.upperBound)
             let hashes = hashes.span.extracting(block)
             readAhead &+= index.touch(hashes)
             ring.write(columns, block, hashes, observers.span, unexamined, &entries, &rowNumbers)
             let found = ring.enter(&index, entries.span, &known)
-            readAhead &+= ring.look(ahead: known.span.extracting(0..<found), index.span, entries.span)
+            readAhead &+= ring.look(ahead: known.span.extracting(0..<found), index.span, entries.span, &ahead)
             ring.link(known.span.extracting(0..<found), &index, &entries, &before, &further)
         }
         swap(&indexArray, &self.index)
         swap(&entriesArray, &self.entries)
         swap(&rowArray, &self.rows)
-        swap(&aheadArray, &ahead)
+        swap(&knownArray, &self.known)
+        swap(&aheadArray, &self.ahead)
         self.ring = ring
         return ring.leftOut
     }
 
-    /// Reads some further rows' entries ahead, and the 5-tuples that will be compared.
+    /// Reads the 5-tuples ahead that some further rows' will be compared with.
     mutating func look(ahead block: Range<Int>, _ columns: FlowColumns) {
         let (entriesArray, furtherArray, rowArray) = (entries, further, rows)
         let entries = entriesArray.span, rows = rowArray.span, further = furtherArray.span.extracting(block)
+        let partStart = ring.partStart, mask = entries.count - 1
         var sum: UInt64 = 0
         for number in further.indices {
-            let place = Int(further[number])
-            sum &+= columns.touch(Int(rows[place]))
-            if let earlier = entries[Int(ring.partStart &+ UInt32(place)) & (entries.count - 1)].link.row {
-                sum &+= columns.touch(Int(rows[earlier]))
-            }
+            guard let earlier = entries[Int(partStart &+ further[number]) & mask].link.row else { continue }
+            sum &+= columns.touch(Int(rows[earlier]))
         }
         readAhead &+= sum
     }

@@ -88,17 +88,19 @@ struct Ring {
         var head = self.head
         first = head
         for row in 0..<rows.count {
-            let observer = observers[Int(exporters[row])], isEgress = directions[row] == outbound
+            let observer = observers[Int(exporters[row])]
             guard flags[row] & unexamined == 0, observer.takesPart else {
                 leftOut &+= 1
                 continue
             }
             let number = UInt32(truncatingIfNeeded: rows.lowerBound &+ row), place = Int(head) & mask
-            let interfaces = (ingress[row], egress[row])  // both read: which one it is is not to be guessed
+            // Without a branch: which direction it is is not to be guessed.
+            let isEgress = (UInt32(directions[row] ^ outbound) &- 1) &>> 31
+            let interface = ingress[row] ^ (ingress[row] ^ egress[row]) & (0 &- isEgress)
             let sighting = Sighting(
-                observer, isEgress: isEgress, interface: isEgress ? interfaces.1 : interfaces.0, start: starts[row],
-                end: ends[row], packets: packets[row], octets: packets[row] > 0 ? 0 : octets[row],
-                interval: intervals[row], row: number)
+                observer, place: UInt64(isEgress) << 32 | UInt64(interface), start: starts[row], end: ends[row],
+                packets: packets[row], octets: packets[row] > 0 ? 0 : octets[row], interval: intervals[row],
+                row: number)
             entries[place] = Conversation(hash: hashes[row], sighting)
             rowNumbers[Int(head &- partStart)] = number
             head &+= 1
@@ -129,16 +131,24 @@ struct Ring {
         return found
     }
     /// Reads the entries ahead that rows may be of the same conversation as.
+    /// - Parameters:
+    ///   - known: rows by their place in the block.
+    ///   - ahead: has room for as many.
     /// - Returns: what depends on them all.
     @inline(__always)
-    func look(ahead known: Span<UInt32>, _ index: Span<IndexGroup>, _ entries: Span<Conversation>) -> UInt64 {
+    func look(
+        ahead known: Span<UInt32>, _ index: Span<IndexGroup>, _ entries: Span<Conversation>,
+        _ ahead: inout MutableSpan<UInt32>
+    ) -> UInt64 {
         let mask = entries.count &- 1, groupMask = index.count &- 1
-        var sum: UInt64 = 0
         for number in known.indices {
             let hash = entries[Int(first &+ known[number]) & mask].hash
             let group = index[Int(truncatingIfNeeded: hash) & groupMask]
-            sum &+= entries[Int(group.match(slots.tag(of: hash), slots, or: group.last)) & mask].ends
+            ahead[number] = group.match(slots.tag(of: hash), slots, or: group.last)
         }
+        // A loop that does nothing else: so, many reads wait for memory at the same time.
+        var sum: UInt64 = 0
+        for number in known.indices { sum &+= entries[Int(ahead[number]) & mask].ends }
         return sum
     }
     /// Enters the rows that `enter` did not, and links each to the one before it of its conversation.

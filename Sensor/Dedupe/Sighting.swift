@@ -41,12 +41,13 @@ struct Sighting: BitwiseCopyable {
     private static let farthest: Int64 = 1 << 53
 
     /// Of a record's fields; the times are the exporter's.
+    /// - Parameter place: egress << 32 | interface.
     @inline(__always)
     init(
-        _ observer: ObserverFacts, isEgress: Bool, interface: UInt32, start: Int64, end: Int64, packets: UInt64,
-        octets: UInt64, interval: Float, row: UInt32
+        _ observer: ObserverFacts, place: UInt64, start: Int64, end: Int64, packets: UInt64, octets: UInt64,
+        interval: Float, row: UInt32
     ) {
-        point = ObservationPoint(bits: observer.pointBase | (isEgress ? 1 << 32 : 0) | UInt64(interface))
+        point = ObservationPoint(bits: observer.pointBase | place)
         var first = start &- observer.skew, last = end &- observer.skew
         let far = UInt64(bitPattern: first &+ Self.farthest) | UInt64(bitPattern: last &+ Self.farthest)
         if far >> 54 != 0 { (first, last) = (Self.clamp(first), Self.clamp(last)) }
