@@ -76,7 +76,7 @@ struct Compaction: Sendable {
             bench = taken
             await Task.yield()
         }
-        if let bench { benches.giveBack(bench) }
+        if let bench { benches.giveBack(bench, now: now) }
         if let purged = try await purge(pool, &report) { summary = purged }
         let left = try await pool.read { db in
             try Bool.fetchOne(

@@ -1,3 +1,4 @@
+internal import BatchFormat
 internal import FlowModel
 internal import SegmentFormat
 
@@ -18,6 +19,7 @@ struct RollupBuilder {
     private var buckets: Int { min(starts.count, RollupLimit.bucketsMax) }
     /// Of the rows at hand: what each adds, and what those of one minute that follow one another add together.
     private var parts: [SumPart] = [], runs: [SumPart] = [], keys: [UInt64] = []
+    private var batch = BatchSums(), rest: [SumPart] = []
 
     /// Forgets all sums and keeps the storage.
     mutating func removeAll() {
@@ -39,6 +41,14 @@ struct RollupBuilder {
     ///   - columns: their exporters' numbers stay the same from call to call.
     ///   - ends: of `rows`, from the first on.
     mutating func add(_ columns: FlowColumns, rows: Range<Int>, _ ends: SegmentEnds) {
+        switch ends {
+        case .rows(let sources, let destinations): add(columns, rows, sources, destinations)
+        case .shared(let sharing, let numbers): add(columns, rows, sharing, numbers)
+        }
+    }
+    private mutating func add(
+        _ columns: FlowColumns, _ rows: Range<Int>, _ sources: [UInt32], _ destinations: [UInt32]
+    ) {
         spread(columns, rows)
         addServices(columns)
         if isUnknown(columns.bgpSourceAsNumber, rows) {
@@ -57,7 +67,7 @@ struct RollupBuilder {
         ingress.add(parts, keys, buckets: buckets)
         setKeys(columns.egressInterface, of: columns.exporter)
         egress.add(parts, keys, buckets: buckets)
-        addHosts(ends, from: rows.lowerBound)
+        addHosts(sources, destinations, from: rows.lowerBound)
     }
 
     private mutating func addServices(_ columns: FlowColumns) {
@@ -96,9 +106,8 @@ struct RollupBuilder {
         let exporters = exporters.span
         setKeys { UInt64(exporters[$0]) << 32 | UInt64(numbers[$0]) }
     }
-    private mutating func addHosts(_ ends: SegmentEnds, from first: Int) {
-        let sources = ends.sources.span
-        let destinations = ends.destinations.span
+    private mutating func addHosts(_ sources: [UInt32], _ destinations: [UInt32], from first: Int) {
+        let sources = sources.span, destinations = destinations.span
         setKeys { row in
             let source = UInt64(sources[row &- first])
             let destination = UInt64(destinations[row &- first])
@@ -117,6 +126,57 @@ struct RollupBuilder {
         self.keys = keyArray
     }
 
+    // MARK: Rows that say what they share
+
+    private mutating func add(
+        _ columns: FlowColumns, _ rows: Range<Int>, _ sharing: BatchSharing, _ numbers: [UInt32]
+    ) {
+        batch.start(sharing, numbers, buckets: commonMinutes(columns, rows))
+        var rest = self.rest
+        self.rest = []  // its alone for now
+        for first in stride(from: rows.lowerBound, to: rows.upperBound, by: SumTable.chunk) {
+            let chunk = first..<min(first + SumTable.chunk, rows.upperBound)
+            spread(columns, chunk)
+            batch.add(parts, columns, chunk, sharing, rest: &rest)
+            guard !rest.isEmpty else { continue }
+            swap(&parts, &rest)
+            addRest(columns, sharing)
+        }
+        self.rest = rest
+        batch.take(
+            services: &services, hosts: &hosts, sourceAS: &sourceAS, destinationAS: &destinationAS,
+            ingress: &ingress, egress: &egress, buckets: buckets)
+    }
+    /// Adds `parts`, one by one.
+    private mutating func addRest(_ columns: FlowColumns, _ sharing: BatchSharing) {
+        let places = sharing.places.span, ends = sharing.ends.span, numbers = sharing.asNumbers.span
+        let batch = self.batch  // no copy
+        setKeys { batch.service(at: places[$0], sharing) }
+        services.add(parts, keys, buckets: buckets)
+        setKeys { batch.pairs[Int(places[$0] &>> 1)] }
+        hosts.add(parts, keys, buckets: buckets)
+        setKeys { UInt64(numbers[Int(ends[Int(places[$0])])]) }
+        sourceAS.add(parts, keys, buckets: buckets)
+        setKeys { UInt64(numbers[Int(ends[Int(places[$0] ^ 1)])]) }
+        destinationAS.add(parts, keys, buckets: buckets)
+        setKeys(columns.ingressInterface, of: columns.exporter)
+        ingress.add(parts, keys, buckets: buckets)
+        setKeys(columns.egressInterface, of: columns.exporter)
+        egress.add(parts, keys, buckets: buckets)
+    }
+    /// The minutes in which most of some rows begin or end, the most frequent first.
+    private mutating func commonMinutes(_ columns: FlowColumns, _ rows: Range<Int>) -> [UInt32] {
+        var seen: [Int64: Int] = [:]
+        for row in stride(from: rows.lowerBound, to: rows.upperBound, by: max(rows.count / 256, 1))
+        where columns.flags[row] & Self.uncounted == 0 {
+            let share = TimeShare(
+                start: columns.flowStartMilliseconds[row], end: columns.flowEndMilliseconds[row], tally: Tally())
+            share.forEachBucket(of: .minute) { minute, _ in seen[minute, default: 0] += 1 }
+        }
+        let common = seen.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(BatchSums.slotsMax)
+        return common.map { number(ofMinute: $0.key) }.filter { $0 < RollupLimit.bucketsMax }
+    }
+
     /// The server's port is the smaller one, as clients take large ones; one that was summed away is 0 and does not
     /// count. ICMP: type and code.
     @inline(__always)
@@ -127,17 +187,18 @@ struct RollupBuilder {
 
     // MARK: Minutes
 
+    private static let uncounted = RecordFlags([.observedElsewhere, .secondary]).rawValue
+
     /// Fills `parts` with what counts of the rows, by minute.
     private mutating func spread(_ columns: FlowColumns, _ rows: Range<Int>) {
         parts.removeAll(keepingCapacity: true)
         runs.removeAll(keepingCapacity: true)
-        let uncounted = RecordFlags([.observedElsewhere, .secondary]).rawValue
         let flags = columns.flags.span
         let flows = columns.deltaFlowCount.span
         let octets = columns.octetDeltaCount.span
         let packets = columns.packetDeltaCount.span
         let starts = columns.flowStartMilliseconds.span, ends = columns.flowEndMilliseconds.span
-        for row in rows where flags[row] & uncounted == 0 {
+        for row in rows where flags[row] & Self.uncounted == 0 {
             let tally = Tally(flows: UInt64(flows[row]), octets: octets[row], packets: packets[row])
             let start = starts[row], end = ends[row]
             // Most are within the minute of the row before.

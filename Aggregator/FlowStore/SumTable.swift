@@ -27,6 +27,12 @@ struct SumEntry: BitwiseCopyable {
     static func word(_ key: UInt64, _ bucket: UInt32) -> UInt64 {
         1 &<< 63 | UInt64(bucket) &<< 48 | key & 0xFFFF_FFFF_FFFF
     }
+    @inline(__always)
+    mutating func add(_ other: SumEntry) {
+        octets &+= other.octets
+        packets &+= other.packets
+        flows &+= other.flows
+    }
     var key: UInt64 { word & 0xFFFF_FFFF_FFFF }
     var bucket: Int { Int(word &>> 48 & 0x7FFF) }
     var tally: Tally { Tally(flows: flows, octets: octets, packets: packets) }
@@ -49,10 +55,15 @@ struct SumTable {
     private(set) var count = 0
     private var words = [UInt64](repeating: 0, count: chunk), held = [UInt64](repeating: 0, count: chunk)
     private var places = [UInt32](repeating: 0, count: chunk)
-    private static let chunk = 1_024
+    static let chunk = 1_024
 
     /// All sums, in no order.
-    var sums: [SumEntry] { slots.filter { $0.word != 0 } }
+    var sums: [SumEntry] {
+        var sums: [SumEntry] = []
+        sums.reserveCapacity(count)
+        for slot in slots where slot.word != 0 { sums.append(slot) }
+        return sums
+    }
 
     /// Drops all sums and keeps the storage.
     mutating func removeAll() {
@@ -71,6 +82,41 @@ struct SumTable {
             look(parts, keys, range)
             add(parts, range)
         }
+    }
+    /// Adds sums that are not in a table.
+    /// - Parameter buckets: so many there are.
+    mutating func add(_ sums: [SumEntry], buckets: Int) {
+        for first in stride(from: 0, to: sums.count, by: Self.chunk) {
+            let range = first..<min(first + Self.chunk, sums.count)
+            drop(for: range.count, buckets)
+            makeRoom(range.count)
+            look(sums, range)
+            var slotArray = slots, count = self.count
+            slots = []  // its alone for now
+            var slots = slotArray.mutableSpan
+            for index in 0..<range.count {
+                let sum = sums[range.lowerBound &+ index], place = Int(places[index])
+                if held[index] == sum.word {
+                    slots[place].add(sum)
+                } else {
+                    count &+= Self.add(sum.word, sum.tally, place, count, &slots) ? 1 : 0
+                }
+            }
+            (self.slots, self.count) = (slotArray, count)
+        }
+    }
+    private mutating func look(_ sums: [SumEntry], _ range: Range<Int>) {
+        let sums = sums.span, slotArray = self.slots, slots = slotArray.span
+        let mask = UInt32(truncatingIfNeeded: slots.count &- 1)
+        var (heldArray, placeArray) = (held, places)
+        (held, places) = ([], [])  // theirs alone for now
+        var held = heldArray.mutableSpan, places = placeArray.mutableSpan
+        for index in 0..<range.count {
+            let place = Self.hash(sums[range.lowerBound &+ index].word) & mask
+            places[index] = place
+            held[index] = slots[Int(place)].word
+        }
+        (self.held, self.places) = (heldArray, placeArray)
     }
     /// Adds sums; nothing is dropped.
     mutating func add(_ more: [SumEntry]) {

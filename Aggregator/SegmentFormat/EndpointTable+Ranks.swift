@@ -1,3 +1,4 @@
+package import BatchFormat
 package import FlowModel
 internal import WireBytes
 
@@ -77,7 +78,11 @@ package struct SegmentHosts {
     }
 }
 
-/// Numbers of some rows' ends, in the order of the rows. Those of one address may be several: see `SegmentHosts`.
-package struct SegmentEnds {
-    package let sources: [UInt32], destinations: [UInt32]
+/// Numbers of some rows' ends. Those of one address may be several: see `SegmentHosts`.
+package enum SegmentEnds {
+    /// In the order of the rows.
+    case rows(sources: [UInt32], destinations: [UInt32])
+    /// Of all rows of a batch that says what they share: the columns do not have that. `numbers` are those of the
+    /// batch's endpoints, by the batch's numbers.
+    case shared(BatchSharing, numbers: [UInt32])
 }

@@ -25,7 +25,7 @@ struct EndpointTable {
     private(set) var count = 0
     /// Next hops by number; the first is none.
     private(set) var hops: [IPAddress] = [.absent]
-    private var hopNumbers: [IPAddress: UInt32] = [:]
+    private var hopNumbers: [IPAddress: UInt32] = [:], recentHops = [UInt32](repeating: 0, count: 256)
     /// Of each its number is in `network`, below the network itself.
     private var recent = [Endpoint](repeating: nobody, count: recentCount)
 
@@ -33,11 +33,12 @@ struct EndpointTable {
     private(set) var sources = [UInt32](repeating: 0, count: chunkRows)
     private(set) var destinations = [UInt32](repeating: 0, count: chunkRows)
     /// In what its interfaces (ingress, egress << 32) and next hop differ, by exclusive or, from those of its ends.
-    private(set) var interfaces = [UInt64](repeating: 0, count: chunkRows)
-    private(set) var nextHopHighs = [UInt64](repeating: 0, count: chunkRows)
-    private(set) var nextHopLows = [UInt64](repeating: 0, count: chunkRows)
+    var interfaces = [UInt64](repeating: 0, count: chunkRows)
+    var nextHopHighs = [UInt64](repeating: 0, count: chunkRows)
+    var nextHopLows = [UInt64](repeating: 0, count: chunkRows)
     /// Rows whose end is not among the recent ones, and what the slots of these hold.
     private var missed = [UInt16](repeating: 0, count: chunkRows), held = [UInt32](repeating: 0, count: chunkRows)
+    private var touched = [UInt32](repeating: 0, count: chunkRows)
 
     static let chunkRows = 1_024
     private static let numberBits: UInt64 = 24, numberMask: UInt64 = (1 << 24) - 1, probesMax = 24
@@ -50,6 +51,7 @@ struct EndpointTable {
         count = 0
         hops = [.absent]
         hopNumbers.removeAll(keepingCapacity: true)
+        for place in recentHops.indices { recentHops[place] = 0 }
         var slots = self.slots.mutableSpan
         slots.fill(0..<slots.count, with: 0)
         var recent = self.recent.mutableSpan
@@ -57,7 +59,7 @@ struct EndpointTable {
     }
 
     /// The columns of one end.
-    private struct Side {
+    struct Side {
         let high: [UInt64], low: [UInt64], asNumbers: [UInt32], lengths: [UInt8], interfaces: [UInt32]
     }
 
@@ -75,6 +77,36 @@ struct EndpointTable {
         noteSources(from, rows, &sources, &interfaces)
         noteDestinations(to, columns.nextHopHigh, columns.nextHopLow, rows, &destinations, &interfaces)
         (self.sources, self.destinations, self.interfaces) = (sources, destinations, interfaces)
+    }
+
+    /// Numbers endpoints, at most `chunkRows` of them.
+    mutating func note(_ side: Side, _ places: Range<Int>, _ numbers: inout [UInt32]) {
+        makeRoom(forRows: places.count)
+        for index in 0..<places.count { missed[index] = UInt16(truncatingIfNeeded: index) }
+        hold(side, places, places.count)
+        touch(places.count)
+        for index in 0..<places.count {
+            let endpoint = Self.endpoint(side, places.lowerBound &+ index), hash = Self.hash(endpoint)
+            numbers[places.lowerBound &+ index] = UInt32(truncatingIfNeeded: number(endpoint, hash, held[index]))
+        }
+    }
+    /// Fetches the endpoints that the slots held lead to: loads that wait for nothing but memory.
+    private mutating func touch(_ count: Int) {
+        let (endpointArray, heldArray) = (endpoints, held)  // no copies
+        let all = endpointArray.span, held = heldArray.span
+        var touched = self.touched.mutableSpan
+        for index in 0..<count {
+            let number = Int(held[index] & Self.slotMask)
+            touched[index] = number == 0 ? 0 : UInt32(truncatingIfNeeded: all[number &- 1].low)
+        }
+    }
+    /// Gives an endpoint that has none its next hop; returns the hop's number.
+    mutating func setHop(_ hop: IPAddress, of number: UInt32) -> UInt32 {
+        let found = endpoints[Int(number)].hop
+        if found != 0 { return found }
+        let new = self.number(ofHop: hop)
+        endpoints[Int(number)].hop = new
+        return new
     }
 
     private mutating func makeRoom(forRows rows: Int) {
@@ -204,16 +236,20 @@ struct EndpointTable {
     ///   - held: what its slot held.
     ///   - hop: the next hop towards it if there is none yet.
     private mutating func number(_ endpoint: Endpoint, _ held: UInt32, hop: IPAddress) -> UInt32 {
-        let hash = Self.hash(endpoint)
-        var number = Int(held & Self.slotMask) &- 1
-        if held == 0 || held & ~Self.slotMask != Self.tag(hash) || !Self.isEqual(endpoints[number], endpoint) {
-            number = find(endpoint, hash)
-        }
+        let hash = Self.hash(endpoint), number = number(endpoint, hash, held)
         if endpoints[number].hop == 0, !hop.isAbsent { endpoints[number].hop = self.number(ofHop: hop) }
         var known = endpoints[number]
         known.network = known.network << Self.numberBits | UInt64(truncatingIfNeeded: number)
         recent[Int(truncatingIfNeeded: hash) & (Self.recentCount - 1)] = known
         return UInt32(truncatingIfNeeded: number)
+    }
+    @inline(__always)
+    private mutating func number(_ endpoint: Endpoint, _ hash: UInt64, _ held: UInt32) -> Int {
+        let number = Int(held & Self.slotMask) &- 1
+        guard held != 0, held & ~Self.slotMask == Self.tag(hash), Self.isEqual(endpoints[number], endpoint) else {
+            return find(endpoint, hash)
+        }
+        return number
     }
     @inline(__always)
     private static func isEqual(_ one: Endpoint, _ other: Endpoint) -> Bool {
@@ -243,6 +279,14 @@ struct EndpointTable {
         return count &- 1
     }
     private mutating func number(ofHop hop: IPAddress) -> UInt32 {
+        // There are few, and a hash of each takes longer than to look at the last one of its kind.
+        let place = Int(truncatingIfNeeded: hop.low & 0xFF), recent = recentHops[place]
+        if recent != 0, hops[Int(recent)] == hop { return recent }
+        let number = findNumber(ofHop: hop)
+        recentHops[place] = number
+        return number
+    }
+    private mutating func findNumber(ofHop hop: IPAddress) -> UInt32 {
         if let known = hopNumbers[hop] { return known }
         let number = UInt32(truncatingIfNeeded: hops.count)
         hops.append(hop)

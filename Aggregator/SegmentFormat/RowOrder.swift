@@ -6,13 +6,19 @@ internal import WireBytes
 ///
 ///     key := service :16 | client :e | server :e | protocol :2 | client's port :rest       e bits hold all endpoints
 ///
-/// What of the client's port does not fit is left out: rows then lie near each other, not side by side.
+/// What of the client's port does not fit is left out: rows then lie near each other, not side by side. What is
+/// sorted are conversations, fewer than rows, as batches have them; their rows follow, in the order of arrival.
 struct RowOrder {
     /// Which row of the columns comes where.
-    private(set) var rows: [UInt32] = [], keys: [UInt64] = []
+    private(set) var rows: [UInt32] = []
+    /// Of conversations in their order: the key, the tail in `RowWords`, and which row is the first behind it.
+    private(set) var keys: [UInt64] = [], tails: [UInt32] = [], ends: [UInt32] = []
+    private var conversations: [UInt32] = []
     /// Of the endpoints' numbers in a key.
     private(set) var endpointBits: UInt64 = 1
-    private var otherRows: [UInt32] = [], otherKeys: [UInt64] = []
+    private var otherNumbers: [UInt32] = [], otherKeys: [UInt64] = []
+    /// By number in `RowWords`: rows, then where the next goes; and the tail.
+    private var starts: [SIMD2<UInt32>] = []
 
     private var restBits: UInt64 { 48 - 2 * endpointBits }
     private var mask: UInt64 { (1 &<< endpointBits) &- 1 }
@@ -22,37 +28,68 @@ struct RowOrder {
 
     /// - Parameter words: gives its keys away.
     mutating func sort(_ words: inout RowWords, _ ranks: EndpointRanks) {
-        let count = words.count
         endpointBits = UInt64(
             max(UInt64.bitWidth - UInt64(max(ranks.endpoints.count, 2) - 1).leadingZeroBitCount, 1))
         swap(&keys, &words.keys)
+        let count = keys.count
         otherKeys.grow(to: count)
-        rows.grow(to: count)
-        otherRows.grow(to: count)
+        conversations.grow(to: count)
+        otherNumbers.grow(to: count)
         makeKeys(words.tails, ranks.ranks)
         let bits = keys.span.commonBits()
         let differing = count == 0 ? 0 : bits.any ^ bits.all
         var isFirst = true
         for shift in stride(from: UInt64(0), to: 64, by: 11) where differing &>> shift & 0x7FF != 0 {
-            Self.pass(shift, keys, isFirst ? nil : rows, &otherKeys, &otherRows)
+            Self.pass(shift, keys, isFirst ? nil : conversations, &otherKeys, &otherNumbers)
             swap(&keys, &otherKeys)
-            swap(&rows, &otherRows)
+            swap(&conversations, &otherNumbers)
             isFirst = false
         }
-        if isFirst { for row in 0..<count { rows[row] = UInt32(truncatingIfNeeded: row) } }
+        if isFirst { for index in 0..<count { conversations[index] = UInt32(truncatingIfNeeded: index) } }
+        placeRows(words.conversations, words.tails)
     }
 
-    /// Of a row's numbers and tail its key.
+    /// Puts the rows behind one another, conversation by conversation.
+    private mutating func placeRows(_ numberArray: [UInt32], _ tailArray: [UInt32]) {
+        let conversationArray = conversations, conversations = conversationArray.span
+        let numbers = numberArray.span, given = tailArray.span
+        rows.grow(to: numbers.count)
+        tails.grow(to: conversations.count)
+        ends.grow(to: conversations.count)
+        if starts.count < conversations.count { starts = Array(repeating: .zero, count: conversations.count) }
+        var (startArray, tailArray, endArray, rowArray) = (self.starts, self.tails, self.ends, self.rows)
+        (self.starts, self.tails, self.ends, self.rows) = ([], [], [], [])  // theirs alone for now
+        var starts = startArray.mutableSpan, ends = endArray.mutableSpan, rows = rowArray.mutableSpan
+        var tails = tailArray.mutableSpan
+        for index in given.indices { starts[index] = SIMD2(0, given[index]) }
+        for row in numbers.indices { starts[Int(numbers[row])].x &+= 1 }
+        var end: UInt32 = 0
+        for index in conversations.indices {
+            let number = Int(conversations[index]), start = starts[number]
+            starts[number].x = end
+            end &+= start.x
+            ends[index] = end
+            tails[index] = start.y
+        }
+        for row in numbers.indices {
+            let number = Int(numbers[row]), place = starts[number].x
+            starts[number].x = place &+ 1
+            rows[Int(place)] = UInt32(truncatingIfNeeded: row)
+        }
+        (self.starts, self.tails, self.ends, self.rows) = (startArray, tailArray, endArray, rowArray)
+    }
+
+    /// Of a conversation's numbers and tail its key.
     private mutating func makeKeys(_ tailArray: [UInt32], _ rankArray: [UInt32]) {
         let tails = tailArray.span, ranks = rankArray.span
         let bits = endpointBits, rest = restBits, portShift = rest < 18 ? 18 - rest : 0
         var keys = self.keys.mutableSpan
-        for row in keys.indices {
-            let word = keys[row]
+        for index in keys.indices {
+            let word = keys[index]
             let client = UInt64(ranks[Int(truncatingIfNeeded: word &>> 24 & 0xFF_FFFF)])
             let server = UInt64(ranks[Int(truncatingIfNeeded: word & 0xFF_FFFF)])
             let ends = client &<< (48 &- bits) | server &<< rest
-            keys[row] = word & 0xFFFF &<< 48 | ends | UInt64(tails[row]) &>> portShift
+            keys[index] = word & 0xFFFF &<< 48 | ends | UInt64(tails[index] & 0x3_FFFF) &>> portShift
         }
     }
 

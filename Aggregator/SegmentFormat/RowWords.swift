@@ -8,7 +8,7 @@ internal import WireBytes
 struct RowWords {
     /// Of a row, each from bit 0 on:
     ///
-    ///     0 leads to      0 :7 and way :1 (1 from the server) | protocol :8 | client's port :16 | arrival :32
+    ///     0 leads to      way :1 (1 from the server) and 0 :31 | arrival :32
     ///     1 times         start, counted back from the end :32 | end, counted back from receive :32
     ///     2 counters      octets :32 | packets :32
     ///     3 narrow        TCP bits :16 | class :8 | direction :8 | VLAN :16 | flags :8
@@ -19,11 +19,16 @@ struct RowWords {
     typealias Record = SIMD8<UInt64>
 
     var count: Int { records.count }
-    /// service :16 | client's number :24 | server's number :24
+    /// Of a conversation of some rows: service :16 | client's number :24 | server's number :24. One may be here several
+    /// times.
     var keys: [UInt64] = []
-    /// protocol, two bits :2 | client's port :16
+    /// Of a conversation: protocol :8 | client's port :16
     private(set) var tails: [UInt32] = []
     private(set) var records: [Record] = []
+    /// Of a row: its conversation.
+    private(set) var conversations: [UInt32] = []
+    /// Of a batch's conversations: 1 if the first row comes from the server.
+    private var mirrors: [UInt32] = []
     /// The upper halves of words 1 and 2, and next hops' differences: hardly a site has any.
     private(set) var timesAbove = WordColumn(), countersAbove = WordColumn()
     private(set) var nextHopHighs = WordColumn(), nextHopLows = WordColumn()
@@ -32,11 +37,11 @@ struct RowWords {
     private var words = [UInt64](repeating: 0, count: EndpointTable.chunkRows)
     private var others = [UInt64](repeating: 0, count: EndpointTable.chunkRows)
     private var shorts = [UInt32](repeating: 0, count: EndpointTable.chunkRows)
+    /// 1 for each row of the chunk that comes from the server.
+    private var ways = [UInt32](repeating: 0, count: EndpointTable.chunkRows)
     private var recordsOfChunk = [Record](repeating: .zero, count: EndpointTable.chunkRows)
 
     static func isFromServer(_ place: UInt64) -> Bool { place & 1 == 1 }
-    static func protocolIdentifier(_ place: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: place &>> 8) }
-    static func clientPort(_ place: UInt64) -> UInt16 { UInt16(truncatingIfNeeded: place &>> 16) }
     static func arrival(_ place: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: place &>> 32) }
 
     /// Drops all rows and keeps the storage.
@@ -44,6 +49,7 @@ struct RowWords {
         keys.removeAll(keepingCapacity: true)
         tails.removeAll(keepingCapacity: true)
         records.removeAll(keepingCapacity: true)
+        conversations.removeAll(keepingCapacity: true)
         timesAbove.removeAll()
         countersAbove.removeAll()
         nextHopHighs.removeAll()
@@ -54,13 +60,38 @@ struct RowWords {
         keys.reserveCapacity(rows)
         tails.reserveCapacity(rows)
         records.reserveCapacity(rows)
+        conversations.reserveCapacity(rows)
     }
 
-    /// Adds rows that both tables have just noted.
+    /// Adds rows that both tables have just noted, each as a conversation of its own.
     mutating func note(
         _ columns: FlowColumns, _ rows: Range<Int>, _ endpoints: EndpointTable, _ arrivals: ArrivalTable
     ) {
         noteKeys(columns, rows, endpoints)
+        noteRecords(columns, rows, endpoints, arrivals)
+    }
+    /// Adds rows that both tables have just noted, of conversations that were noted from number `first` on.
+    mutating func note(
+        _ columns: FlowColumns, _ rows: Range<Int>, _ endpoints: EndpointTable, _ arrivals: ArrivalTable,
+        _ sharing: BatchSharing, from first: Int
+    ) {
+        let places = sharing.places.span.extracting(rows), mirrorArray = mirrors, mirrors = mirrorArray.span
+        var (numberArray, wayArray) = (self.shorts, self.ways)
+        (self.shorts, self.ways) = ([], [])  // theirs alone for now
+        var numbers = numberArray.mutableSpan, ways = wayArray.mutableSpan
+        let base = UInt32(truncatingIfNeeded: first)
+        for index in places.indices {
+            let number = places[index] &>> 1
+            numbers[index] = base &+ number
+            ways[index] = mirrors[Int(number)] ^ (places[index] & 1)
+        }
+        (self.shorts, self.ways) = (numberArray, wayArray)
+        conversations.append(contentsOf: numberArray[..<rows.count])
+        noteRecords(columns, rows, endpoints, arrivals)
+    }
+    private mutating func noteRecords(
+        _ columns: FlowColumns, _ rows: Range<Int>, _ endpoints: EndpointTable, _ arrivals: ArrivalTable
+    ) {
         noteFlows(columns, rows, arrivals.numbers, endpoints.interfaces)
         noteRest(columns, rows)
         records.append(contentsOf: recordsOfChunk[..<rows.count])
@@ -68,30 +99,61 @@ struct RowWords {
         nextHopLows.append(endpoints.nextHopLows, rows.count)
     }
 
+    /// Notes a batch's conversations.
+    /// - Parameter numbers: of its endpoints, by their numbers in the batch.
+    /// - Returns: the number of the first.
+    mutating func noteConversations(_ sharing: BatchSharing, _ numbers: [UInt32]) -> Int {
+        let first = keys.count, count = sharing.conversationCount
+        let ends = sharing.ends.span, ports = sharing.ports.span, protocols = sharing.protocols.span
+        let numbers = numbers.span
+        mirrors.grow(to: count)
+        var mirrorArray = mirrors
+        mirrors = []  // its alone for now
+        var mirrors = mirrorArray.mutableSpan
+        keys.append(addingCapacity: count) { keys in
+            for index in 0..<count {
+                let port = ports[2 &* index], other = ports[2 &* index &+ 1]
+                let one = UInt64(numbers[Int(ends[2 &* index])])
+                let two = UInt64(numbers[Int(ends[2 &* index &+ 1])])
+                let isMirrored = port < other
+                keys.append(UInt64(min(port, other)) &<< 48 | (isMirrored ? two &<< 24 | one : one &<< 24 | two))
+                mirrors[index] = isMirrored ? 1 : 0
+            }
+        }
+        tails.append(addingCapacity: count) { tails in
+            for index in 0..<count {
+                tails.append(UInt32(protocols[index]) << 16 | max(ports[2 &* index], ports[2 &* index &+ 1]))
+            }
+        }
+        self.mirrors = mirrorArray
+        return first
+    }
+
     private mutating func noteKeys(_ columns: FlowColumns, _ rows: Range<Int>, _ endpoints: EndpointTable) {
         let sourcePorts = columns.sourceTransportPort.span, destinationPorts = columns.destinationTransportPort.span
         let sources = endpoints.sources.span, destinations = endpoints.destinations.span
-        let protocols = columns.protocolIdentifier.span
-        var (wordArray, shortArray) = (self.words, self.shorts)
-        (self.words, self.shorts) = ([], [])  // theirs alone for now
-        var words = wordArray.mutableSpan, shorts = shortArray.mutableSpan
+        let protocols = columns.protocolIdentifier.span, first = UInt32(truncatingIfNeeded: keys.count)
+        var (wordArray, shortArray, wayArray) = (self.words, self.shorts, self.ways)
+        (self.words, self.shorts, self.ways) = ([], [], [])  // theirs alone for now
+        var words = wordArray.mutableSpan, shorts = shortArray.mutableSpan, ways = wayArray.mutableSpan
         for index in 0..<rows.count {
             let row = rows.lowerBound &+ index, port = sourcePorts[row], other = destinationPorts[row]
             let source = UInt64(sources[index]), destination = UInt64(destinations[index])
             let ends = port < other ? destination &<< 24 | source : source &<< 24 | destination
             words[index] = UInt64(min(port, other)) &<< 48 | ends
-            shorts[index] = UInt32(protocols[row] & 0b11) << 16 | UInt32(max(port, other))
+            shorts[index] = UInt32(protocols[row]) << 16 | UInt32(max(port, other))
+            ways[index] = port < other ? 1 : 0
         }
-        (self.words, self.shorts) = (wordArray, shortArray)
+        (self.words, self.shorts, self.ways) = (wordArray, shortArray, wayArray)
         keys.append(contentsOf: wordArray[..<rows.count])
         tails.append(contentsOf: shortArray[..<rows.count])
+        for index in 0..<rows.count { conversations.append(first &+ UInt32(truncatingIfNeeded: index)) }
     }
     /// Words 0, 1, 2 and 4.
     private mutating func noteFlows(
         _ columns: FlowColumns, _ rows: Range<Int>, _ arrivals: [UInt32], _ interfaces: [UInt64]
     ) {
-        let sourcePorts = columns.sourceTransportPort.span, destinationPorts = columns.destinationTransportPort.span
-        let protocols = columns.protocolIdentifier.span, arrivals = arrivals.span, interfaces = interfaces.span
+        let wayArray = ways, ways = wayArray.span, arrivals = arrivals.span, interfaces = interfaces.span
         let starts = columns.flowStartMilliseconds.span, ends = columns.flowEndMilliseconds.span
         let receives = columns.receiveMilliseconds.span
         let octets = columns.octetDeltaCount.span, packets = columns.packetDeltaCount.span
@@ -99,9 +161,8 @@ struct RowWords {
         (recordsOfChunk, words, others) = ([], [], [])  // theirs alone for now
         var records = recordArray.mutableSpan, words = wordArray.mutableSpan, others = otherArray.mutableSpan
         for index in 0..<rows.count {
-            let row = rows.lowerBound &+ index, source = sourcePorts[row], destination = destinationPorts[row]
-            let way: UInt64 = source < destination ? 1 : 0, port = UInt64(max(source, destination))
-            let place = UInt64(arrivals[index]) << 32 | port << 16 | UInt64(protocols[row]) << 8 | way
+            let row = rows.lowerBound &+ index
+            let place = UInt64(arrivals[index]) << 32 | UInt64(ways[index])
             let end = ends[row], since = zigzag(end &- starts[row]), before = zigzag(receives[row] &- end)
             let octet = octets[row], packet = packets[row]
             words[index] = since &>> 32 | before & ~0xFFFF_FFFF

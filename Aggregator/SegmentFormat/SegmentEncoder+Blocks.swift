@@ -158,25 +158,19 @@ extension SegmentEncoder {
         addTable(.arrivalExporter, arrivals.map(\.exporter))
         addTable(.arrivalOrigin, arrivals.map(\.origin))
         parts.addOrigins(head)
-        addTable(.endpointHigh, steps(endpoints.map(\.high)))
-        addTable(.endpointLow, steps(endpoints.map(\.low)))
-        addTable(.endpointASNumber, endpoints.map { UInt32(truncatingIfNeeded: $0.network >> 8) })
-        addTable(.endpointPrefixLength, endpoints.map { UInt8(truncatingIfNeeded: $0.network) })
-        addTable(.endpointInterface, endpoints.map(\.interface))
-        addTable(.endpointNextHopHigh, endpoints.map { hops[Int($0.hop)].high })
-        addTable(.endpointNextHopLow, endpoints.map { hops[Int($0.hop)].low })
+        parts.addListOfSteps(.endpointHigh, endpoints.map(\.high), listBlock)
+        parts.addListOfSteps(.endpointLow, endpoints.map(\.low), listBlock)
+        parts.addList(.endpointASNumber, endpoints.map { UInt32(truncatingIfNeeded: $0.network >> 8) }, listBlock)
+        parts.addList(.endpointPrefixLength, endpoints.map { UInt8(truncatingIfNeeded: $0.network) }, listBlock)
+        parts.addList(.endpointInterface, endpoints.map(\.interface), listBlock)
+        parts.addList(.endpointNextHopHigh, endpoints.map { hops[Int($0.hop)].high }, listBlock)
+        parts.addList(.endpointNextHopLow, endpoints.map { hops[Int($0.hop)].low }, listBlock)
+        parts.addDirectory(of: endpoints, listBlock)
     }
     private mutating func addTable<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
         _ part: SegmentPart, _ words: [Word]
     ) {
         parts.add(part, words.span, words.span.commonBits())
-    }
-    private func steps(_ words: [UInt64]) -> [UInt64] {
-        var previous: UInt64 = 0
-        return words.map { word in
-            defer { previous = word }
-            return word &- previous
-        }
     }
 }
 

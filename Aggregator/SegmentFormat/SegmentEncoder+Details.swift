@@ -42,7 +42,7 @@ extension SegmentEncoder {
     /// Appends batches of `rows` of `side`, as few as hold them, each after its length :4.
     private mutating func seal(_ rows: Range<Int>, to bytes: inout [UInt8]) {
         do throws(BatchError) {
-            let body = try details.encode(side, rows: rows, fidelity: .full)
+            let body = try details.encodeSides(side, rows: rows)
             bytes.appendLE(UInt32(body.count))
             bytes += body
         } catch {

@@ -9,20 +9,25 @@ internal import WireBytes
 package struct SegmentEncoder: ~Copyable {
     /// Rows of the batch at hand. What they lead to, exporters and side stores, is the segment's.
     var batch = FlowColumns()
-    var endpoints = EndpointTable(), arrivals = ArrivalTable(), wide = WideBounds(),
+    var endpoints = EndpointTable(), ends = SharedEnds(), arrivals = ArrivalTable(), wide = WideBounds(),
         words = RowWords()
     var order = RowOrder(), parts = PartWriter(), block = BlockBuffers()
     var details = BatchEncoder(), side = FlowColumns()
     private var origins: [SegmentOrigin] = [], logOffsets: ClosedRange<Int64>?, tally = Tally()
     private let rowsMax: Int
-    let blockRows: Int
+    let blockRows: Int, listBlock: Int
 
     /// - Parameters:
     ///   - rowsMax: of a segment, at most `SegmentLimit.rowsMax`.
     ///   - blockRows: of a block, at most `SegmentLimit.blockRows`.
-    package init(rowsMax: Int = SegmentLimit.rowsMax, blockRows: Int = SegmentLimit.blockRows) {
+    ///   - listBlock: endpoints of a block of their list.
+    package init(
+        rowsMax: Int = SegmentLimit.rowsMax, blockRows: Int = SegmentLimit.blockRows,
+        listBlock: Int = SegmentLimit.listBlock
+    ) {
         self.rowsMax = min(max(rowsMax, 1), SegmentLimit.rowsMax)
         self.blockRows = min(max(blockRows, 1), SegmentLimit.blockRows)
+        self.listBlock = min(max(listBlock, 1), SegmentLimit.endpointsMax)
     }
 
     /// Makes room for so many rows at once, if it is known that they will come.
@@ -41,7 +46,8 @@ package struct SegmentEncoder: ~Copyable {
     /// - Parameters:
     ///   - decoder: the caller's, so that it can be used for other things.
     ///   - logOffset: where the batch was in its log: only the least and the greatest are kept.
-    ///   - see: is shown the rows as they were decoded, some at a time, with the numbers of their ends.
+    ///   - see: is shown the rows as they were decoded, some at a time, or all at once where they share, with the
+    ///     numbers of their ends.
     /// - Returns: false, and nothing taken, when the batch does not fit this segment: `finish` it and come again.
     /// - Throws: why the batch is refused; nothing of it is taken. What fits no segment at all is refused, too.
     package mutating func add(
@@ -57,13 +63,21 @@ package struct SegmentEncoder: ~Copyable {
             return false
         }
         batch.truncate(to: 0)
+        let isShared: Bool
         do throws(BatchError) {
-            try body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &batch) }
+            isShared = try body.withBytes { span throws(BatchError) in
+                try decoder.decodeShared(span, into: &batch)
+            }
         } catch {
             guard rows > 0, error == .exportersFull || error == .sideStoreFull else { throw error }
             return false
         }
-        note(origin, logOffset, summary.tally, see)
+        if isShared {
+            note(decoder.sharing, origin, see)
+        } else {
+            note(origin, see)
+        }
+        count(summary.tally, logOffset)
         return true
     }
 
@@ -76,7 +90,8 @@ package struct SegmentEncoder: ~Copyable {
         else {
             return false
         }
-        note(place, logOffset, rows.tally) { _, _, _ in }
+        note(place) { _, _, _ in }
+        count(rows.tally, logOffset)
         return true
     }
 
@@ -88,8 +103,7 @@ package struct SegmentEncoder: ~Copyable {
     }
     /// Takes what is in `batch`.
     private mutating func note(
-        _ origin: Int, _ logOffset: Int64, _ tally: Tally,
-        _ see: (_ columns: FlowColumns, _ rows: Range<Int>, _ ends: SegmentEnds) -> Void
+        _ origin: Int, _ see: (_ columns: FlowColumns, _ rows: Range<Int>, _ ends: SegmentEnds) -> Void
     ) {
         for first in stride(from: 0, to: batch.count, by: EndpointTable.chunkRows) {
             let rows = first..<min(first + EndpointTable.chunkRows, batch.count)
@@ -97,9 +111,26 @@ package struct SegmentEncoder: ~Copyable {
             wide.note(batch, rows)
             endpoints.note(batch, rows)
             words.note(batch, rows, endpoints, arrivals)
-            see(
-                batch, rows, SegmentEnds(sources: endpoints.sources, destinations: endpoints.destinations))
+            see(batch, rows, .rows(sources: endpoints.sources, destinations: endpoints.destinations))
         }
+    }
+    /// Takes what is in `batch` and in `sharing`.
+    private mutating func note(
+        _ sharing: BatchSharing, _ origin: Int,
+        _ see: (_ columns: FlowColumns, _ rows: Range<Int>, _ ends: SegmentEnds) -> Void
+    ) {
+        endpoints.note(sharing, &ends)
+        let first = words.noteConversations(sharing, ends.numbers)
+        for start in stride(from: 0, to: batch.count, by: EndpointTable.chunkRows) {
+            let rows = start..<min(start + EndpointTable.chunkRows, batch.count)
+            arrivals.note(batch, rows, origin: origin)
+            wide.note(batch, rows)
+            endpoints.note(batch, rows, sharing, &ends)
+            words.note(batch, rows, endpoints, arrivals, sharing, from: first)
+        }
+        see(batch, batch.rows, .shared(sharing, numbers: ends.numbers))
+    }
+    private mutating func count(_ tally: Tally, _ logOffset: Int64) {
         self.tally += tally
         let offsets = logOffsets ?? logOffset...logOffset
         logOffsets = min(offsets.lowerBound, logOffset)...max(offsets.upperBound, logOffset)
@@ -152,24 +183,26 @@ struct WideBounds {
     var nextHop: (min: IPAddress, max: IPAddress) = (.absent, .absent)
     private var isEmpty = true
 
+    /// Those of interfaces and next hops are by the bits that any or all rows have: wider, and found in a fraction of
+    /// the time.
     mutating func note(_ columns: FlowColumns, _ rows: Range<Int>) {
         guard !rows.isEmpty else { return }
         Self.widen(&flowStart, columns.flowStartMilliseconds.span, rows, isEmpty)
         Self.widen(&flowEnd, columns.flowEndMilliseconds.span, rows, isEmpty)
         Self.widen(&receive, columns.receiveMilliseconds.span, rows, isEmpty)
         Self.widen(&export, columns.exportMilliseconds.span, rows, isEmpty)
-        Self.widen(&ingress, columns.ingressInterface.span, rows, isEmpty)
-        Self.widen(&egress, columns.egressInterface.span, rows, isEmpty)
-        let highs = columns.nextHopHigh.span, lows = columns.nextHopLow.span
-        let first = IPAddress(high: highs[rows.lowerBound], low: lows[rows.lowerBound])
-        var (low, high) = isEmpty ? (first, first) : nextHop
-        for row in rows {
-            let address = IPAddress(high: highs[row], low: lows[row])
-            low = min(low, address)
-            high = max(high, address)
-        }
-        nextHop = (low, high)
+        Self.widen(&ingress, columns.ingressInterface.span.extracting(rows).commonBits(), isEmpty)
+        Self.widen(&egress, columns.egressInterface.span.extracting(rows).commonBits(), isEmpty)
+        let high = columns.nextHopHigh.span.extracting(rows).commonBits()
+        let low = columns.nextHopLow.span.extracting(rows).commonBits()
+        let least = IPAddress(high: high.all, low: low.all), most = IPAddress(high: high.any, low: low.any)
+        nextHop = isEmpty ? (least, most) : (min(nextHop.min, least), max(nextHop.max, most))
         isEmpty = false
+    }
+    private static func widen(
+        _ bounds: inout (min: UInt32, max: UInt32), _ bits: (any: UInt32, all: UInt32), _ isEmpty: Bool
+    ) {
+        bounds = isEmpty ? (bits.all, bits.any) : (min(bounds.min, bits.all), max(bounds.max, bits.any))
     }
     private static func widen<Value: FixedWidthInteger>(
         _ bounds: inout (min: Value, max: Value), _ column: Span<Value>, _ rows: Range<Int>, _ isEmpty: Bool

@@ -7,6 +7,9 @@ package struct BatchDecoder: ~Copyable {
     private var reader = WordReader(), times = TimeReader(), conversations = ConversationReader()
     private var sides = SideStoreReader()
     private var words: [UInt32] = []
+    /// What the rows of the batch that `decodeShared` read last share, if it said so.
+    /// To be let go before the next batch is read, or it is copied.
+    package var sharing: BatchSharing { conversations.shared }
 
     package init() {}
 
@@ -20,7 +23,24 @@ package struct BatchDecoder: ~Copyable {
     package mutating func decode(
         _ body: RawSpan, into columns: inout FlowColumns, fields: FieldSet = .all
     ) throws(BatchError) {
-        let head = try BatchHead(body), first = columns.count
+        try decode(BatchHead(body), body, into: &columns, fields, isShared: false)
+    }
+    /// As above for all fields. What rows share by conversation, if the batch has it so, is not written to each row:
+    /// the rows' addresses, AS numbers, prefix lengths, ports and protocols are then zero, and `sharing` has them.
+    /// - Returns: whether it is so.
+    package mutating func decodeShared(
+        _ body: RawSpan, into columns: inout FlowColumns
+    ) throws(BatchError) -> Bool {
+        let head = try BatchHead(body), isShared = head.isShared
+        let fields = isShared ? FieldSet.all.subtracting(.shared) : .all
+        try decode(head, body, into: &columns, fields, isShared: isShared)
+        return isShared
+    }
+
+    private mutating func decode(
+        _ head: BatchHead, _ body: RawSpan, into columns: inout FlowColumns, _ fields: FieldSet, isShared: Bool
+    ) throws(BatchError) {
+        let first = columns.count
         let numbers = try intern(head.exporters, in: &columns)
         let rows = columns.extend(by: head.summary.rows)
         do {
@@ -29,7 +49,7 @@ package struct BatchDecoder: ~Copyable {
             for entry in head.columns where entry.id.isColumn && fields.holds(entry.id) {
                 try read(entry, head, body, into: &columns, rows)
             }
-            try conversations.read(head, body, &reader, fields, into: &columns, rows)
+            try conversations.read(head, body, &reader, fields, isShared: isShared, into: &columns, rows)
             try check(columns, rows, against: head.summary, fields)
             if fields.holds(.exporter) { try translate(&columns.exporter, rows, numbers) }
             try sides.read(head, body, &reader, fields, exporters: numbers, into: &columns, rows)

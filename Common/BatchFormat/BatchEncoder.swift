@@ -40,6 +40,29 @@ package struct BatchEncoder: ~Copyable {
         return body
     }
 
+    /// As above, for rows that are zero but for their places in side stores: nothing is looked for in them.
+    package mutating func encodeSides(_ columns: FlowColumns, rows: Range<Int>) throws(BatchError) -> [UInt8] {
+        guard rows.count <= BatchLimit.rowsMax else { throw .tooManyRows(rows.count, max: BatchLimit.rowsMax) }
+        var body = sealSides(columns, rows, octetsMax: BatchLimit.bodyBytesMax * 4)
+        if body.count > BatchLimit.bodyBytesMax, rows.count <= BatchLimit.rowsAlwaysFit {
+            body = sealSides(columns, rows, octetsMax: BatchLimit.sideBytesAlwaysFit)
+        }
+        guard body.count <= BatchLimit.bodyBytesMax else {
+            throw .bodyTooLarge(body.count, max: BatchLimit.bodyBytesMax)
+        }
+        entriesLeftOut &+= leftOutHere
+        return body
+    }
+
+    private mutating func sealSides(_ columns: FlowColumns, _ rows: Range<Int>, octetsMax: Int) -> [UInt8] {
+        writer.start()
+        addSideColumns(columns, rows, octetsMax: octetsMax)
+        addSideStores()
+        let summary = BatchSummary(
+            fidelity: .full, rows: rows.count, tally: Tally(), start: 0, end: 0, receive: (0, 0))
+        return assemble(summary, columns.exporters)
+    }
+
     private mutating func seal(
         _ columns: FlowColumns, _ rows: Range<Int>, _ fidelity: Fidelity, sideOctetsMax: Int
     ) -> [UInt8] {

@@ -11,10 +11,18 @@ struct ConversationReader {
     private var sourceNumbers: [UInt32] = [], destinationNumbers: [UInt32] = []
     private var words: [UInt64] = [], shorts: [UInt32] = [], octets: [UInt8] = []
     private var ahead: [UInt32] = [], mirrored: [UInt32] = [], both: [UInt32] = [], changes: [UInt32] = []
+    /// Filled when it is asked for.
+    private var sharing = BatchSharing()
+    /// Shares storage with what is read next: to be let go before.
+    var shared: BatchSharing {
+        var all = sharing
+        all.places = places
+        return all
+    }
 
     /// Fills those of `fields` that the body has by conversation; nothing if it has none.
     mutating func read(
-        _ head: BatchHead, _ body: RawSpan, _ reader: inout WordReader, _ fields: FieldSet,
+        _ head: BatchHead, _ body: RawSpan, _ reader: inout WordReader, _ fields: FieldSet, isShared: Bool,
         into columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(BatchError) {
         let shared = head.columns.first { $0.encoding == .perConversation }
@@ -24,9 +32,31 @@ struct ConversationReader {
         }
         guard !fields.isDisjoint(with: .byConversation) else { return }
         try readPlaces(turns, head, body, &reader)
+        if isShared { try readSharing(head, body, &reader) }
         try readEnds(head, body, &reader, fields, into: &columns, rows)
         try readPorts(head, body, &reader, fields, into: &columns, rows)
         try readInterfaces(head, body, &reader, fields, into: &columns, rows)
+        if isShared { swap(&both, &sharing.interfaces) }
+    }
+    /// Fills `sharing`.
+    private mutating func readSharing(
+        _ head: BatchHead, _ body: RawSpan, _ reader: inout WordReader
+    ) throws(BatchError) {
+        try reader.list(head.column(.conversationSource), body, count: conversationCount, into: &ahead)
+        try reader.list(head.column(.conversationDestination), body, count: conversationCount, into: &mirrored)
+        guard let count = Self.number(&ahead, &mirrored) else {
+            throw .badReference(column: ColumnID.conversationSource.rawValue)
+        }
+        let (sources, destinations) = (ahead, mirrored)  // no copies
+        interleave(sources.span, destinations.span, count: conversationCount, into: &sharing.ends)
+        (sharing.conversationCount, sharing.endpointCount) = (conversationCount, count)
+        try reader.list(head.column(.endpointHigh), body, count: count, into: &sharing.highs)
+        try reader.list(head.column(.endpointLow), body, count: count, into: &sharing.lows)
+        try reader.list(head.column(.endpointASNumber), body, count: count, into: &sharing.asNumbers)
+        try reader.list(head.column(.endpointPrefixLength), body, count: count, into: &sharing.lengths)
+        try reader.list(head.column(.protocolIdentifier), body, count: conversationCount, into: &sharing.protocols)
+        _ = try load(.sourceTransportPort, .destinationTransportPort, head, body, &reader)
+        swap(&both, &sharing.ports)
     }
 
     private mutating func readPlaces(
@@ -162,6 +192,11 @@ struct ConversationReader {
         _ head: BatchHead, _ body: RawSpan, _ reader: inout WordReader, _ fields: FieldSet,
         into columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(BatchError) {
+        // VLANs first: `both` has the interfaces afterwards.
+        if fields.holds(.vlanId), try load(.vlanId, .vlanId, head, body, &reader) {
+            spread(&columns.vlanId, rows)
+            try change(&columns.vlanId, rows, head.column(.vlanDifference), body, &reader)
+        }
         if !fields.isDisjoint(with: .interfaces), try load(.ingressInterface, .egressInterface, head, body, &reader) {
             if fields.holds(.ingressInterface) {
                 spread(&columns.ingressInterface, rows)
@@ -171,10 +206,6 @@ struct ConversationReader {
                 spread(&columns.egressInterface, rows, flip: 1)
                 try change(&columns.egressInterface, rows, head.column(.egressDifference), body, &reader)
             }
-        }
-        if fields.holds(.vlanId), try load(.vlanId, .vlanId, head, body, &reader) {
-            spread(&columns.vlanId, rows)
-            try change(&columns.vlanId, rows, head.column(.vlanDifference), body, &reader)
         }
     }
     /// Fills `both`. False when the columns are written as they are.

@@ -98,7 +98,7 @@ package struct PlaneWriter: ~Copyable {
             squares &+= seen &* seen
             if seen > Int(histogram[best]) { best = byte }
         }
-        let isNoise = taken >= Self.sampleMax && (squares - taken) * 256 * 10 < taken * (taken - 1) * 13
+        let isNoise = taken >= Self.sampleMax && (squares - taken) * 256 * 10 < taken * (taken - 1) * 20
         return (UInt8(truncatingIfNeeded: best), isNoise)
     }
 }

@@ -44,10 +44,11 @@ extension MutableSpan where Element: FixedWidthInteger & UnsignedInteger & Bitwi
         let last = changes.count &- 1, first = rows.lowerBound
         var next = 0
         for row in 0..<rows.count {
-            let isMarked = unsafe marks[unchecked: row] != 0
-            let change = unsafe changes[unchecked: next < last ? next : last]
-            unsafe self[unchecked: first &+ row] ^= isMarked ? Element(truncatingIfNeeded: change) : 0
-            next &+= isMarked ? 1 : 0
+            // 1 or 0, by arithmetic: a branch could not be foretold.
+            let mark = unsafe (UInt32(marks[unchecked: row]) &+ 255) &>> 8
+            let change = unsafe changes[unchecked: next < last ? next : last] & (0 &- mark)
+            unsafe self[unchecked: first &+ row] ^= Element(truncatingIfNeeded: change)
+            next &+= Int(mark)
         }
     }
 

@@ -59,7 +59,7 @@ struct SumTableTests {
         let numbers = [UInt32](repeating: 0, count: count)
         for first in stride(from: 0, to: count, by: EndpointTable.chunkRows) {
             let chunk = first..<min(first + EndpointTable.chunkRows, count)
-            builder.add(columns, rows: chunk, SegmentEnds(sources: numbers, destinations: numbers))
+            builder.add(columns, rows: chunk, .rows(sources: numbers, destinations: numbers))
         }
         let hosts = SegmentHosts(EndpointRanks(EndpointTable()))
         for sums in builder.sums(exporters: [], hosts: hosts) {

@@ -37,16 +37,25 @@ struct EncoderReuseTests {
         var encoder = SegmentEncoder(), rows = 0
         var ends: [(source: UInt32, destination: UInt32, from: IPAddress, to: IPAddress)] = []
         encoder.reserve(3_000, batchRows: 3_000)
-        _ = try encoder.add(body, sensor: origin.sensor, logOffset: 1, decoder: &opener) { columns, range, numbers in
+        _ = try encoder.add(body, sensor: origin.sensor, logOffset: 1, decoder: &opener) { seen, range, numbers in
             #expect(range.lowerBound == rows)
             rows = range.upperBound
             for row in range {
-                let place = row - range.lowerBound, record = columns[row]
-                ends.append(
-                    (
-                        numbers.sources[place], numbers.destinations[place], record.sourceIPAddress,
-                        record.destinationIPAddress
-                    ))
+                let record = columns[row]
+                let (source, destination): (UInt32, UInt32)
+                switch numbers {
+                case .rows(let sources, let destinations):
+                    (source, destination) = (sources[row - range.lowerBound], destinations[row - range.lowerBound])
+                case .shared(let sharing, let numbers):
+                    let place = Int(sharing.places[row]), ends = (sharing.ends[place], sharing.ends[place ^ 1])
+                    (source, destination) = (numbers[Int(ends.0)], numbers[Int(ends.1)])
+                    #expect(sharing.ports[place] == UInt32(record.sourceTransportPort))
+                    #expect(sharing.ports[place ^ 1] == UInt32(record.destinationTransportPort))
+                    #expect(sharing.protocols[place / 2] == record.protocolIdentifier)
+                    #expect(sharing.asNumbers[Int(ends.0)] == record.bgpSourceAsNumber)
+                }
+                #expect(seen.octetDeltaCount[row] == record.octetDeltaCount)
+                ends.append((source, destination, record.sourceIPAddress, record.destinationIPAddress))
             }
         }
         #expect(rows == 3_000)

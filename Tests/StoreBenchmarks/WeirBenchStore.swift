@@ -131,7 +131,9 @@ struct IngestBench {
             try await spent.add("check") {
                 for (number, batch) in group.enumerated() {
                     columns.removeAll()
-                    try batch.body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
+                    _ = try batch.body.withBytes { span throws(BatchError) in
+                        try decoder.decodeShared(span, into: &columns)
+                    }
                     appends.append(
                         LogAppend(
                             sensor: sensor,
