@@ -83,9 +83,15 @@ enum DayFileSchema {
         return migrator
     }
 
+    /// Whether the file is as the last migration leaves it: what `migrator` notes of itself, asked in one question.
+    static func isCurrent(_ db: Database) throws -> Bool {
+        try Set(String.fetchAll(db, sql: "SELECT identifier FROM grdb_migrations")) == Set(migrator.migrations)
+    }
+
     /// Before the first table is made: pages that pieces fit, and room that can be given back.
     static func prepare(_ db: Database) throws {
-        try db.execute(sql: "PRAGMA cache_size = -1024")
+        // Who reads goes from piece to piece, and comes back to few pages but the tables' roots.
+        try db.execute(sql: "PRAGMA cache_size = \(db.configuration.readonly ? -512 : -1024)")
         guard !db.configuration.readonly else { return }
         // What is deleted needs no overwriting: the records of replaced batches are in segments of the same file, and
         // where a key can be destroyed all of it is sealed. With it each deletion is written twice more.

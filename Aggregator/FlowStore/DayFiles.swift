@@ -4,8 +4,9 @@ internal import Identity
 
 /// The open files of a store: each at most once, at most so many, least recently used closed first.
 ///
-/// Invariants: a file has one pool, so one connection writes and checkpoints it; a pool in use is not closed; a file is
-/// closed before it is renamed or removed, since closing removes the WAL *by name* and would take its successor's.
+/// Invariants: a file has one pool, so one connection writes and checkpoints it; a file that is only read has none, so
+/// that a question makes, writes and syncs nothing; what is in use is not closed; a file is closed before it is renamed
+/// or removed, since closing removes the WAL *by name* and would take its successor's.
 /// Opening and closing block the actor for milliseconds; reading and writing are done by GRDB's own queues.
 actor DayFiles {
     struct Key: Hashable, Sendable {
@@ -13,7 +14,10 @@ actor DayFiles {
         let day: Int
     }
     private struct Open {
-        let pool: DatabasePool
+        /// Of a file that was written since it was opened.
+        var pool: DatabasePool?
+        /// Of a file that was only read when it was opened.
+        var reader: DatabaseQueue?
         var leases = 0
         var lastUse: UInt64 = 0
         /// Found damaged: no new leases; what can be read is copied to a new file when the last one ends.
@@ -22,6 +26,12 @@ actor DayFiles {
         var isLeaving = false
         var waiting: [CheckedContinuation<Void, Never>] = []
         var isClosed: Bool { isDamaged || isLeaving }
+
+        /// What can't be closed in order is closed by its end.
+        func close() {
+            try? reader?.close()
+            try? pool?.close()
+        }
     }
 
     nonisolated let folders: StoreFolders
@@ -50,19 +60,34 @@ actor DayFiles {
     ) async throws -> Value? {
         for _ in 0..<3 {
             guard let pool = try await lease(key, create: create) else { return nil }
-            do {
-                let value = try await body(pool)
-                await release(key)
-                return value
-            } catch  where Self.isDamage(error) {
-                open[key]?.isDamaged = true
-                await release(key)
-            } catch {
-                await release(key)
-                throw error
-            }
+            if let value = try await trying(key, { try await body(pool) }) { return value }
         }
         return nil
+    }
+    /// As `withFile`, for who only reads.
+    func reading<Value: Sendable>(
+        _ key: Key, _ body: @Sendable (any DatabaseReader) async throws -> Value
+    ) async throws -> Value? {
+        for _ in 0..<3 {
+            guard let reader = try await leaseReader(key) else { return nil }
+            if let value = try await trying(key, { try await body(reader) }) { return value }
+        }
+        return nil
+    }
+    /// - Returns: nil when the leased file is damaged.
+    private func trying<Value: Sendable>(_ key: Key, _ body: () async throws -> Value) async throws -> Value? {
+        do {
+            let value = try await body()
+            await release(key)
+            return value
+        } catch  where Self.isDamage(error) {
+            open[key]?.isDamaged = true
+            await release(key)
+            return nil
+        } catch {
+            await release(key)
+            throw error
+        }
     }
 
     // MARK: What there is
@@ -76,8 +101,8 @@ actor DayFiles {
     }
     func summary(of key: Key) async throws -> DaySummary? {
         if let known = summaries[key] { return known }
-        let found = try await withFile(key, create: false) { pool in
-            try await pool.read { try DaySummary.read(of: key.tenant, in: $0) }
+        let found = try await reading(key) { reader in
+            try await reader.read { try DaySummary.read(of: key.tenant, in: $0) }
         }
         // What was stored meanwhile is newer.
         if let found, let found, summaries[key] == nil { summaries[key] = found }
@@ -118,17 +143,45 @@ actor DayFiles {
             guard try create || days(of: key.tenant).contains(key.day) else { return nil }
             guard let pool = try await openFile(key, create: create) else { return nil }
             // Another task may have opened it while this one waited for a file to be mended.
-            if let other = open[key] {
+            guard open[key] == nil else {
                 try? pool.close()
-                if other.isClosed { return try await lease(key, create: create) }
-            } else {
-                open[key] = Open(pool: pool)
+                return try await lease(key, create: create)
             }
+            open[key] = Open(pool: pool)
         }
+        note(useOf: key)
+        guard open[key]?.pool == nil else { return open[key]?.pool }
+        // It was only read so far.
+        do {
+            let pool = try folders.connect(key)
+            open[key]?.pool = pool
+            if open[key]?.leases == 1 {
+                try? open[key]?.reader?.close()
+                open[key]?.reader = nil
+            }
+            return pool
+        } catch {
+            if Self.isDamage(error) { open[key]?.isDamaged = true }
+            await release(key)
+            guard Self.isDamage(error) else { throw error }
+            return try await lease(key, create: create)
+        }
+    }
+    private func leaseReader(_ key: Key) async throws -> (any DatabaseReader)? {
+        while let file = open[key], file.isClosed { await wait(for: key) }
+        if open[key] == nil {
+            guard try days(of: key.tenant).contains(key.day) else { return nil }
+            // What can't be opened so is opened as for writing, which knows what to do about it.
+            guard let reader = folders.connectReader(key) else { return try await lease(key, create: false) }
+            open[key] = Open(reader: reader)
+        }
+        note(useOf: key)
+        return open[key]?.pool ?? open[key]?.reader
+    }
+    private func note(useOf key: Key) {
         uses += 1
         open[key]?.leases += 1
         open[key]?.lastUse = uses
-        return open[key]?.pool
     }
     private func wait(for key: Key) async {
         await withCheckedContinuation { continuation in
@@ -145,7 +198,7 @@ actor DayFiles {
         open[key]?.leases -= 1
         guard let file = open[key], file.leases == 0 else { return }
         if file.isDamaged {
-            try? file.pool.close()
+            file.close()
             _ = await mend(key)
             let waiting = open.removeValue(forKey: key)?.waiting ?? []
             for continuation in waiting { continuation.resume() }
@@ -153,8 +206,7 @@ actor DayFiles {
             wake(key)
         }
         while open.count > openMax, let idle = idleFiles.min(by: { $0.value.lastUse < $1.value.lastUse })?.key {
-            // A pool that can't be closed in order is closed by its end.
-            try? open.removeValue(forKey: idle)?.pool.close()
+            open.removeValue(forKey: idle)?.close()
         }
     }
     private var idleFiles: [Key: Open] { open.filter { $0.value.leases == 0 && !$0.value.isClosed } }
@@ -192,7 +244,7 @@ actor DayFiles {
             await wait(for: key)
         }
         let file = open.removeValue(forKey: key)
-        try? file?.pool.close()
+        file?.close()
         days[key.tenant]?.remove(key.day)
         forget(key)
         defer { for continuation in file?.waiting ?? [] { continuation.resume() } }

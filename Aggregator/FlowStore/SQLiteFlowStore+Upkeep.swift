@@ -31,7 +31,7 @@ extension SQLiteFlowStore {
             }
         }
         // Nothing was due: the next time is not soon.
-        if report.segments == 0 { benches.clear() }
+        if report.segments == 0 { benches.clear(now: now) }
         return report
     }
     private func compact(
@@ -202,8 +202,8 @@ extension SQLiteFlowStore {
             for day in try await self.files.days(of: tenant) {
                 try Task.checkCancellation()
                 let key = DayFiles.Key(tenant: tenant, day: day)
-                let found = try await self.files.withFile(key, create: false) { pool in
-                    try await pool.read { db in
+                let found = try await self.files.reading(key) { reader in
+                    try await reader.read { db in
                         try RollupTable.read(
                             question.kind, question.period, from: question.from, to: question.to, in: db)
                     }

@@ -23,13 +23,12 @@ package final class SQLiteFlowStore: FlowStore {
         directory: String, sealer: (any StoreSealer)? = nil, archive: (any SegmentArchive)? = nil,
         openFilesMax: Int = 32
     ) throws(FlowStoreError) {
-        let root = URL(fileURLWithPath: directory, isDirectory: true)
         do {
-            try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         } catch {
             throw .storage("\(directory): \(error)")
         }
-        files = DayFiles(folders: StoreFolders(root: root), openMax: openFilesMax)
+        files = DayFiles(folders: StoreFolders(directory: directory), openMax: openFilesMax)
         self.sealer = sealer
         self.archive = archive
     }
@@ -96,8 +95,8 @@ package final class SQLiteFlowStore: FlowStore {
             for (key, summary) in try await self.candidates(tenant: tenant, from: from, to: to) {
                 // Files come by their newest flow, so the ones left hold nothing newer than this one's.
                 if found.count >= limit, found[limit - 1].position.flowEndMax > summary.flowEndMax { break }
-                let more = try await self.mending(key) { pool in
-                    try await pool.read { db in
+                let more = try await self.mendingReads(key) { reader in
+                    try await reader.read { db in
                         try BatchTable.segments(
                             tenant: tenant, day: key.day, from: from, to: to, before: before, in: db)
                             + SegmentRow.segments(
@@ -128,8 +127,8 @@ package final class SQLiteFlowStore: FlowStore {
         guard segment.kind == .batch, segment.tenant == tenant else { return nil }
         let key = DayFiles.Key(tenant: tenant, day: segment.day)
         return try await wrapping(tenant) {
-            let stored = try await self.files.withFile(key, create: false) { pool in
-                try await pool.read { db -> (row: BatchTable.Waiting, body: Data)? in
+            let stored = try await self.files.reading(key) { reader in
+                try await reader.read { db -> (row: BatchTable.Waiting, body: Data)? in
                     guard let row = try BatchTable.row(segment.rowID, in: db),
                         row.logOffset == segment.position.logOffset,
                         let body = try BatchTable.body(segment.rowID, in: db)
@@ -165,8 +164,8 @@ package final class SQLiteFlowStore: FlowStore {
     }
     private func blobs(_ asked: [SegmentAsk], in key: DayFiles.Key) async throws(FlowStoreError) -> [[UInt8]?] {
         try await wrapping(key.tenant) {
-            let found = try await self.files.withFile(key, create: false) { pool in
-                try await pool.read { try SegmentRow.find(asked, in: $0) }
+            let found = try await self.files.reading(key) { reader in
+                try await reader.read { try SegmentRow.find(asked, in: $0) }
             }
             var all: [[UInt8]?] = []
             for (number, ask) in asked.enumerated() {
@@ -214,9 +213,20 @@ package final class SQLiteFlowStore: FlowStore {
     func mending<Value: Sendable>(
         _ key: DayFiles.Key, _ body: @Sendable (DatabasePool) async throws -> Value
     ) async throws -> Value? {
+        try await mending(in: key) { try await self.files.withFile(key, create: false, body) }
+    }
+    /// As `mending`, for who only reads.
+    func mendingReads<Value: Sendable>(
+        _ key: DayFiles.Key, _ body: @Sendable (any DatabaseReader) async throws -> Value
+    ) async throws -> Value? {
+        try await mending(in: key) { try await self.files.reading(key, body) }
+    }
+    private func mending<Value: Sendable>(
+        in key: DayFiles.Key, _ body: () async throws -> Value?
+    ) async throws -> Value? {
         while true {  // ends: each turn but the last sets a segment aside
             do {
-                return try await files.withFile(key, create: false, body)
+                return try await body()
             } catch let damage as DamagedSegment {
                 try await setAside(segment: damage.id, in: key, damage.reason)
             }

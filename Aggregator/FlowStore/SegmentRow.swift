@@ -194,6 +194,8 @@ struct SegmentRow: Equatable, Sendable {
             var bytes: [UInt8] = [], number = numbers.lowerBound
             bytes.reserveCapacity(range.count)
             while let row = try rows.next() {
+                // A damaged table may have more rows than numbers.
+                guard numbers.contains(number) else { return nil }
                 let start = number * pieceBytes, whole = min(size - start, pieceBytes)
                 let wanted = max(range.lowerBound - start, 0)..<min(range.upperBound - start, whole)
                 let isPlain = try row.withUnsafeData(atIndex: 0) { octets in

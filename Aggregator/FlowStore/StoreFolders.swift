@@ -10,8 +10,12 @@ internal import Identity
 ///     <root>/<tenant>/2026-11-21.forget-1          names of objects that are to be deleted from the archive
 ///     <root>/.clock                                the time, ms since 1970 UTC, as it was noted last
 struct StoreFolders: Sendable {
-    let root: URL
+    /// The store's folder. Paths of what is only read are made of this: a URL for each takes longer than to open it.
+    let directory: String
+    var root: URL { URL(fileURLWithPath: directory, isDirectory: true) }
 
+    private func path(of tenant: TenantID) -> String { directory + "/" + tenant.rawValue }
+    private func path(of key: DayFiles.Key) -> String { "\(path(of: key.tenant))/\(Day.name(key.day)).sqlite" }
     func folder(of tenant: TenantID) -> URL { root.appendingPathComponent(tenant.rawValue, isDirectory: true) }
     func file(of key: DayFiles.Key) -> URL {
         folder(of: key.tenant).appendingPathComponent("\(Day.name(key.day)).sqlite")
@@ -31,7 +35,7 @@ struct StoreFolders: Sendable {
                 .compactMap { Day.named($0.dropLast(suffix.count)) })
     }
     private func names(of tenant: TenantID) throws -> [String] {
-        let path = folder(of: tenant).path
+        let path = path(of: tenant)
         guard FileManager.default.fileExists(atPath: path) else { return [] }
         return try FileManager.default.contentsOfDirectory(atPath: path)
     }
@@ -83,6 +87,26 @@ struct StoreFolders: Sendable {
             throw error
         }
         return pool
+    }
+    /// Opens a day's file for reading alone: nothing of it is made, written or synced, unless SQLite needs to share an
+    /// index of the WAL. Nil when it can't be had so, as when it is of an older schema.
+    func connectReader(_ key: DayFiles.Key) -> DatabaseQueue? {
+        let path = path(of: key)
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(10)
+        configuration.prepareDatabase { try DayFileSchema.prepare($0) }
+        guard let reader = try? DatabaseQueue(path: path, configuration: configuration) else { return nil }
+        do {
+            let isCurrent = try reader.read { db in
+                guard try DayFileSchema.isCurrent(db) else { return false }
+                try DaySummary.check(of: key.tenant, in: db)
+                return true
+            }
+            if isCurrent { return reader }
+        } catch {}
+        try? reader.close()
+        return nil
     }
     /// A WAL without its file would be taken for that of the file's successor.
     private func removeCompanions(of path: String) {

@@ -16,10 +16,13 @@ extension HistoryWalk {
         _ candidates: inout [Candidate], _ reader: inout SegmentReader, _ consumer: some BlockConsumer
     ) async throws {
         let networks = asked(consumer)
-        guard !networks.isEmpty else { return }
         let head = reader.head, before = candidates.count, rowsBefore = Self.rows(candidates, head)
-        try await reader.loadEndpoints()
-        guard let wanted = EndpointMarks(networks, try Self.addresses(&reader)), !wanted.areMost else { return }
+        // So many networks of so few endpoints are not worth the search.
+        guard !networks.isEmpty, networks.count <= 32 || networks.count <= head.endpointCount else { return }
+        let ranges = networks.map { $0.address...$0.last }
+        try await reader.loadEndpoints(in: ranges)
+        let wanted = EndpointMarks(try reader.numbers(in: ranges), of: head.endpointCount)
+        guard !wanted.areMost else { return }
         var left: [Candidate] = [], rest = wanted.isEmpty ? [] : candidates[...]
         while !rest.isEmpty, try hasTime() {
             let some = rest.prefix(Self.blocksMax)
@@ -105,13 +108,11 @@ private struct EndpointMarks {
 
     private static let fewMax = 8
 
-    /// - Returns: nil when there are so many networks of so few endpoints that it is not worth the search.
-    init?(_ networks: [IPNetwork], _ addresses: EndpointAddresses) {
-        guard networks.count <= 32 || networks.count <= addresses.count else { return nil }
-        ranges = networks.map { addresses.numbers(in: $0.address...$0.last) }.filter { !$0.isEmpty }
-        areMost = 16 * ranges.reduce(0) { $0 + $1.count } > addresses.count
+    init(_ numbers: [Range<UInt32>], of count: Int) {
+        ranges = numbers.filter { !$0.isEmpty }
+        areMost = 16 * ranges.reduce(0) { $0 + $1.count } > count
         guard ranges.count > Self.fewMax, !areMost else { return }
-        marks = [Bool](repeating: false, count: addresses.count)
+        marks = [Bool](repeating: false, count: count)
         for range in ranges { for number in range { marks[Int(number)] = true } }
     }
 
@@ -127,10 +128,12 @@ private struct EndpointMarks {
             return false
         }
         return ranges.contains { range in
-            let (low, width) = (range.lowerBound, range.upperBound - range.lowerBound)
-            var found: UInt32 = 0  // all are looked at, many at a time
-            for index in ends.indices { found |= ends[index] &- low < width ? 1 : 0 }
-            return found != 0
+            let (low, high) = (range.lowerBound, range.upperBound)
+            // Numbers are below 2^31: the highest bit says that one is not below `low`, and below `high`. All are
+            // looked at, many at a time, as a loop with comparisons would not be.
+            var found: UInt32 = 0
+            for index in 0..<ends.count { found |= ~(ends[index] &- low) & (ends[index] &- high) }
+            return found >> 31 != 0
         }
     }
 }

@@ -31,6 +31,13 @@ struct Candidate {
     /// Nil: all rows.
     var mask: RowMask?
 
+    /// So few of a block's rows that they are decoded by themselves.
+    static func areFew(_ rows: Int, _ block: Int, _ head: SegmentHead) -> Bool {
+        32 * rows < head.rows(ofBlock: block).count
+    }
+    func hasFewRows(_ head: SegmentHead) -> Bool {
+        mask.map { Self.areFew($0.meant, block, head) } ?? false
+    }
     func rows(_ head: SegmentHead) -> [Int32] {
         mask?.rows ?? RowMask.allRows(head.rows(ofBlock: block).count)
     }
@@ -75,6 +82,7 @@ extension HistoryWalk {
         reader.turn(to: head, blobs)
         let isWhole = try await read(&candidates, &reader, &block, &consumer)
         effort.bytesRead += reader.bytesRead
+        effort.listBlocks += reader.listBlocks
         self.reader = consume reader
         columns = block.takeColumns()
         return isWhole
@@ -99,14 +107,23 @@ extension HistoryWalk {
         for stage in 0..<stages {
             let asked = candidates.filter { stage < $0.stages.count }
             guard !asked.isEmpty else { return }
-            let fields = asked.reduce(into: FieldSet()) { $0.formUnion($1.stages[stage].fields) }
-            try await reader.load(fields, blocks: asked.map(\.block), origins: !block.isOfOne)
+            try await load(asked.map { ($0.block, $0.stages[stage]) }, &reader, isOfOne: block.isOfOne)
             for place in candidates.indices where stage < candidates[place].stages.count {
                 guard try hasTime() else { break }
                 try test(&candidates[place], stage, &reader, &block)
             }
             candidates.removeAll { $0.mask?.isEmpty ?? false }
         }
+    }
+    /// Reads what tests of blocks look at: of tests of addresses only what leads to the numbers of those that are asked
+    /// for.
+    private func load(
+        _ tests: [(block: Int, condition: Condition)], _ reader: inout SegmentReader, isOfOne: Bool
+    ) async throws {
+        let fields = tests.reduce(into: FieldSet()) { $0.formUnion($1.condition.fieldsBesideEnds) }
+        let ranges = tests.flatMap(\.condition.endRanges)
+        try await reader.load(fields, blocks: tests.map(\.block), origins: !isOfOne, ends: !ranges.isEmpty)
+        if !ranges.isEmpty { try await reader.loadEndpoints(in: ranges) }
     }
     private func test(
         _ candidate: inout Candidate, _ stage: Int, _ reader: inout SegmentReader, _ block: inout SegmentBlock
@@ -115,7 +132,8 @@ extension HistoryWalk {
         if condition.testsEnds {
             try block.decode(candidate.block, condition.fieldsBesideEnds, &reader)
             let (places, numbers) = try reader.endpointNumbers(ofBlock: candidate.block)
-            block.rows.ends = RowEnds(places: places, numbers: numbers, addresses: try Self.addresses(&reader))
+            let ranges = condition.endRanges, known = try reader.numbers(in: ranges)
+            block.rows.ends = RowEnds(places: places, numbers: numbers, ranges: ranges, known: known)
         } else {
             try block.decode(candidate.block, condition.fields, &reader)
         }
@@ -142,24 +160,38 @@ extension HistoryWalk {
             try await reader.load(
                 consumer.selectFields, blocks: candidates.map(\.block), origins: !block.isOfOne)
         } else {
-            try await reader.load(consumer.fields, blocks: candidates.map(\.block), origins: !block.isOfOne)
+            let most = candidates.filter { !$0.hasFewRows(reader.head) }
+            try await reader.load(consumer.fields, blocks: most.map(\.block), origins: !block.isOfOne)
         }
         for candidate in order {
             guard try hasTime() else { return false }
             let newest = reader.head.times(of: .flowEndMilliseconds, block: candidate.block).upperBound
             if let floor = consumer.floor, newest < floor { continue }
-            try block.decode(candidate.block, consumer.selectFields, &reader)
             var rows = candidate.rows(reader.head)
             if !consumer.selectFields.isEmpty {
+                try block.decode(candidate.block, consumer.selectFields, &reader)
                 rows = consumer.select(rows, of: block.rows)
-                guard !rows.isEmpty else { continue }
-                try await reader.load(consumer.fields, blocks: [candidate.block])
             }
+            guard !rows.isEmpty else { continue }
             effort.matched += rows.count
-            try block.decode(candidate.block, consumer.fields.subtracting(consumer.selectFields), &reader)
-            try consumer.add(rows, of: block.rows)
+            try await show(rows, of: candidate.block, &reader, &block, &consumer)
         }
         return try hasTime()
+    }
+    private func show(
+        _ rows: [Int32], of number: Int, _ reader: inout SegmentReader, _ block: inout SegmentBlock,
+        _ consumer: inout some BlockConsumer
+    ) async throws {
+        if Candidate.areFew(rows.count, number, reader.head) {
+            try await reader.load(consumer.fields, block: number, rows: rows)
+            if !block.isOfOne { try await reader.load([], blocks: [number], origins: true) }
+            try consumer.add(
+                RowMask.allRows(rows.count), of: try block.taking(rows, of: number, consumer.fields, &reader))
+        } else {
+            try await reader.load(consumer.fields, blocks: [number], origins: !block.isOfOne)
+            try block.decode(number, consumer.fields.subtracting(consumer.selectFields), &reader)
+            try consumer.add(rows, of: block.rows)
+        }
     }
 }
 
@@ -201,6 +233,18 @@ struct SegmentBlock {
         } else {
             try reader.decode(number, fields, intoPlacesOf: &rows.columns)
         }
+    }
+    /// Some rows of a block, in columns of their own.
+    func taking(
+        _ rows: [Int32], of number: Int, _ fields: FieldSet, _ reader: inout SegmentReader
+    ) throws -> RowBlock {
+        var columns = FlowColumns(capacity: rows.count), sensors = self.rows.sensors
+        _ = try reader.decode(number, fields, rows: rows, into: &columns)
+        if !isOfOne {
+            let origins = try reader.origins(ofBlock: number)
+            sensors = .each(rows.map { UInt32(origins[Int($0)]) }, self.sensors)
+        }
+        return RowBlock(columns: columns, sensors: sensors)
     }
     private mutating func turnRecords(to count: Int, hasSides: Bool) {
         // Further elements and the like are only put where there are some: the rows before must go.

@@ -91,6 +91,8 @@ package struct QueryEffort: Equatable, Sendable {
     /// Rows of the blocks that were looked at, and those that matched.
     package var rows = 0
     package var matched = 0
+    /// Blocks of segments' lists of endpoints that were opened, each of their parts counted.
+    package var listBlocks = 0
     /// Octets read from the store, and written to scratch files.
     package var bytesRead = 0
     package var scratchBytes = 0

@@ -18,22 +18,6 @@ package struct EndpointAddresses: Sendable {
     package func high(_ number: Int) -> UInt64 { highs.isEmpty ? 0 : highs[number] }
     @inline(__always)
     package func low(_ number: Int) -> UInt64 { lows[number] }
-    private func address(_ number: Int) -> IPAddress { IPAddress(high: high(number), low: low(number)) }
-
-    /// The numbers of all addresses in a range.
-    package func numbers(in range: ClosedRange<IPAddress>) -> Range<UInt32> {
-        let first = self.first { $0 >= range.lowerBound }, end = self.first { $0 > range.upperBound }
-        return UInt32(truncatingIfNeeded: first)..<UInt32(truncatingIfNeeded: max(first, end))
-    }
-    /// The first of which `isBehind` is true; it is of all that follow.
-    private func first(_ isBehind: (IPAddress) -> Bool) -> Int {
-        var low = 0, high = count
-        while low < high {  // ends: the distance halves
-            let middle = (low + high) / 2
-            if isBehind(address(middle)) { high = middle } else { low = middle + 1 }
-        }
-        return low
-    }
 }
 
 /// The two ends of each row of a block as numbers of endpoints: to test a number takes less time than to test an
@@ -42,15 +26,29 @@ package struct RowEnds: Sendable {
     /// A word a row: where in `numbers` that of its source is; its destination's is there with the lowest bit turned.
     let places: [UInt32]
     let numbers: [UInt32]
-    let addresses: EndpointAddresses
+    private let ranges: [ClosedRange<IPAddress>], known: [Range<UInt32>]
 
-    package init(places: [UInt32], numbers: [UInt32], addresses: EndpointAddresses) {
-        (self.places, self.numbers, self.addresses) = (places, numbers, addresses)
+    /// - Parameters:
+    ///   - ranges: all `endRanges` of what will be tested.
+    ///   - known: of each of them the numbers of the endpoints in it.
+    package init(
+        places: [UInt32], numbers: [UInt32], ranges: [ClosedRange<IPAddress>], known: [Range<UInt32>]
+    ) {
+        precondition(ranges.count == known.count, "numbers of each range")
+        (self.places, self.numbers, self.ranges, self.known) = (places, numbers, ranges, known)
+    }
+    private func number(_ range: ClosedRange<IPAddress>) -> Range<UInt32>? {
+        // Few: a table would take longer.
+        ranges.firstIndex(of: range).map { known[$0] }
     }
 
     /// Keeps the rows whose source (`flip` 0) or destination (`flip` 1) is in `ranges`.
     func keep(_ mask: inout RowMask, _ ranges: [ClosedRange<IPAddress>], flip: UInt32) {
-        let wanted = ranges.map { addresses.numbers(in: $0) }.filter { !$0.isEmpty }
+        let wanted = ranges.compactMap { number($0) }
+        precondition(wanted.count == ranges.count, "numbers of each range")
+        keep(&mask, wanted.filter { !$0.isEmpty }, flip)
+    }
+    private func keep(_ mask: inout RowMask, _ wanted: [Range<UInt32>], _ flip: UInt32) {
         let places = places.span, numbers = numbers.span
         precondition(mask.count <= places.count, "a place for each row")
         guard let first = wanted.first else { return mask.clear() }
@@ -79,6 +77,15 @@ extension Condition {
         case .test(let test): test.column.testsEnds
         }
     }
+    /// The ranges of addresses whose numbers a block's `ends` must know.
+    package var endRanges: [ClosedRange<IPAddress>] {
+        switch self {
+        case .all, .none: []
+        case .and(let members), .or(let members): members.flatMap(\.endRanges)
+        case .not(let inner): inner.endRanges
+        case .test(let test): test.column.endRanges
+        }
+    }
     /// What must be decoded before `keep` when the block has `ends`.
     package var fieldsBesideEnds: FieldSet {
         switch self {
@@ -98,6 +105,13 @@ extension ColumnTest {
         switch self {
         case .address(.source, let ranges), .address(.destination, let ranges): Condition.areFew(ranges)
         default: false
+        }
+    }
+    var endRanges: [ClosedRange<IPAddress>] {
+        switch self {
+        case .address(.source, let ranges), .address(.destination, let ranges):
+            Condition.areFew(ranges) ? ranges.ranges : []
+        default: []
         }
     }
 }

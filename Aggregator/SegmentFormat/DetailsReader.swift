@@ -13,15 +13,16 @@ struct DetailsReader: ~Copyable {
         let entry = part.blocks[source.block]
         guard !entry.frame.isEmpty else { return }
         let bytes = try source.loaded.frame(of: part, source.block)
+        let count = source.head.rows(ofBlock: source.block).count
         var side = FlowColumns()
         let isRead = bytes.bytes.withBytes { span in
             let frame = span.extracting(bytes.range)
-            return Checksum.of(frame) == entry.checksum && open(frame, fields, rows.count, into: &side)
+            return Checksum.of(frame) == entry.checksum && open(frame, fields, count, into: &side)
         }
-        guard isRead, side.count == rows.count else {
+        guard isRead, side.count == count else {
             throw .badFrame(part: part.part.rawValue, block: source.block)
         }
-        try take(side, fields, into: &columns, rows)
+        try take(side, source.picks, into: &columns, rows)
     }
 
     private mutating func open(
@@ -44,29 +45,31 @@ struct DetailsReader: ~Copyable {
         return true
     }
 
+    /// - Parameter picks: which rows of `side`; nil: all.
     private func take(
-        _ side: FlowColumns, _ fields: FieldSet, into columns: inout FlowColumns, _ rows: Range<Int>
+        _ side: FlowColumns, _ picks: [Int32]?, into columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(SegmentError) {
         var exporters: [UInt32] = []
         for exporter in side.exporters {
             guard let number = columns.intern(exporter) else { throw .columnsFull }
             exporters.append(number)
         }
-        if columns.extras.isEmpty {
-            columns.extras = side.extras
-            for row in 0..<rows.count { columns.extra[rows.lowerBound + row] = side.extra[row] }
-        } else {
-            for row in 0..<rows.count where side.extra[row] != 0 {
-                let place = columns.extras.copy(side.extra[row], from: side.extras)
-                guard place > 0 else { throw .columnsFull }
-                columns.extra[rows.lowerBound + row] = place
+        let isSame = columns.extras.isEmpty
+        if isSame { columns.extras = side.extras }
+        for place in 0..<rows.count {
+            let row = picks.map { Int($0[place]) } ?? place, target = rows.lowerBound + place
+            if isSame {
+                columns.extra[target] = side.extra[row]
+            } else if side.extra[row] != 0 {
+                let copy = columns.extras.copy(side.extra[row], from: side.extras)
+                guard copy > 0 else { throw .columnsFull }
+                columns.extra[target] = copy
             }
-        }
-        for row in 0..<rows.count where side.observers[row] | side.sketch[row] != 0 {
+            guard side.observers[row] | side.sketch[row] != 0 else { continue }
             let observers = columns.observerSets.copy(side.observers[row], from: side.observerSets, exporters)
             guard observers > 0 || side.observers[row] == 0 else { throw .columnsFull }
-            columns.observers[rows.lowerBound + row] = observers
-            columns.sketch[rows.lowerBound + row] = columns.sketches.copy(side.sketch[row], from: side.sketches)
+            columns.observers[target] = observers
+            columns.sketch[target] = columns.sketches.copy(side.sketch[row], from: side.sketches)
         }
     }
 }

@@ -83,6 +83,26 @@ struct PartWriter: ~Copyable {
         entries[number] = entry
     }
 
+    /// Puts the blocks of the list of endpoints into its directory; the head has one entry for all of them.
+    mutating func addDirectory(of endpoints: [Endpoint], _ blockWords: Int) {
+        var lists: [PartEntry] = []
+        for number in entries.indices {
+            guard let entry = entries[number], entry.part.level == .endpoint else { continue }
+            var all = BlockEntry()
+            for block in entry.blocks {
+                all.words += block.words
+                all.octets |= block.octets
+                all.max |= block.base | Planes.bits(block.octets)
+            }
+            all.frame = 0..<entry.byteCount
+            entries[number] = PartEntry(part: entry.part, blocks: [all])
+            if all.isSaying { lists.append(entry) }
+        }
+        guard !endpoints.isEmpty else { return }
+        let bytes = EndpointDirectory.bytes(of: endpoints, blockWords, lists)
+        addBytes(.endpointBlocks, words: (endpoints.count - 1) / blockWords + 1, bytes)
+    }
+
     private static func bounds<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
         _ words: Span<Word>, _ shift: Word, _ mask: Word
     ) -> (UInt64, UInt64) {

@@ -6,20 +6,27 @@ internal import WireBytes
 /// segment and the last block have in common.
 struct SegmentDecoder: ~Copyable {
     private var reader = FrameReader(), tables = SegmentTables(), places = BlockPlaces()
-    private var details = DetailsReader()
+    private var details = DetailsReader(), list = EndpointBlocks()
+    /// Whose the picked rows are.
+    private var picked = PickedRows()
     private var words: [UInt64] = [], shorts: [UInt32] = [], pairs: [UInt32] = [], narrow: [UInt8] = []
     private var wide: [UInt64] = [], times: [Int64] = []
 
     /// What goes along with every call.
     struct Source {
         let head: SegmentHead, loaded: LoadedParts, block: Int
+        /// Which of the block's rows are wanted, each less than there are; nil: all.
+        var picks: [Int32]?
     }
 
     /// Forgets the segment, and keeps the room.
     mutating func forget() {
         tables.forget()
+        list.forget()
         places.forget()
     }
+    /// Blocks of the list of endpoints that were opened since.
+    var listBlocks: Int { tables.listBlocks }
 
     /// Sets the wanted fields of one block in `rows` of `columns`.
     mutating func decode(
@@ -59,7 +66,7 @@ struct SegmentDecoder: ~Copyable {
         _ part: SegmentPart, _ source: Source, _ column: inout [Word], _ rows: Range<Int>
     ) throws(SegmentError) {
         if let entry = source.head.entry(part) {
-            try reader.read(entry, source.block, source.loaded, &column, rows)
+            try reader.read(entry, source.block, source.loaded, &column, rows, picks: source.picks)
         } else {
             var words = column.mutableSpan
             words.set(rows, to: 0)
@@ -68,7 +75,8 @@ struct SegmentDecoder: ~Copyable {
     private mutating func decodeIntervals(
         _ source: Source, _ column: inout [Float], _ rows: Range<Int>
     ) throws(SegmentError) {
-        try reader.list(.samplingInterval, source.block, rows.count, source.head, source.loaded, into: &shorts)
+        try reader.list(
+            .samplingInterval, source.block, rows.count, source.head, source.loaded, into: &shorts, picks: source.picks)
         var intervals = column.mutableSpan
         let words = shorts.span
         for row in words.indices {
@@ -88,28 +96,35 @@ struct SegmentDecoder: ~Copyable {
     private mutating func decodeTimes(
         _ source: Source, _ fields: FieldSet, _ columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(SegmentError) {
-        try places.readArrivals(source.block, source.head, source.loaded, &reader)
+        let arrivals = try arrivals(source)
         try open(.arrivalReceive, source)
         if fields.holds(.exportMilliseconds) {
             try open(.arrivalExport, source)
-            look(tables.exports, places.arrivals, &columns.exportMilliseconds, rows)
+            look(tables.exports, arrivals, &columns.exportMilliseconds, rows)
         }
-        if fields.holds(.receiveMilliseconds) {
-            look(tables.receives, places.arrivals, &columns.receiveMilliseconds, rows)
-        }
+        if fields.holds(.receiveMilliseconds) { look(tables.receives, arrivals, &columns.receiveMilliseconds, rows) }
         guard fields.holds(.flowEndMilliseconds) || fields.holds(.flowStartMilliseconds) else { return }
         var received = times
         times = []
         received.grow(to: rows.count)
-        look(tables.receives, places.arrivals, &received, 0..<rows.count)
+        look(tables.receives, arrivals, &received, 0..<rows.count)
         times = received
-        try reader.list(.flowEndMilliseconds, source.block, rows.count, source.head, source.loaded, into: &words)
+        try reader.list(
+            .flowEndMilliseconds, source.block, rows.count, source.head, source.loaded, into: &words,
+            picks: source.picks)
         Self.countBack(&times, words)
         if fields.holds(.flowEndMilliseconds) { copy(times, &columns.flowEndMilliseconds, rows) }
         guard fields.holds(.flowStartMilliseconds) else { return }
-        try reader.list(.flowStartMilliseconds, source.block, rows.count, source.head, source.loaded, into: &words)
+        try reader.list(
+            .flowStartMilliseconds, source.block, rows.count, source.head, source.loaded, into: &words,
+            picks: source.picks)
         Self.countBack(&times, words)
         copy(times, &columns.flowStartMilliseconds, rows)
+    }
+    /// The arrival of each wanted row.
+    private mutating func arrivals(_ source: Source) throws(SegmentError) -> [UInt32] {
+        try places.readArrivals(source.block, source.head, source.loaded, &reader)
+        return PickedRows.of(places.arrivals, source.picks)
     }
     private static func countBack(_ times: inout [Int64], _ words: [UInt64]) {
         var times = times.mutableSpan
@@ -132,9 +147,9 @@ struct SegmentDecoder: ~Copyable {
         _ source: Source, _ columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(SegmentError) {
         guard !rows.isEmpty else { return }
-        try places.readArrivals(source.block, source.head, source.loaded, &reader)
+        let arrivals = try arrivals(source)
         try open(.arrivalExporter, source)
-        look(tables.exporters, places.arrivals, &columns.exporter, rows)
+        look(tables.exporters, arrivals, &columns.exporter, rows)
         try translate(source, &columns, rows)
     }
     /// From the segment's numbers for exporters to those of the columns.
@@ -172,47 +187,51 @@ struct SegmentDecoder: ~Copyable {
 
     // MARK: what follows from conversations
 
+    /// Where in the pairs of its conversation each wanted row's source is.
+    private mutating func placesOfRows(_ source: Source) throws(SegmentError) -> [UInt32] {
+        try places.readPlaces(source.block, source.head, source.loaded, &reader)
+        return PickedRows.of(places.places, source.picks)
+    }
     private mutating func decodePorts(
         _ source: Source, _ fields: FieldSet, _ columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(SegmentError) {
-        try places.readPlaces(source.block, source.head, source.loaded, &reader)
+        let numbers = try placesOfRows(source)
         try places.readPairs(
             .clientPorts, .services, source.block, source.head, source.loaded, &reader, into: &pairs)
-        if fields.holds(.sourceTransportPort) { lookShort(&columns.sourceTransportPort, rows, flip: 0) }
-        if fields.holds(.destinationTransportPort) { lookShort(&columns.destinationTransportPort, rows, flip: 1) }
+        if fields.holds(.sourceTransportPort) { lookShort(numbers, &columns.sourceTransportPort, rows, flip: 0) }
+        if fields.holds(.destinationTransportPort) {
+            lookShort(numbers, &columns.destinationTransportPort, rows, flip: 1)
+        }
     }
     private mutating func decodeProtocol(
         _ source: Source, _ columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(SegmentError) {
-        try places.readPlaces(source.block, source.head, source.loaded, &reader)
-        let count = places.conversationCount
+        let numbers = try placesOfRows(source), count = places.conversationCount
         try reader.list(.protocolIdentifier, source.block, count, source.head, source.loaded, into: &shorts)
         BlockPlaces.pair(shorts, shorts, into: &pairs)
-        lookShort(&columns.protocolIdentifier, rows, flip: 0)
+        lookShort(numbers, &columns.protocolIdentifier, rows, flip: 0)
     }
     private func lookShort<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-        _ column: inout [Word], _ rows: Range<Int>, flip: UInt32
+        _ places: [UInt32], _ column: inout [Word], _ rows: Range<Int>, flip: UInt32
     ) {
         var column = column.mutableSpan
-        column.lookShort(rows, in: pairs.span, at: places.places.span, flip: flip)
+        column.lookShort(rows, in: pairs.span, at: places.span, flip: flip)
     }
 
     private mutating func decodeAddresses(
         _ source: Source, _ fields: FieldSet, _ columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(SegmentError) {
         guard !fields.isDisjoint(with: .anyAddress) else { return }
-        try places.readEnds(source.block, source.head, source.loaded, &reader)
-        try open(.endpointHigh, source)
-        if tables.areHighsZero {
+        try readEnds(source)
+        if try tables.directory(source.head, source.loaded).areHighsZero {
             if fields.holds(.sourceHigh) { Self.clear(&columns.sourceHigh, rows) }
             if fields.holds(.destinationHigh) { Self.clear(&columns.destinationHigh, rows) }
         } else {
-            Self.spread(tables.highs, places.ends, &wide)
+            try spreadWide(.endpointHigh, source)
             if fields.holds(.sourceHigh) { lookAhead(wide, &columns.sourceHigh, rows, flip: 0) }
             if fields.holds(.destinationHigh) { lookAhead(wide, &columns.destinationHigh, rows, flip: 1) }
         }
-        try open(.endpointLow, source)
-        Self.spread(tables.lows, places.ends, &wide)
+        try spreadWide(.endpointLow, source)
         if fields.holds(.sourceLow) { lookAhead(wide, &columns.sourceLow, rows, flip: 0) }
         if fields.holds(.destinationLow) { lookAhead(wide, &columns.destinationLow, rows, flip: 1) }
     }
@@ -223,24 +242,51 @@ struct SegmentDecoder: ~Copyable {
     private mutating func decodeNetworks(
         _ source: Source, _ fields: FieldSet, _ columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(SegmentError) {
-        try places.readEnds(source.block, source.head, source.loaded, &reader)
+        try readEnds(source)
         if fields.holds(.bgpSourceAsNumber) || fields.holds(.bgpDestinationAsNumber) {
-            try open(.endpointASNumber, source)
-            Self.spread(tables.asNumbers, places.ends, &shorts)
+            try spreadShort(.endpointASNumber, source)
             if fields.holds(.bgpSourceAsNumber) { lookAhead(shorts, &columns.bgpSourceAsNumber, rows, flip: 0) }
             if fields.holds(.bgpDestinationAsNumber) {
                 lookAhead(shorts, &columns.bgpDestinationAsNumber, rows, flip: 1)
             }
         }
         guard fields.holds(.sourceIPPrefixLength) || fields.holds(.destinationIPPrefixLength) else { return }
-        try open(.endpointPrefixLength, source)
-        Self.spread(tables.prefixLengths, places.ends, &narrow)
+        try spreadNarrow(.endpointPrefixLength, source)
         if fields.holds(.sourceIPPrefixLength) { lookAhead(narrow, &columns.sourceIPPrefixLength, rows, flip: 0) }
         if fields.holds(.destinationIPPrefixLength) {
             lookAhead(narrow, &columns.destinationIPPrefixLength, rows, flip: 1)
         }
     }
-    /// From endpoints to the two of each conversation: fewer than rows, so that rows find theirs in the cache.
+    private mutating func readEnds(_ source: Source) throws(SegmentError) {
+        try places.readEnds(source.block, source.head, source.loaded, &reader)
+        if let picks = source.picks { picked.take(picks, places) } else { picked.takeAll() }
+    }
+    /// From endpoints to the two of each conversation, or of each row that is picked: fewer than rows, so that rows
+    /// find theirs in the cache. Of picked rows' endpoints only the blocks of the list are opened that have them.
+    private mutating func spreadWide(_ part: SegmentPart, _ source: Source) throws(SegmentError) {
+        guard picked.areAll else {
+            let from = try listSource(source)
+            return try list.look(part, picked.ends, from, &reader, &tables.listBlocks, into: &wide)
+        }
+        try open(part, source)
+        Self.spread(tables.wide(part), places.ends, &wide)
+    }
+    private mutating func spreadShort(_ part: SegmentPart, _ source: Source) throws(SegmentError) {
+        guard picked.areAll else {
+            let from = try listSource(source)
+            return try list.look(part, picked.ends, from, &reader, &tables.listBlocks, into: &shorts)
+        }
+        try open(part, source)
+        Self.spread(part == .endpointASNumber ? tables.asNumbers : tables.interfaces, places.ends, &shorts)
+    }
+    private mutating func spreadNarrow(_ part: SegmentPart, _ source: Source) throws(SegmentError) {
+        guard picked.areAll else {
+            let from = try listSource(source)
+            return try list.look(part, picked.ends, from, &reader, &tables.listBlocks, into: &narrow)
+        }
+        try open(part, source)
+        Self.spread(tables.prefixLengths, places.ends, &narrow)
+    }
     private static func spread<Word: BitwiseCopyable & FixedWidthInteger>(
         _ table: [Word], _ ends: [UInt32], _ pairs: inout [Word]
     ) {
@@ -248,11 +294,13 @@ struct SegmentDecoder: ~Copyable {
         var span = pairs.mutableSpan
         span.look(0..<ends.count, in: table.span, at: ends.span)
     }
+    private func placesInPairs() -> [UInt32] { picked.areAll ? places.places : picked.places }
     private func lookAhead<Word: BitwiseCopyable>(
         _ pairs: [Word], _ column: inout [Word], _ rows: Range<Int>, flip: UInt32
     ) {
+        let numbers = placesInPairs()
         var column = column.mutableSpan
-        column.look(rows, in: pairs.span, at: places.places.span, flip: flip)
+        column.look(rows, in: pairs.span, at: numbers.span, flip: flip)
     }
 
     /// Where in `ends` each row's source is, and the numbers of both ends of each conversation.
@@ -271,15 +319,35 @@ struct SegmentDecoder: ~Copyable {
         return (tables.areHighsZero ? [] : tables.highs, tables.lows)
     }
 
+    // MARK: some endpoints
+
+    private mutating func listSource(_ source: Source) throws(SegmentError) -> EndpointBlocks.Source {
+        EndpointBlocks.Source(directory: try tables.directory(source.head, source.loaded), loaded: source.loaded)
+    }
+    /// Where the list's blocks are.
+    mutating func directory(_ source: Source) throws(SegmentError) -> EndpointDirectory {
+        try tables.directory(source.head, source.loaded)
+    }
+    /// The numbers of all endpoints in a range of addresses.
+    mutating func numbers(
+        in range: ClosedRange<IPAddress>, _ source: Source
+    ) throws(SegmentError) -> Range<UInt32> {
+        try list.numbers(in: range, try listSource(source), &reader, &tables.listBlocks)
+    }
+    /// The numbers of the picked rows' endpoints.
+    mutating func endpoints(_ source: Source) throws(SegmentError) -> [UInt32] {
+        try readEnds(source)
+        return picked.areAll ? places.ends : picked.ends
+    }
+
     // MARK: what endpoints foretell
 
     private mutating func decodeRoutes(
         _ source: Source, _ fields: FieldSet, _ columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(SegmentError) {
-        try places.readEnds(source.block, source.head, source.loaded, &reader)
+        try readEnds(source)
         if fields.holds(.ingressInterface) || fields.holds(.egressInterface) {
-            try open(.endpointInterface, source)
-            Self.spread(tables.interfaces, places.ends, &shorts)
+            try spreadShort(.endpointInterface, source)
         }
         if fields.holds(.ingressInterface) {
             try plain(.ingressInterface, source, &columns.ingressInterface, rows)
@@ -290,14 +358,12 @@ struct SegmentDecoder: ~Copyable {
             change(&columns.egressInterface, rows, shorts, flip: 1)
         }
         if fields.holds(.nextHopHigh) {
-            try open(.endpointNextHopHigh, source)
-            Self.spread(tables.nextHopHighs, places.ends, &wide)
+            try spreadWide(.endpointNextHopHigh, source)
             try plain(.nextHopHigh, source, &columns.nextHopHigh, rows)
             change(&columns.nextHopHigh, rows, wide, flip: 1)
         }
         if fields.holds(.nextHopLow) {
-            try open(.endpointNextHopLow, source)
-            Self.spread(tables.nextHopLows, places.ends, &wide)
+            try spreadWide(.endpointNextHopLow, source)
             try plain(.nextHopLow, source, &columns.nextHopLow, rows)
             change(&columns.nextHopLow, rows, wide, flip: 1)
         }
@@ -307,7 +373,7 @@ struct SegmentDecoder: ~Copyable {
         _ column: inout [Word], _ rows: Range<Int>, _ pairArray: [Word], flip: UInt32
     ) {
         var column = column.mutableSpan
-        let numbers = places.places.span, pairs = pairArray.span
+        let numberArray = placesInPairs(), numbers = numberArray.span, pairs = pairArray.span
         for row in 0..<rows.count { column[rows.lowerBound &+ row] ^= pairs[Int(numbers[row] ^ flip)] }
     }
 }

@@ -210,21 +210,26 @@ private struct HeadReader: ~Escapable {
 }
 
 extension SegmentPart {
-    /// Whether it has one frame for the whole segment.
-    var isTable: Bool { level == .endpoint || level == .arrival }
+    /// Whether the head has one entry of it for the whole segment.
+    var isTable: Bool { level == .endpoint || level == .arrival || level == .directory }
 
     /// Whether what a head says of a block can be.
     fileprivate func allows(_ block: BlockEntry, _ head: SegmentHead, _ number: Int) -> Bool {
-        let rows = head.rows(ofBlock: number).count, isPlain: Bool
+        let rows = head.rows(ofBlock: number).count
         switch level {
-        case .row: isPlain = block.words == rows
-        case .conversation: isPlain = block.words <= rows
-        case .endpoint: isPlain = block.words == head.endpointCount
-        case .arrival: isPlain = block.words == head.arrivalCount
+        case .row: return block.words == rows && allows(block)
+        case .conversation: return block.words <= rows && allows(block)
+        case .endpoint: return block.words == head.endpointCount && allows(block)
+        case .arrival: return block.words == head.arrivalCount && allows(block)
         case .bounds: return block.words == 0 && block.octets == 0 && block.base == 0 && block.frame.isEmpty
+        case .directory:
+            return block.words <= head.endpointCount && block.octets == 0 && block.base == 0 && !block.frame.isEmpty
         case .details: return block.words <= rows && block.octets == 0 && block.base == 0
         }
-        return isPlain && block.octets >> UInt8(width - 1) <= 1
+    }
+    /// Whether octets, base and length of a block of words go together.
+    func allows(_ block: BlockEntry) -> Bool {
+        block.octets >> UInt8(width - 1) <= 1
             && block.base & (Planes.bits(block.octets) | ~Planes.mask(width)) == 0
             && (block.octets == 0) == block.frame.isEmpty
     }

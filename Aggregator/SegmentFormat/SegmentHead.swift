@@ -23,7 +23,16 @@ package struct SegmentHead: Equatable, Sendable {
     package internal(set) var logOffsetMin: Int64 = 0, logOffsetMax: Int64 = 0
     package internal(set) var exporters: [ExporterKey] = []
     package internal(set) var origins: [SegmentOrigin] = []
-    var parts: [PartEntry] = []
+    var parts: [PartEntry] = [] {
+        didSet {
+            places = [UInt8](repeating: .max, count: 256)
+            for (place, entry) in parts.enumerated() {
+                places[Int(entry.part.rawValue)] = UInt8(truncatingIfNeeded: place)
+            }
+        }
+    }
+    /// Where in `parts` each part is, by its number.
+    private var places = [UInt8](repeating: .max, count: 256)
     var bloomBytes = 0, bloomChecksum: UInt32 = 0
 
     init() {}
@@ -39,7 +48,10 @@ package struct SegmentHead: Equatable, Sendable {
     package var blobs: [(blob: SegmentBlob, bytes: Int)] {
         parts.map { (SegmentBlob($0.part), $0.byteCount) }.filter { $0.bytes > 0 }
     }
-    func entry(_ part: SegmentPart) -> PartEntry? { parts.first { $0.part == part } }
+    func entry(_ part: SegmentPart) -> PartEntry? {
+        let place = Int(places[Int(part.rawValue)])
+        return place < parts.count ? parts[place] : nil
+    }
 }
 
 /// What pruning asks. All bounds are inclusive; a block that there isn't has those of zero.

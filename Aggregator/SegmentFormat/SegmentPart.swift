@@ -24,6 +24,8 @@ enum SegmentPart: UInt8, CaseIterable {
     /// Each endpoint.
     case endpointHigh = 80, endpointLow, endpointASNumber, endpointPrefixLength, endpointInterface
     case endpointNextHopHigh, endpointNextHopLow
+    /// Where the blocks of the list of endpoints are.
+    case endpointBlocks
 
     init?(_ column: ColumnID) { self.init(rawValue: column.rawValue) }
 
@@ -33,8 +35,10 @@ enum SegmentPart: UInt8, CaseIterable {
         case row
         /// A conversation: in each block at most as many words as rows.
         case conversation
-        /// An endpoint or an arrival: one frame for the whole segment.
-        case endpoint, arrival
+        /// An endpoint: a frame for each block of the list of them, which `directory` finds.
+        case endpoint, directory
+        /// An arrival: one frame for the whole segment.
+        case arrival
         /// Nothing: the part has bounds only, its values follow from others.
         case bounds
         /// Batches.
@@ -55,6 +59,7 @@ enum SegmentPart: UInt8, CaseIterable {
         case .endpointHigh, .endpointLow, .endpointASNumber, .endpointPrefixLength, .endpointInterface,
             .endpointNextHopHigh, .endpointNextHopLow:
             .endpoint
+        case .endpointBlocks: .directory
         case .details: .details
         }
     }
@@ -62,7 +67,7 @@ enum SegmentPart: UInt8, CaseIterable {
     /// Octets of one word.
     var width: Int {
         switch self {
-        case .details, .turns, .endpointPrefixLength: 1
+        case .details, .turns, .endpointPrefixLength, .endpointBlocks: 1
         case .origin, .arrivalOrigin, .services, .clientPorts: 2
         case .arrivals, .clients, .servers, .arrivalExporter, .endpointASNumber, .endpointInterface: 4
         case .arrivalReceive, .arrivalExport, .endpointHigh, .endpointLow, .endpointNextHopHigh, .endpointNextHopLow:

@@ -26,16 +26,70 @@ package struct SegmentReader: ~Copyable {
     }
 
     /// Reads what `decode` needs for `fields` of `blocks`, in one piece a part, but for what is there already.
-    /// - Parameter origins: whether `origins(ofBlock:)` will be asked for.
+    /// - Parameters:
+    ///   - origins: whether `origins(ofBlock:)` will be asked for.
+    ///   - ends: whether `endpointNumbers(ofBlock:)` will.
     /// - Throws: what the blobs throw; `.noBlock`, `.truncated` when there are fewer bytes than the head says.
     package mutating func load(
-        _ fields: FieldSet, blocks: some Collection<Int>, origins: Bool = false
+        _ fields: FieldSet, blocks: some Collection<Int>, origins: Bool = false, ends: Bool = false
     ) async throws {
-        try await load(try needs(fields, blocks: blocks, origins: origins)[...])
+        let all = try needs(of: blocks) {
+            $0.isNeeded(for: fields) || origins && $0.isOfOrigins || ends && $0.isOfEnds
+        }
+        try await load(all[...])
     }
-    /// Reads what `endpointAddresses` needs.
-    package mutating func loadEndpoints() async throws {
-        try await load(try needs(of: [0]) { [.endpointHigh, .endpointLow].contains($0) }[...])
+    /// Reads what `numbers(in:)` needs for these ranges of addresses.
+    package mutating func loadEndpoints(in ranges: [ClosedRange<IPAddress>]) async throws {
+        try await load(try needs(of: [0]) { $0 == .endpointBlocks }[...])
+        let directory = try decoder.directory(source(0))
+        let blocks = ranges.flatMap { range in
+            [
+                directory.block(before: range.lowerBound, orWith: false),
+                directory.block(before: range.upperBound, orWith: true),
+            ].compactMap { $0 }
+        }
+        try await loadList(blocks, of: [.endpointHigh, .endpointLow], directory)
+    }
+    /// Reads what `decode` needs for `fields` of some rows of one block: of the list of endpoints only the blocks that
+    /// have the rows'.
+    /// - Parameter rows: of the block.
+    package mutating func load(_ fields: FieldSet, block: Int, rows: [Int32]) async throws {
+        try check(rows, of: block)
+        try await load(
+            try needs(of: [block]) { $0.isNeeded(for: fields) && $0.level != .endpoint }[...])
+        let parts = head.parts.map(\.part).filter { $0.level == .endpoint && $0.isNeeded(for: fields) }
+        guard !parts.isEmpty else { return }
+        let directory = try decoder.directory(source(0)), ends = try decoder.endpoints(source(block, rows))
+        try await loadList(ends.map { Int($0) / directory.blockWords }, of: parts, directory)
+    }
+    /// Reads blocks of the list of endpoints, neighbours in one piece.
+    private mutating func loadList(
+        _ blocks: [Int], of parts: [SegmentPart], _ directory: EndpointDirectory
+    ) async throws {
+        var runs: [ClosedRange<Int>] = []
+        for block in blocks.sorted() {
+            if let last = runs.last, block <= last.upperBound + 1 {
+                runs[runs.count - 1] = last.lowerBound...block
+            } else {
+                runs.append(block...block)
+            }
+        }
+        var needs: [SegmentNeed] = []
+        for part in parts {
+            guard let entry = directory.entry(part) else { continue }
+            for run in runs {
+                let frames = entry.blocks[run], first = frames.first?.frame, last = frames.last?.frame
+                let range = (first?.lowerBound ?? 0)..<(last?.upperBound ?? 0)
+                guard !range.isEmpty, !loaded.holds(part, range) else { continue }
+                needs.append(SegmentNeed(blob: SegmentBlob(part), range: range))
+            }
+        }
+        try await load(needs[...])
+    }
+    private func check(_ rows: [Int32], of block: Int) throws(SegmentError) {
+        guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
+        let count = Int32(truncatingIfNeeded: head.rows(ofBlock: block).count)
+        guard rows.allSatisfy({ $0 >= 0 && $0 < count }) else { throw .noBlock(block) }
     }
     /// Reads what `clients` and `servers` need.
     package mutating func loadEnds(clients: [Int], servers: [Int]) async throws {
@@ -129,6 +183,24 @@ package struct SegmentReader: ~Copyable {
         try decoder.decode(source(block), fields, into: &columns, 0..<head.rows(ofBlock: block).count)
     }
 
+    /// Appends some rows of a block to `columns`; fields that are not wanted are zero. `load` for these rows, or for
+    /// the whole block, must have read them.
+    /// - Returns: the new rows, in the order of `rows`.
+    /// - Throws: why not; `columns` then has the rows it had before.
+    package mutating func decode(
+        _ block: Int, _ fields: FieldSet, rows: [Int32], into columns: inout FlowColumns
+    ) throws(SegmentError) -> Range<Int> {
+        try check(rows, of: block)
+        let first = columns.count, new = columns.extend(by: rows.count)
+        do throws(SegmentError) {
+            try decoder.decode(source(block, rows), fields, into: &columns, new)
+        } catch {
+            columns.truncate(to: first)
+            throw error
+        }
+        return new
+    }
+
     /// For each row of a block, who sealed it: a number of `head.origins`. Must have been loaded with `origins`.
     package mutating func origins(ofBlock block: Int) throws(SegmentError) -> [UInt16] {
         guard (0..<head.blockCount).contains(block) else { throw .noBlock(block) }
@@ -162,8 +234,21 @@ package struct SegmentReader: ~Copyable {
         try decoder.addresses(source(0))
     }
 
-    private func source(_ block: Int) -> SegmentDecoder.Source {
-        SegmentDecoder.Source(head: head, loaded: loaded, block: block)
+    /// The numbers of all endpoints in each range of addresses. `loadEndpoints` must have read them, or addresses must
+    /// have been loaded.
+    package mutating func numbers(
+        in ranges: [ClosedRange<IPAddress>]
+    ) throws(SegmentError) -> [Range<UInt32>] {
+        var numbers: [Range<UInt32>] = []
+        for range in ranges { numbers.append(try decoder.numbers(in: range, source(0))) }
+        return numbers
+    }
+    /// Blocks of the list of endpoints that were opened, each part of each block counted: what looking for few
+    /// addresses, or showing few rows, costs.
+    package var listBlocks: Int { decoder.listBlocks }
+
+    private func source(_ block: Int, _ picks: [Int32]? = nil) -> SegmentDecoder.Source {
+        SegmentDecoder.Source(head: head, loaded: loaded, block: block, picks: picks)
     }
 }
 
@@ -173,20 +258,28 @@ package struct SegmentNeed: Equatable, Sendable {
     package let range: Range<Int>
 }
 
-/// Bytes of blobs, of each a part in one piece.
+/// Bytes of blobs: of each part one piece, of the list of endpoints any number.
 struct LoadedParts {
-    private var pieces: [SegmentPart: (start: Int, bytes: [UInt8])] = [:]
+    private struct Piece {
+        let start: Int, bytes: [UInt8]
+        func holds(_ range: Range<Int>) -> Bool { start <= range.lowerBound && range.upperBound <= start + bytes.count }
+    }
+    /// By the parts' numbers.
+    private var pieces = [[Piece]](repeating: [], count: 256)
 
     func holds(_ part: SegmentPart, _ range: Range<Int>) -> Bool {
-        guard let piece = pieces[part] else { return false }
-        return piece.start <= range.lowerBound && range.upperBound <= piece.start + piece.bytes.count
+        pieces[Int(part.rawValue)].contains { $0.holds(range) }
     }
-    mutating func set(_ part: SegmentPart, _ bytes: [UInt8], at start: Int) { pieces[part] = (start, bytes) }
+    mutating func set(_ part: SegmentPart, _ bytes: [UInt8], at start: Int) {
+        let new = Piece(start: start, bytes: bytes), range = start..<(start + bytes.count)
+        let known = part.level == .endpoint ? pieces[Int(part.rawValue)] : []
+        pieces[Int(part.rawValue)] = known.filter { !range.contains($0.start) } + [new]
+    }
 
     /// The bytes that hold a block's frame, and where in them it is.
     func frame(of part: PartEntry, _ block: Int) throws(SegmentError) -> (bytes: [UInt8], range: Range<Int>) {
         let range = part.blocks[block].frame
-        guard holds(part.part, range), let piece = pieces[part.part] else {
+        guard let piece = pieces[Int(part.part.rawValue)].first(where: { $0.holds(range) }) else {
             throw .notLoaded(part: part.part.rawValue)
         }
         return (piece.bytes, (range.lowerBound - piece.start)..<(range.upperBound - piece.start))
@@ -195,6 +288,7 @@ struct LoadedParts {
 
 extension SegmentPart {
     var isOfOrigins: Bool { self == .arrivals || self == .arrivalOrigin }
+    var isOfEnds: Bool { self == .turns || self == .clients || self == .servers }
 
     /// Whether `decode` needs this part for one of `fields`.
     func isNeeded(for fields: FieldSet) -> Bool {
@@ -212,6 +306,7 @@ extension SegmentPart {
         case .endpointInterface: !fields.isDisjoint(with: [.ingressInterface, .egressInterface])
         case .endpointNextHopHigh, .endpointNextHopLow: !fields.isDisjoint(with: .ipNextHopAddress)
         case .flowEndMilliseconds: !fields.isDisjoint(with: [.flowStartMilliseconds, .flowEndMilliseconds])
+        case .endpointBlocks: !fields.isDisjoint(with: [.anyEndpoint, .anyRoute])
         case .details: !fields.isDisjoint(with: .anyDetail)
         case .origin, .arrivalOrigin: false
         default: ColumnID(rawValue: rawValue).map { fields.holds($0) } ?? false

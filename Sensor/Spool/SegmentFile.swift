@@ -120,8 +120,8 @@ final class SegmentFile {
         }
         isTorn = end < size
     }
-    /// Of a file whose run was killed, the last batches whose bodies are not what their heads say are an append that the
-    /// kill cut short, of which a power cut kept the heads: nobody was told that they are kept.
+    /// Of a file whose run was killed, the last batches whose bodies are not what their heads say are an append that
+    /// the kill cut short, of which a power cut kept the heads: nobody was told that they are kept.
     private func dropTorn() throws(SystemError) {
         while let last = entries.last, last.state == .waiting {  // ends: each turn takes one off
             let found = try content(entries.count - 1)

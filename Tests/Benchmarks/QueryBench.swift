@@ -50,6 +50,8 @@ struct QueryBench {
                 let line = try await name == "store" ? bench.size() : bench.measure(name, runs: settings.runs)
                 writeAll([UInt8](line.utf8), to: 1)
             }
+            // A store that was only asked needs no closing.
+            if settings.files.isEmpty { exitProcess(0) }
         } catch let error as BenchError {
             throw error
         } catch {
@@ -177,6 +179,7 @@ struct QueryBench {
             + ",\"peakRSSBytes\":\(peak),\"rows\":\(effort.rows),\"matched\":\(effort.matched)"
             + ",\"segments\":\(effort.segments),\"skippedByBounds\":\(effort.skippedByBounds)"
             + ",\"skippedByBloom\":\(effort.skippedByBloom),\"blocks\":\(effort.blocks)"
+            + ",\"listBlocks\":\(effort.listBlocks)"
             + ",\"blocksSkipped\":\(effort.blocksSkipped),\"bytesRead\":\(effort.bytesRead)"
             + ",\"scratchBytes\":\(effort.scratchBytes),\"answer\":\(last.answer)}\n"
     }

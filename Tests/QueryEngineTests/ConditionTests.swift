@@ -91,7 +91,7 @@ struct ConditionTests {
         var matches = 0, asked = 0
         try forAll(runs: 40) { generator, seed in
             var block = try RandomBlocks.block(try RandomBlocks(using: &generator, count: 80).known)
-            let ends = ends(of: block, isWide: Bool.random(using: &generator))
+            let isWide = Bool.random(using: &generator)
             for _ in 0..<40 {
                 let expression = RandomFilter.expression(using: &generator), condition = Condition(expression)
                 var want = RowMask(count: block.count), mask = want
@@ -102,7 +102,7 @@ struct ConditionTests {
                     #expect(isSame, "SEED=\(seed) \(expression)")
                     continue
                 }
-                block.ends = ends
+                block.ends = ends(of: block, isWide: isWide, condition.endRanges)
                 // What it says it needs no more is not there.
                 var less = block
                 if condition.fieldsBesideEnds.isDisjoint(with: .sourceIPAddress) {
@@ -120,7 +120,7 @@ struct ConditionTests {
         #expect(matches > 1_000 && asked > 100, "\(matches) matches of \(asked) questions: little was compared")
     }
     /// Numbers for the addresses of a block, two places a row.
-    private func ends(of block: RowBlock, isWide: Bool) -> RowEnds {
+    private func ends(of block: RowBlock, isWide: Bool, _ ranges: [ClosedRange<IPAddress>]) -> RowEnds {
         let rows = block.columns.rows.map { block.columns[$0] }
         var all = Set(rows.flatMap { [$0.sourceIPAddress, $0.destinationIPAddress] }).sorted()
         // Several numbers for one address are allowed, and addresses of no row.
@@ -130,10 +130,12 @@ struct ConditionTests {
                 UInt32(all.lastIndex(of: end) ?? 0)
             }
         }
-        let highs = all.contains { $0.high != 0 } ? all.map(\.high) : []
+        let known = ranges.map { range in
+            let first = all.count { $0 < range.lowerBound }, end = all.count { $0 <= range.upperBound }
+            return UInt32(first)..<UInt32(end)
+        }
         return RowEnds(
-            places: rows.indices.map { UInt32(2 * $0) }, numbers: numbers,
-            addresses: EndpointAddresses(count: all.count, highs: highs, lows: all.map(\.low) + [0]))
+            places: rows.indices.map { UInt32(2 * $0) }, numbers: numbers, ranges: ranges, known: known)
     }
 
     private func period(_ generator: inout SeededGenerator) -> (Int64, Int64) {

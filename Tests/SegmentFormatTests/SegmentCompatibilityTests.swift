@@ -9,8 +9,8 @@ import WireBytes
 /// has all blobs of one: number :1 | length :4 | octets.
 @Suite("Segments of every released format open")
 struct SegmentCompatibilityTests {
-    /// The rows of `segment-v1.weir`, told by arithmetic so that nothing but this file has to agree with it.
-    private static func v1Row(_ index: Int) -> FlowRecord {
+    /// The rows of all samples, told by arithmetic so that nothing but this file has to agree with it.
+    static func row(_ index: Int) -> FlowRecord {
         var record = FlowRecord()
         let n = UInt64(index), isV6 = index % 8 == 7
         record.sourceIPAddress =
@@ -36,13 +36,13 @@ struct SegmentCompatibilityTests {
         record.exporter = UInt32(index % 2)
         return record
     }
-    private static let v1Exporters = [
+    static let exporters = [
         ExporterKey(address: IPAddress(v4: 0xC000_0201), observationDomain: 7, exportProtocol: .ipfix),
         ExporterKey(
             address: IPAddress(high: 0x2001_0DB8_0000_0000, low: 0xFE), observationDomain: 0,
             exportProtocol: .netflow9),
     ]
-    private static let v1Rows = 4_000
+    static let rowCount = 4_000
 
     /// The blobs of one segment.
     private struct Kept: SegmentBlobs {
@@ -63,28 +63,52 @@ struct SegmentCompatibilityTests {
         }
     }
 
-    @Test("version 1: every row") func version1() async throws {
-        let kept = try Kept("segment-v1.weir"), head = try SegmentHead(kept.blobs[.head] ?? [])
-        #expect(head.rows == Self.v1Rows && head.exporters == Self.v1Exporters && head.blockCount == 4)
+    @Test("every row", arguments: [1, 2, 3]) func rows(version: UInt16) async throws {
+        let kept = try Kept("segment-v\(version).weir"), head = try SegmentHead(kept.blobs[.head] ?? [])
+        #expect(head.version == version)
+        #expect(head.rows == Self.rowCount && head.exporters == Self.exporters && head.blockCount == 4)
         #expect(head.origins == [RandomRows.origin("a")])
         var reader = SegmentReader(head, kept), columns = FlowColumns(), found: Set<FlowRecord> = []
         try await reader.load(.all, blocks: 0..<head.blockCount, origins: true)
         for block in 0..<head.blockCount { _ = try reader.decode(block, .all, into: &columns) }
-        #expect(columns.count == Self.v1Rows)
+        #expect(columns.count == Self.rowCount)
         for row in columns.rows {
             var record = columns[row]
-            record.exporter = columns.exporters[Int(record.exporter)] == Self.v1Exporters[0] ? 0 : 1
+            record.exporter = columns.exporters[Int(record.exporter)] == Self.exporters[0] ? 0 : 1
             found.insert(record)
         }
-        let want = Set((0..<Self.v1Rows).map { Self.v1Row($0) })
-        #expect(want.count == Self.v1Rows && found == want)
+        let want = Set((0..<Self.rowCount).map { Self.row($0) })
+        #expect(want.count == Self.rowCount && found == want)
+    }
+
+    @Test("some rows by themselves, and whose an address is", arguments: [1, 2, 3])
+    func someRows(version: UInt16) async throws {
+        let kept = try Kept("segment-v\(version).weir"), head = try SegmentHead(kept.blobs[.head] ?? [])
+        var reader = SegmentReader(head, kept), columns = FlowColumns(), whole = FlowColumns()
+        let picks: [Int32] = [3, 77, 501, 999]
+        try await reader.load(.all, block: 2, rows: picks)
+        _ = try reader.decode(2, .all, rows: picks, into: &columns)
+        let address = columns[0].destinationIPAddress
+        try await reader.loadEndpoints(in: [address...address])
+        let numbers = try reader.numbers(in: [address...address])
+        try await reader.load(.all, blocks: 0..<head.blockCount)
+        _ = try reader.decode(2, .all, into: &whole)
+        let origin = RandomRows.origin("a")
+        let same = picks.indices.allSatisfy {
+            WholeRow(columns, $0, origin) == WholeRow(whole, Int(picks[$0]), origin)
+        }
+        #expect(same)
+        let (places, ends) = try reader.endpointNumbers(ofBlock: 2)
+        let found = (0..<1_000).filter { numbers[0].contains(ends[Int(places[$0] ^ 1)]) }
+        let want = (0..<1_000).filter { whole[$0].destinationIPAddress == address }
+        #expect(found == want && found.contains(3))
     }
 
     @Test("version 1: its filter, which is one slice") func version1Filter() async throws {
         let kept = try Kept("segment-v1.weir"), head = try SegmentHead(kept.blobs[.head] ?? [])
         var filter = try SegmentBloom(head)
-        let known = (0..<Self.v1Rows).flatMap { index in
-            let row = Self.v1Row(index)
+        let known = (0..<Self.rowCount).flatMap { index in
+            let row = Self.row(index)
             return [row.sourceIPAddress, row.destinationIPAddress].map { IPNetwork($0, length: $0.isV4 ? 32 : 128) }
         }
         let strangers = (0..<1_000).map { IPNetwork(IPAddress(v4: 0x0B00_0000 + UInt32($0) * 256), length: 24) }

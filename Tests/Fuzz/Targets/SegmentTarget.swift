@@ -39,7 +39,7 @@ enum SegmentTarget {
                 segment.blobs[number].bytes[at % count] ^= change
             }
         }
-        let bytes = isHeadChanged ? summed(segment.head) : segment.resummed
+        let bytes = isHeadChanged ? summed(segment.head) : segment.resum()
         guard let head = try? SegmentHead(bytes) else { return }
         var reader = SegmentReader(head, segment), columns = FlowColumns()
         guard let needs = try? reader.needs(.all, blocks: 0..<head.blockCount, origins: true) else { return }
@@ -58,9 +58,29 @@ enum SegmentTarget {
                 let place = columns.extra[row]
                 try hold(place == 0 || columns.extras.walk(place, { _, _ in }) != nil, "extras lead nowhere")
             }
+            try holdPicked(block, rows, columns, &reader)
             guard let origins = try? reader.origins(ofBlock: block) else { continue }
             try hold(origins.allSatisfy { Int($0) < head.origins.count }, "an origin that isn't there")
         }
+    }
+
+    /// Rows that are decoded by themselves are those of the whole block; addresses lead to numbers that there are.
+    private static func holdPicked(
+        _ block: Int, _ rows: Range<Int>, _ columns: FlowColumns, _ reader: inout SegmentReader
+    ) throws(Violation) {
+        guard let last = rows.last else { return }
+        var picked = FlowColumns()
+        let picks = [0, Int32(rows.count / 2), Int32(rows.count - 1)]
+        guard (try? reader.decode(block, .all, rows: picks, into: &picked)) != nil else {
+            throw Violation(description: "rows of a sound block are refused")
+        }
+        for (row, pick) in picks.enumerated() {
+            let other = rows.lowerBound + Int(pick)
+            try hold(alone(picked, row) == alone(columns, other), "row \(other) is another by itself")
+        }
+        let address = columns[last].sourceIPAddress
+        guard let numbers = try? reader.numbers(in: [address...address, .absent...address]) else { return }
+        try hold(numbers.allSatisfy { $0.upperBound <= reader.head.endpointCount }, "numbers of no endpoints")
     }
 
     private static func roundTrip(_ tape: inout Tape) throws(Violation) {
@@ -108,7 +128,7 @@ enum SegmentTarget {
         return columns
     }
     private static func encoded(_ columns: FlowColumns) -> EncodedSegment {
-        var encoder = SegmentEncoder(blockRows: 64)
+        var encoder = SegmentEncoder(blockRows: 64, listBlock: 16)
         if let tenant = TenantID("acme") {
             let sensor = SensorIdentity(tenant: tenant, site: "here", name: "one")
             _ = encoder.add(columns, origin: SegmentOrigin(sensor: sensor, fidelity: .full), logOffset: 0)
@@ -137,8 +157,12 @@ struct ChangedSegment: SegmentBlobs {
 
     func read(_ blob: SegmentBlob, range: Range<Int>?) async throws -> [UInt8] { [] }
 
-    /// The head, with the checksums of all frames as they are now.
-    var resummed: [UInt8] {
+    /// Sets the checksums in the directory of the list of endpoints as the frames are now.
+    /// - Returns: the head, with the checksums of all other frames.
+    mutating func resum() -> [UInt8] {
+        if let place = blobs.firstIndex(where: { $0.blob.rawValue == 87 }) {
+            blobs[place].bytes = resummed(directory: blobs[place].bytes)
+        }
         var head = self.head, at = 112 + 24 * word(16)
         for _ in 0..<word(20) { at += 4 + (1...3).reduce(0) { $0 + Int(head[at + $1]) } }
         let blocks = (word(8) + word(12) - 1) / word(12)
@@ -155,6 +179,24 @@ struct ChangedSegment: SegmentBlobs {
             }
         }
         return SegmentTarget.summed(head)
+    }
+    private func resummed(directory: [UInt8]) -> [UInt8] {
+        var directory = directory
+        func word(_ at: Int) -> Int { (0..<4).reduce(0) { $0 | Int(directory[at + $1]) << (8 * $1) } }
+        let blocks = (self.word(104) + word(0) - 1) / max(word(0), 1)
+        var at = 4 + 16 * blocks
+        while at >= 0, at + 4 + 20 * blocks <= directory.count {  // ends: each turn goes on
+            let bytes = blobs.first { $0.blob.rawValue == directory[at] }?.bytes ?? []
+            var frame = 0
+            at += 4
+            for _ in 0..<blocks {
+                let end = min(frame + word(at), bytes.count)
+                let sum = bytes.withBytes { Checksum.of($0.extracting(frame..<end)) }
+                for octet in 0..<4 { directory[at + 4 + octet] = UInt8(truncatingIfNeeded: sum >> UInt32(8 * octet)) }
+                (frame, at) = (end, at + 20)
+            }
+        }
+        return directory
     }
     private func word(_ at: Int) -> Int { (0..<4).reduce(0) { $0 | Int(head[at + $1]) << (8 * $1) } }
 }
