@@ -1,3 +1,4 @@
+import Foundation
 import FuzzTargets
 import TestKit
 import Testing
@@ -17,6 +18,15 @@ import Testing
         } catch {
             Issue.record("\(target.rawValue)/\(name): \(error)")
         }
+    }
+
+    @Test("deploy/fuzz runs every target") func script() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let script = try String(contentsOf: root.appending(path: "deploy/fuzz"), encoding: .utf8)
+        let list = try #require(script.split(separator: "\n").first { $0.hasPrefix("targets=(") })
+        let names = list.dropFirst("targets=(".count).dropLast().split(separator: " ").map(String.init)
+        #expect(names.sorted() == FuzzTarget.allCases.map(\.rawValue).sorted())
     }
 
     @Test("each fault D1–D16 of other collectors has a seed", arguments: 1...16) func faults(number: Int) {
