@@ -8,12 +8,16 @@ struct SharedEnds {
     /// Of each endpoint of the batch: its number here, the interface that it is behind, and its next hop's number.
     fileprivate(set) var numbers: [UInt32] = []
     fileprivate var interfaces: [UInt32] = [], hops: [UInt32] = []
+    fileprivate var count = 0
+    /// No row of the batch had a next hop, and all its endpoints are settled to have none.
+    fileprivate var isWithoutHops = false
 }
 
 extension EndpointTable {
     /// Numbers all endpoints of a batch.
     mutating func note(_ sharing: BatchSharing, _ ends: inout SharedEnds) {
         let count = sharing.endpointCount
+        (ends.count, ends.isWithoutHops) = (count, false)
         ends.interfaces.grow(to: count)
         Self.findInterfaces(sharing, &ends.interfaces)
         ends.numbers.grow(to: count)
@@ -52,7 +56,8 @@ extension EndpointTable {
     ) {
         noteInterfaces(columns, rows, sharing, ends)
         let hopHighs = columns.nextHopHigh.span.extracting(rows), hopLows = columns.nextHopLow.span.extracting(rows)
-        if hops.count == 1, hopHighs.commonBits().any | hopLows.commonBits().any == 0 {
+        if !hasHops, hopHighs.commonBits().any | hopLows.commonBits().any == 0 {
+            settleWithoutHops(&ends)
             clearHops(rows.count)
         } else {
             noteHops(hopHighs, hopLows, rows, sharing, &ends)
@@ -75,6 +80,11 @@ extension EndpointTable {
         }
         self.interfaces = interfaceArray
     }
+    private mutating func settleWithoutHops(_ ends: inout SharedEnds) {
+        guard !ends.isWithoutHops else { return }
+        for index in 0..<ends.count { ends.hops[index] = setHop(.absent, of: ends.numbers[index]) }
+        ends.isWithoutHops = true
+    }
     private mutating func clearHops(_ count: Int) {
         var (highArray, lowArray) = (nextHopHighs, nextHopLows)
         (nextHopHighs, nextHopLows) = ([], [])  // theirs alone for now
@@ -94,7 +104,7 @@ extension EndpointTable {
         for index in places.indices {
             let destination = Int(endpoints[Int(places[index] ^ 1)]), high = hopHighs[index], low = hopLows[index]
             var number = ends.hops[destination]
-            if number == 0, high | low != 0 {
+            if number == 0 {
                 number = setHop(IPAddress(high: high, low: low), of: ends.numbers[destination])
                 ends.hops[destination] = number
             }

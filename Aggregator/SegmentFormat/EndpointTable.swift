@@ -7,7 +7,7 @@ struct Endpoint: BitwiseCopyable {
     var high: UInt64 = 0, low: UInt64 = 0
     /// AS number << 8 | prefix length.
     var network: UInt64 = 0
-    /// The interface that it is behind, and the number of the next hop towards it: 0 is none yet.
+    /// The interface that it is behind, and the number of the next hop towards it: 0 as long as no row leads to it.
     var interface: UInt32 = 0, hop: UInt32 = 0
     var address: IPAddress { IPAddress(high: high, low: low) }
 }
@@ -23,8 +23,11 @@ struct EndpointTable {
     private var slots = [UInt32](repeating: 0, count: 1 << 12)
     /// Endpoints in use; the array has room for more.
     private(set) var count = 0
-    /// Next hops by number; the first is none.
+    /// Next hops by number; the first stands for what is not known yet. The first row that leads to an endpoint settles
+    /// its next hop, also when that row has none: the rows noted since differ from it.
     private(set) var hops: [IPAddress] = [.absent]
+    /// One of them is an address.
+    private(set) var hasHops = false
     private var hopNumbers: [IPAddress: UInt32] = [:], recentHops = [UInt32](repeating: 0, count: 256)
     /// Of each its number is in `network`, below the network itself.
     private var recent = [Endpoint](repeating: nobody, count: recentCount)
@@ -49,7 +52,7 @@ struct EndpointTable {
 
     mutating func removeAll() {
         count = 0
-        hops = [.absent]
+        (hops, hasHops) = ([.absent], false)
         hopNumbers.removeAll(keepingCapacity: true)
         for place in recentHops.indices { recentHops[place] = 0 }
         var slots = self.slots.mutableSpan
@@ -100,7 +103,7 @@ struct EndpointTable {
             touched[index] = number == 0 ? 0 : UInt32(truncatingIfNeeded: all[number &- 1].low)
         }
     }
-    /// Gives an endpoint that has none its next hop; returns the hop's number.
+    /// Settles an endpoint's next hop, if it is not; returns the hop's number.
     mutating func setHop(_ hop: IPAddress, of number: UInt32) -> UInt32 {
         let found = endpoints[Int(number)].hop
         if found != 0 { return found }
@@ -141,7 +144,7 @@ struct EndpointTable {
         hold(side, rows, missCount)
         for place in 0..<missCount {
             let index = Int(missed[place]), endpoint = Self.endpoint(side, rows.lowerBound &+ index)
-            let number = number(endpoint, held[place], hop: .absent)
+            let number = number(endpoint, held[place], hop: nil)
             numbers[index] = number
             differences[index] = UInt64(endpoint.interface ^ endpoints[Int(number)].interface)
         }
@@ -204,7 +207,7 @@ struct EndpointTable {
             let endpoint = Endpoint(
                 high: high[row], low: low[row], network: UInt64(asNumbers[row]) << 8 | UInt64(lengths[row]))
             let known = recent[Int(truncatingIfNeeded: Self.hash(endpoint)) & (Self.recentCount &- 1)]
-            let isKnown = Self.isSame(known, endpoint) && (known.hop != 0 || hopHigh | hopLow == 0)
+            let isKnown = Self.isSame(known, endpoint) && known.hop != 0
             missed[missCount] = UInt16(truncatingIfNeeded: index)
             missCount &+= isKnown ? 0 : 1
             found[index] = UInt32(truncatingIfNeeded: known.network & Self.numberMask)
@@ -234,10 +237,10 @@ struct EndpointTable {
     /// The number of an endpoint, which is recent from now on.
     /// - Parameters:
     ///   - held: what its slot held.
-    ///   - hop: the next hop towards it if there is none yet.
-    private mutating func number(_ endpoint: Endpoint, _ held: UInt32, hop: IPAddress) -> UInt32 {
+    ///   - hop: the next hop of a row that leads to it.
+    private mutating func number(_ endpoint: Endpoint, _ held: UInt32, hop: IPAddress?) -> UInt32 {
         let hash = Self.hash(endpoint), number = number(endpoint, hash, held)
-        if endpoints[number].hop == 0, !hop.isAbsent { endpoints[number].hop = self.number(ofHop: hop) }
+        if let hop, endpoints[number].hop == 0 { endpoints[number].hop = self.number(ofHop: hop) }
         var known = endpoints[number]
         known.network = known.network << Self.numberBits | UInt64(truncatingIfNeeded: number)
         recent[Int(truncatingIfNeeded: hash) & (Self.recentCount - 1)] = known
@@ -290,6 +293,7 @@ struct EndpointTable {
         if let known = hopNumbers[hop] { return known }
         let number = UInt32(truncatingIfNeeded: hops.count)
         hops.append(hop)
+        hasHops = hasHops || !hop.isAbsent
         hopNumbers[hop] = number
         return number
     }
