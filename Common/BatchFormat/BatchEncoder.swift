@@ -28,24 +28,22 @@ package struct BatchEncoder: ~Copyable {
     package mutating func encode(
         _ columns: FlowColumns, rows: Range<Int>, fidelity: Fidelity
     ) throws(BatchError) -> [UInt8] {
-        guard rows.count <= BatchLimit.rowsMax else { throw .tooManyRows(rows.count, max: BatchLimit.rowsMax) }
-        var body = seal(columns, rows, fidelity, sideOctetsMax: BatchLimit.bodyBytesMax * 4)
-        if body.count > BatchLimit.bodyBytesMax, rows.count <= BatchLimit.rowsAlwaysFit {
-            body = seal(columns, rows, fidelity, sideOctetsMax: BatchLimit.sideBytesAlwaysFit)
-        }
-        guard body.count <= BatchLimit.bodyBytesMax else {
-            throw .bodyTooLarge(body.count, max: BatchLimit.bodyBytesMax)
-        }
-        entriesLeftOut &+= leftOutHere
-        return body
+        try fit(rows) { encoder, octetsMax in encoder.seal(columns, rows, fidelity, sideOctetsMax: octetsMax) }
     }
 
     /// As above, for rows that are zero but for their places in side stores: nothing is looked for in them.
     package mutating func encodeSides(_ columns: FlowColumns, rows: Range<Int>) throws(BatchError) -> [UInt8] {
+        try fit(rows) { encoder, octetsMax in encoder.sealSides(columns, rows, octetsMax: octetsMax) }
+    }
+
+    /// A body that is not too large: where rows are few enough that their columns fit, less of the side stores goes in.
+    private mutating func fit(
+        _ rows: Range<Int>, _ seal: (_ encoder: inout BatchEncoder, _ sideOctetsMax: Int) -> [UInt8]
+    ) throws(BatchError) -> [UInt8] {
         guard rows.count <= BatchLimit.rowsMax else { throw .tooManyRows(rows.count, max: BatchLimit.rowsMax) }
-        var body = sealSides(columns, rows, octetsMax: BatchLimit.bodyBytesMax * 4)
+        var body = seal(&self, BatchLimit.bodyBytesMax * 4)
         if body.count > BatchLimit.bodyBytesMax, rows.count <= BatchLimit.rowsAlwaysFit {
-            body = sealSides(columns, rows, octetsMax: BatchLimit.sideBytesAlwaysFit)
+            body = seal(&self, BatchLimit.sideBytesAlwaysFit)
         }
         guard body.count <= BatchLimit.bodyBytesMax else {
             throw .bodyTooLarge(body.count, max: BatchLimit.bodyBytesMax)
