@@ -48,8 +48,12 @@ package struct SystemDisk: SpoolDisk {
 }
 
 /// An open descriptor; flock(2) goes with it.
-final class SystemDiskFile: SpoolDiskFile, SpoolDiskLock {
+///
+/// Unchecked: the spool's lock admits one thread at a time to its files.
+final class SystemDiskFile: SpoolDiskFile, SpoolDiskLock, @unchecked Sendable {
     private let descriptor: Int32
+    /// Made at the first large write; nil where the file system has no such thing.
+    private lazy var direct = DirectWrites(of: descriptor)
     /// Of one system call: IOV_MAX.
     private static let piecesMax = 1_024
 
@@ -79,6 +83,10 @@ final class SystemDiskFile: SpoolDiskFile, SpoolDiskLock {
     }
 
     func write(_ pieces: [[UInt8]], at offset: Int) throws(SystemError) {
+        let byteCount = pieces.reduce(0) { $0 + $1.count }
+        if byteCount >= DirectWrites.bytesMin, let direct, !direct.isRefused {
+            return try direct.write(pieces, at: offset)
+        }
         var at = offset, first = 0
         while first < pieces.count {
             let some = pieces[first..<min(first + Self.piecesMax, pieces.count)]
@@ -139,6 +147,9 @@ final class SystemDiskFile: SpoolDiskFile, SpoolDiskLock {
         guard fdatasync(descriptor) == 0 else { throw fault("fdatasync") }
     }
     func forget(_ range: Range<Int>) {
+        // The next append goes on in the last page.
+        let range = range.clamped(to: 0..<(range.upperBound & ~4_095))
+        guard !range.isEmpty else { return }  // to the system, no length is all the rest
         posix_fadvise(descriptor, range.lowerBound, range.count, POSIX_FADV_DONTNEED)
     }
     func cut(to byteCount: Int) throws(SystemError) {

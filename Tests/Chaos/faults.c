@@ -158,7 +158,10 @@ static int opened(const char *name, int fd, int flags, int existed, void *before
 static int openHere(const char *name, const char *path, int flags, mode_t mode) {
     if (!underBytes || (flags & O_DIRECTORY) || (flags & O_ACCMODE) == O_RDONLY) return REAL(open)(path, flags, mode);
     char full[PATH_MAX];
-    if (path[0] != '/' && getcwd(full, sizeof full / 2)) {
+    int descriptor;
+    if (sscanf(path, "/proc/self/fd/%d", &descriptor) == 1) {
+        pathOf(descriptor, full); /* a file that is open is opened once more */
+    } else if (path[0] != '/' && getcwd(full, sizeof full / 2)) {
         strncat(full, "/", 2);
         strncat(full, path, sizeof full / 2 - 2);
     } else {
