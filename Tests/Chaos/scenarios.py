@@ -51,10 +51,12 @@ def disturb(site, rng):
 
 
 def cut_sensors(site, rng):
-    """The aggregator is away, the sensors' power fails: what they said is in their spools is there."""
+    """The aggregator is away, the sensors' power fails: what they said is in their spools is there, large appends too."""
     site.crash(site.aggregator)
     site.run(2.5)
     for sensor in site.sensors:
+        site.tell("burst", name=sensor.name, records=10000)
+        site.run(rng.uniform(0.1, 1))
         site.restart(sensor, rng)
     site.start(site.aggregator)
 
