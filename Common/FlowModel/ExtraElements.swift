@@ -99,7 +99,7 @@ package struct ExtraElements: Sendable {
     ) -> Int? {
         let start = octets.count, size = 2 + valueOctets
         guard start <= Self.octetsMax - count * size else { return nil }
-        octets.append(contentsOf: repeatElement(0, count: count * size))
+        octets.append(addingCapacity: count * size) { $0.append(repeating: 0, count: count * size) }
         var span = octets.mutableSpan
         let (high, low) = (UInt8(truncatingIfNeeded: shape >> 8), UInt8(truncatingIfNeeded: shape))
         var at = start

@@ -1,3 +1,5 @@
+internal import CPrefetch
+
 /// Fixed-width integers out of borrowed bytes, in network order (`be`) for protocols and little-endian (`le`) for our
 /// own formats.
 ///
@@ -59,6 +61,10 @@ extension RawSpan {
             at &+= 64
         }
         return sum
+    }
+    /// The same for bytes that are needed soon, without waiting for them.
+    package func prefetch() {
+        unsafe withUnsafeBytes { unsafe weirPrefetch($0.baseAddress, $0.count) }
     }
     /// The bytes as an array: for what must outlive the span.
     @inlinable
