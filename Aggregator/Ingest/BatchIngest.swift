@@ -149,6 +149,8 @@ package struct BatchIngest: Sendable {
             let summary = try body.withBytes { bytes throws(BatchError) in try BatchSummary(bytes) }
             try benches.decode(body)
             return summary
+        } catch .unknownVersion(let version) where version > 0 {
+            throw .laterVersion(version)
         } catch {
             throw .undecodable("\(error)")
         }

@@ -12,7 +12,7 @@ package struct IngestProblem: Error, Equatable, Sendable {
     package let kind: String
     let title: String
     var detail: String?
-    /// In whole seconds; with 429 and 503.
+    /// In whole seconds; with 415, 429 and 503.
     var retryAfter: Int?
 
     static func badField(_ name: String, _ allowed: String) -> IngestProblem {
@@ -32,6 +32,12 @@ package struct IngestProblem: Error, Equatable, Sendable {
     static func undecodable(_ reason: String) -> IngestProblem {
         IngestProblem(
             status: .unprocessableContent, kind: "undecodable", title: "The body is not a sound batch", detail: reason)
+    }
+    /// Sensors may be upgraded before aggregators, and aggregators go back a version: sound bytes, for a later one.
+    static func laterVersion(_ version: UInt16) -> IngestProblem {
+        IngestProblem(
+            status: .unsupportedMediaType, kind: "later-version", title: "The batch is of a later version",
+            detail: "Version \(version) of the format; upgrade this aggregator", retryAfter: 60)
     }
     static let conflict = IngestProblem(
         status: .conflict, kind: "key-conflict", title: "The key is taken by other bytes",
@@ -60,7 +66,7 @@ package struct IngestProblem: Error, Equatable, Sendable {
 
     /// Every kind that a batch can be refused with: a counter for each exists from the start.
     static let kinds: [String] = [
-        badField("", ""), tooLarge(max: 0), digestMismatch, undecodable(""), conflict, overloaded(seconds: 0),
+        badField("", ""), tooLarge(max: 0), digestMismatch, undecodable(""), laterVersion(0), conflict, overloaded(seconds: 0),
         logBusy(seconds: 0), logFull,
         logFailed, noIdentity, interrupted,
     ].map(\.kind)

@@ -65,6 +65,21 @@ import Testing
         #expect(try await world.flowLog.headOffset() == 0)
     }
 
+    @Test("a batch of a later version is not refused for good: 415, so that the sensor keeps it for an upgrade")
+    func laterVersion() async throws {
+        let world = try IngestWorld(), good = try SentBatch()
+        var later = good.body
+        later[4] += 1  // the version's lower octet
+        let body = later
+        let response = try await world.connected { client, _ in try client.send(good.with(body: body)) }
+        #expect(response.status == 415 && response.field("retry-after") == "60")
+        #expect(String(decoding: response.body, as: UTF8.self).contains("urn:weir:problem:later-version"))
+        #expect(
+            IngestAnswer(status: 415, digest: nil, retryAfter: "60", reason: "")
+                == .busy(status: 415, after: .seconds(60)))
+        #expect(try await world.flowLog.headOffset() == 0)
+    }
+
     @Test("bytes that are no sound batch are refused for good with 422, whatever is wrong with them")
     func garbage() async throws {
         let world = try IngestWorld(), good = try SentBatch()
