@@ -118,8 +118,10 @@ package struct BatchDecoder: ~Copyable {
         _ id: ColumnID, _ head: BatchHead, _ body: RawSpan, _ column: inout [Int64], _ rows: Range<Int>
     ) throws(BatchError) {
         let read = try times.times(id, head, body, &reader)
+        let found = read.span
         var times = column.mutableSpan
-        for row in read.indices { times[rows.lowerBound &+ row] = read[row] }
+        precondition(rows.lowerBound >= 0 && rows.lowerBound + found.count <= times.count, "rows \(rows)")  // once
+        for row in found.indices { times[rows.lowerBound &+ row] = found[row] }
     }
     private mutating func readIntervals(
         _ entry: ColumnEntry, _ body: RawSpan, _ column: inout [Float], _ rows: Range<Int>

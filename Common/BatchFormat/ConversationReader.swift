@@ -64,16 +64,20 @@ struct ConversationReader {
     ) throws(BatchError) {
         let rows = head.summary.rows
         try reader.list(entry, body, count: rows, into: &turns)
-        var firsts = 0
-        for row in 0..<rows { firsts &+= turns[row] == 0 ? 1 : 0 }
-        conversationCount = firsts
-        try reader.list(head.column(.backs), body, count: rows - firsts, into: &backs)
+        conversationCount = Self.zeros(turns)
+        try reader.list(head.column(.backs), body, count: rows - conversationCount, into: &backs)
         places.grow(to: rows)
         backs.append(0)  // read, not used, after the last one
         let (turns, backs) = (self.turns, self.backs)  // no copies
         guard Self.resolve(turns.span, backs.span, into: &places) else {
             throw .badReference(column: entry.id.rawValue)
         }
+    }
+    private static func zeros(_ octets: [UInt8]) -> Int {
+        let octets = octets.span
+        var count = 0
+        for index in octets.indices { count &+= octets[index] == 0 ? 1 : 0 }
+        return count
     }
     /// False if a row has no such turn or leads ahead. Without branches that nobody could foretell.
     private static func resolve(_ turns: Span<UInt8>, _ backs: Span<UInt32>, into places: inout [UInt32]) -> Bool {

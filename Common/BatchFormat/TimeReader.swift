@@ -22,7 +22,8 @@ struct TimeReader {
         try reader.list(entry, body, count: rows, into: &words)
         var result = times[index]
         times[index] = []
-        result.removeAll(keepingCapacity: true)
+        result.grow(to: rows)
+        result.removeLast(result.count - rows)
         let first = entry?.encoding == .steps ? head.summary.receiveMin : 0
         Self.join(words.span, entry?.encoding ?? .values, origin.span, first, into: &result)
         times[index] = result
@@ -34,20 +35,22 @@ struct TimeReader {
         _ words: Span<UInt64>, _ encoding: ColumnEncoding, _ origin: Span<Int64>, _ first: Int64,
         into times: inout [Int64]
     ) {
-        times.append(addingCapacity: words.count) { times in
-            switch encoding {
-            case .values, .perConversation:
-                for row in words.indices { times.append(Int64(bitPattern: words[row])) }
-            case .deltas, .steps:
-                var previous = first
-                for row in words.indices {
-                    previous &+= unzigzag(words[row])
-                    times.append(previous)
-                }
-            case .sinceStart: for row in words.indices { times.append(origin[row] &+ unzigzag(words[row])) }
-            case .beforeReceive, .beforeEnd:
-                for row in words.indices { times.append(origin[row] &- unzigzag(words[row])) }
+        var times = times.mutableSpan
+        precondition(words.count <= times.count, "\(words.count) words for \(times.count) times")  // once
+        switch encoding {
+        case .values, .perConversation: for row in words.indices { times[row] = Int64(bitPattern: words[row]) }
+        case .deltas, .steps:
+            var previous = first
+            for row in words.indices {
+                previous &+= unzigzag(words[row])
+                times[row] = previous
             }
+        case .sinceStart:
+            let origin = origin.extracting(0..<words.count)
+            for row in words.indices { times[row] = origin[row] &+ unzigzag(words[row]) }
+        case .beforeReceive, .beforeEnd:
+            let origin = origin.extracting(0..<words.count)
+            for row in words.indices { times[row] = origin[row] &- unzigzag(words[row]) }
         }
     }
 }

@@ -14,7 +14,9 @@ import WireBytes
 
 /// Measures what an aggregator does with batches, stage by stage, in CPU time of the whole process (getrusage, user
 /// and system), one JSON object a line:
-///     {"stage":"log","rows":n,"cpuSeconds":s,"cpuSecondsPerMillion":s,"bytesPerRow":b}
+///     {"stage":"log","rows":n,"records":n,"cpuSeconds":s,"cpuSecondsPerMillion":s,
+///      "cpuSecondsPerMillionRecords":s,"bytesPerRow":b}
+/// Rows are what is stored; records are what the capture has, of which sensors remove repeats.
 /// Batches are made by the sensor's own stages from a capture; that is not measured.
 @main
 enum WeirBenchStore {
@@ -64,8 +66,8 @@ enum WeirBenchStore {
         let path = folder ?? "/var/tmp/weir-bench-\(ProcessInfo.processInfo.processIdentifier)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         defer { if folder == nil { try? FileManager.default.removeItem(atPath: path) } }
-        try await IngestBench(folder: path).run(
-            try SealedBodies.make(from: file, rounds: rounds, windowRows: windowRows))
+        let made = try SealedBodies.make(from: file, rounds: rounds, windowRows: windowRows)
+        try await IngestBench(folder: path, records: made.records).run(made.batches)
     }
 }
 
@@ -75,8 +77,11 @@ struct BenchError: Error {
 
 /// Batches as a sensor seals them.
 enum SealedBodies {
-    static func make(from file: String, rounds: Int, windowRows: Int) throws -> [SealedBatch] {
-        var batches: [SealedBatch] = []
+    /// - Returns: and the records that the capture has.
+    static func make(
+        from file: String, rounds: Int, windowRows: Int
+    ) throws -> (batches: [SealedBatch], records: UInt64) {
+        var batches: [SealedBatch] = [], records: UInt64 = 0
         for _ in 0..<rounds {
             var reader = try CaptureReader(bytes: [UInt8](try Data(contentsOf: URL(fileURLWithPath: file))))
             var worker = SensorWorker(
@@ -89,13 +94,16 @@ enum SealedBodies {
             }
             worker.close()
             batches += sealer.seal(from: &worker)
+            records += worker.ledger.total.decoded.flows
         }
-        return batches
+        return (batches, records)
     }
 }
 
 struct IngestBench {
     let folder: String
+    /// Of the capture.
+    let records: UInt64
 
     private struct Spent {
         var stages: [(name: String, seconds: Double)] = []
@@ -186,12 +194,13 @@ struct IngestBench {
     }
 
     private func line(_ stage: String, _ rows: Int, _ bytes: Int, seconds: Double) {
-        let perMillion = String(format: "%.4f", seconds * 1e6 / Double(max(rows, 1)))
+        func perMillion(_ count: Double) -> String { String(format: "%.4f", seconds * 1e6 / max(count, 1)) }
         let perRow = String(format: "%.2f", Double(bytes) / Double(max(rows, 1)))
         print(
             """
-            {"stage":"\(stage)","rows":\(rows),"cpuSeconds":\(String(format: "%.3f", seconds)),\
-            "cpuSecondsPerMillion":\(perMillion),"bytesPerRow":\(perRow)}
+            {"stage":"\(stage)","rows":\(rows),"records":\(records),"cpuSeconds":\(String(format: "%.3f", seconds)),\
+            "cpuSecondsPerMillion":\(perMillion(Double(rows))),\
+            "cpuSecondsPerMillionRecords":\(perMillion(Double(records))),"bytesPerRow":\(perRow)}
             """)
     }
 }
