@@ -82,6 +82,8 @@ let common: [Target] = [
     system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    system("CMaxMindDB", pkgConfig: "libmaxminddb", apt: "libmaxminddb-dev"),
+    cModule("CAddressDatabase", uses: ["CMaxMindDB"]),
     cModule("CPacketRing"),
     .systemLibrary(name: "CPrefetch", path: "Common/CLibraries/CPrefetch"),
     .target(
@@ -91,6 +93,7 @@ let common: [Target] = [
     cModule("CTLS", uses: ["COpenSSL"]),
     module("WireBytes", in: "Common", uses: ["CPrefetch"]),
     module("FlowModel", in: "Common"),
+    module("NetworkTable", in: "Common", uses: ["FlowModel"]),
     module("Platform", in: "Common", uses: ["CProcessor"]),
     module("Telemetry", in: "Common", uses: ["Platform", logging]),
     module("Settings", in: "Common", uses: ["Platform"]),
@@ -162,6 +165,8 @@ let aggregator: [Target] = [
     module(
         "Export", in: "Aggregator", uses: ["COpenSSL", "FlowModel", "FlowText", "InformationElements"]),
     module("FilterLanguage", in: "Aggregator", uses: ["FlowModel", "InformationElements"]),
+    module("Enrichment", in: "Aggregator", uses: ["CAddressDatabase", "FlowModel", "NetworkTable"]),
+    module("Intelligence", in: "Aggregator", uses: ["FlowModel", "NetworkTable"]),
     module("Detect", in: "Aggregator", uses: ["FlowModel", "Identity"]),
     module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", grdb]),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
@@ -216,6 +221,9 @@ let checks: [Target] = [
             "BatchFormat", "COpenSSL", "Capture", "Dedupe", "Delivery", "FlowLog", "FlowModel", "FlowStore", "Identity",
             "Platform", "SensorPipeline", "WireBytes",
         ]),
+    program(
+        "weir-bench-intel", at: "Tests/IntelligenceBenchmarks",
+        uses: ["Enrichment", "FlowModel", "Intelligence", "Platform"]),
     .target(
         name: "FuzzTargets",
         dependencies: [
@@ -225,6 +233,7 @@ let checks: [Target] = [
     tests("FuzzSeedTests", uses: ["FuzzTargets"]),
     tests("WireBytesTests", uses: ["WireBytes"]),
     tests("FlowModelTests", uses: ["FlowModel"]),
+    tests("NetworkTableTests", uses: ["FlowModel", "NetworkTable", "Platform"]),
     tests("SettingsTests", uses: ["Settings"]),
     tests("TelemetryTests", uses: ["Platform", "Telemetry", logging]),
     tests("IdentityTests", uses: ["Identity"]),
@@ -298,6 +307,8 @@ let checks: [Target] = [
     tests(
         "DetectTests",
         uses: ["Capture", "Decode", "Detect", "FlowModel", "Identity", "PreAggregate", "Simulator", "WireBytes"]),
+    tests("EnrichmentTests", uses: ["Enrichment", "FlowModel", "Platform"]),
+    tests("IntelligenceTests", uses: ["FlowModel", "Intelligence", "Platform"]),
     tests("IncidentsTests", uses: ["Detect", "FlowModel", "Identity", "Incidents"]),
     tests("TenancyTests", uses: ["Identity", "Tenancy"]),
     tests(
