@@ -167,7 +167,7 @@ let aggregator: [Target] = [
     module("FilterLanguage", in: "Aggregator", uses: ["FlowModel", "InformationElements"]),
     module("Enrichment", in: "Aggregator", uses: ["CAddressDatabase", "FlowModel", "NetworkTable"]),
     module("Intelligence", in: "Aggregator", uses: ["FlowModel", "NetworkTable"]),
-    module("Detect", in: "Aggregator", uses: ["FlowModel", "Identity"]),
+    module("Detect", in: "Aggregator", uses: ["FlowModel", "Identity", "Intelligence"]),
     module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", grdb]),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
     module(
@@ -215,6 +215,9 @@ let checks: [Target] = [
             "FuzzTargets", "Identity", "Platform", "PreAggregate", "Query", "QueryEngine", "SegmentFormat",
             "SensorPipeline", "Spool", "WireBytes",
         ], beside: ["compare-peers"]),
+    program(
+        "weir-bench-detect", at: "Tests/DetectBenchmarks",
+        uses: ["Capture", "Decode", "Detect", "FlowModel", "Identity", "Platform", "Simulator", "WireBytes"]),
     program(
         "weir-bench-store", at: "Tests/StoreBenchmarks",
         uses: [
@@ -306,7 +309,10 @@ let checks: [Target] = [
     tests("FilterLanguageTests", uses: ["FilterLanguage", "FlowModel", "InformationElements", "Platform"]),
     tests(
         "DetectTests",
-        uses: ["Capture", "Decode", "Detect", "FlowModel", "Identity", "PreAggregate", "Simulator", "WireBytes"]),
+        uses: [
+            "Capture", "Decode", "Detect", "FlowModel", "Identity", "Intelligence", "PreAggregate", "Simulator",
+            "WireBytes",
+        ]),
     tests("EnrichmentTests", uses: ["Enrichment", "FlowModel", "Platform"]),
     tests("IntelligenceTests", uses: ["FlowModel", "Intelligence", "Platform"]),
     tests("IncidentsTests", uses: ["Detect", "FlowModel", "Identity", "Incidents"]),

@@ -3,15 +3,26 @@
 ///
 /// Invariants: the same batches in the same order give the same findings, bit for bit, on every machine and across a
 /// snapshot. Memory is bounded by `DetectorParameters`; what makes room is always what is stalest by event time, and
-/// it is counted (`evictions`). Not here: grouping into incidents (`Incidents`), where the log comes from.
+/// it is counted (`evictions`). Not here: which detectors there are (`DetectorKind.all`), grouping into incidents
+/// (`Incidents`), where the log comes from.
 package import FlowModel
 package import Identity
+package import Intelligence
 
 /// One detector's part of the fold.
 protocol Detector: Sendable {
+    /// Names its counter of evictions; a snapshot is of these names in this order.
+    static var name: String { get }
     static var rules: [RuleInfo] { get }
+    init(tenant: TenantID, parameters: DetectorParameters)
+    /// Called between two batches, when what is known about strangers has changed; no part of the state.
+    mutating func use(_ intelligence: Intelligence)
+    /// Called before a batch's records, for what isn't in a `FlowSight`.
+    mutating func begin(_ columns: FlowColumns, rows: Range<Int>)
     /// Takes in one record.
     mutating func observe(_ sight: FlowSight)
+    /// Takes in records in order: so that one call through the protocol serves many.
+    mutating func observe(all sights: [FlowSight])
     /// Called after each batch: weighs what the batch touched and says what is new or has grown.
     /// - Parameter received: the latest receive time so far, in ms; paces the updates of running attacks.
     mutating func settle(received: Int64) -> [Finding]
@@ -23,6 +34,14 @@ protocol Detector: Sendable {
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError)
 }
 
+extension Detector {
+    mutating func use(_ intelligence: Intelligence) {}
+    mutating func begin(_ columns: FlowColumns, rows: Range<Int>) {}
+    mutating func observe(all sights: [FlowSight]) {
+        for sight in sights { observe(sight) }
+    }
+}
+
 /// All built-in detectors of one tenant: the aggregator's fold over that tenant's batches, and `weirctl detect`'s over
 /// a file.
 package struct DetectorSet: Sendable {
@@ -31,25 +50,27 @@ package struct DetectorSet: Sendable {
     /// Records taken in since the beginning, snapshots included.
     package private(set) var records: UInt64 = 0
     private var received = Int64.min
-    private var portScan: PortScanDetector
-    private var summedScan: SummedScanDetector
-    private var passwordGuessing: PasswordGuessingDetector
-    private var flood: FloodDetector
-    private var reflection: ReflectionDetector
+    private let kinds: [DetectorKind]
+    private var detectors: [any Detector]
+    /// Records are read once and given to all detectors so many at a time: few enough to stay in the processor's cache.
+    private static let sightsMax = 256
 
     /// Every rule that a set can raise.
-    package static var rules: [RuleInfo] {
-        PortScanDetector.rules + PasswordGuessingDetector.rules + FloodDetector.rules + ReflectionDetector.rules
-    }
+    package static var rules: [RuleInfo] { DetectorKind.all.flatMap(\.rules) }
+    /// The names of all detectors, in their order.
+    package static var names: [String] { DetectorKind.all.map(\.name) }
 
-    package init(tenant: TenantID, parameters: DetectorParameters = .init()) {
+    /// - Parameter names: of the detectors to use; nil for all.
+    package init(tenant: TenantID, parameters: DetectorParameters = .init(), only names: Set<String>? = nil) {
         self.tenant = tenant
         self.parameters = parameters
-        portScan = PortScanDetector(tenant: tenant, parameters: parameters)
-        summedScan = SummedScanDetector(tenant: tenant, parameters: parameters)
-        passwordGuessing = PasswordGuessingDetector(tenant: tenant, parameters: parameters)
-        flood = FloodDetector(tenant: tenant, parameters: parameters)
-        reflection = ReflectionDetector(tenant: tenant, parameters: parameters)
+        kinds = DetectorKind.all.filter { names?.contains($0.name) ?? true }
+        detectors = kinds.map { $0.make(tenant, parameters) }
+    }
+
+    /// Replaces what is known about strangers from the next batch on. A snapshot does not have it.
+    package mutating func use(_ intelligence: Intelligence) {
+        for index in detectors.indices { detectors[index].use(intelligence) }
     }
 
     /// Takes in one batch, whole and in log order.
@@ -60,71 +81,63 @@ package struct DetectorSet: Sendable {
 
     /// The same for some rows of a batch.
     package mutating func observe(_ columns: FlowColumns, rows: Range<Int>) -> [Finding] {
-        // What another observer's record stands for was taken in with that one.
-        for row in rows where columns.flags[row] & RecordFlags.observedElsewhere.rawValue == 0 {
-            let sight = FlowSight(columns, row: row)
-            received = max(received, sight.received)
-            portScan.observe(sight)
-            summedScan.observe(sight)
-            passwordGuessing.observe(sight)
-            flood.observe(sight)
-            reflection.observe(sight)
+        for index in detectors.indices { detectors[index].begin(columns, rows: rows) }
+        var sights: [FlowSight] = []
+        sights.reserveCapacity(min(rows.count, Self.sightsMax))
+        for row in rows {
+            // What another observer's record stands for was taken in with that one.
+            if columns.flags[row] & RecordFlags.observedElsewhere.rawValue == 0 {
+                let sight = FlowSight(columns, row: row)
+                received = max(received, sight.received)
+                sights.append(sight)
+            }
+            guard sights.count == Self.sightsMax || row == rows.upperBound - 1 else { continue }
+            for index in detectors.indices { detectors[index].observe(all: sights) }
+            sights.removeAll(keepingCapacity: true)
         }
         records &+= UInt64(rows.count)
-        let findings =
-            portScan.settle(received: received) + summedScan.settle(received: received)
-            + passwordGuessing.settle(received: received) + flood.settle(received: received)
-            + reflection.settle(received: received)
-        return inOrder(findings)
+        return inOrder(detectors.indices.flatMap { detectors[$0].settle(received: received) })
     }
 
     /// The last word on everything that has grown since it was last said: for the end of a file, not for a running
     /// service, whose `observe` paces updates by receive time.
     package mutating func finish() -> [Finding] {
-        inOrder(
-            portScan.finish() + summedScan.finish() + passwordGuessing.finish() + flood.finish() + reflection.finish())
+        inOrder(detectors.indices.flatMap { detectors[$0].finish() })
     }
 
     /// Table entries dropped to make room, by detector: above zero, long or slow attacks may be missed.
     package var evictions: [String: UInt64] {
-        [
-            "port-scan": portScan.evictions, "summed-scan": summedScan.evictions,
-            "password-guessing": passwordGuessing.evictions,
-            "flood": flood.evictions, "reflection-flood": reflection.evictions,
-        ]
+        [String: UInt64](uniqueKeysWithValues: zip(kinds, detectors).map { ($0.name, $1.evictions) })
     }
 
     /// The whole state as bytes; equal states give equal bytes. Take it between two calls of `observe`.
     package func snapshot() -> [UInt8] {
         var writer = SnapshotWriter()
         writer.add(parameters.fingerprint)
+        writer.add(fingerprint)
         writer.add(StableHash.of(tenant.rawValue))
         writer.add(records)
         writer.add(received)
-        portScan.save(to: &writer)
-        summedScan.save(to: &writer)
-        passwordGuessing.save(to: &writer)
-        flood.save(to: &writer)
-        reflection.save(to: &writer)
+        for detector in detectors { detector.save(to: &writer) }
         return writer.finish()
     }
+    /// Of the detectors there are: a snapshot of others would be read as nonsense.
+    private var fingerprint: UInt64 { StableHash.of(kinds.map(\.name).joined(separator: ",")) }
 
     /// The state that `snapshot` wrote.
     /// - Throws: `SnapshotError`; then start anew and replay the log.
     package init(
-        restoring snapshot: [UInt8], tenant: TenantID, parameters: DetectorParameters = .init()
+        restoring snapshot: [UInt8], tenant: TenantID, parameters: DetectorParameters = .init(),
+        only names: Set<String>? = nil
     ) throws(SnapshotError) {
         var reader = try SnapshotReader(snapshot)
+        self.init(tenant: tenant, parameters: parameters, only: names)
         guard try reader.next() == parameters.fingerprint else { throw .otherParameters }
+        guard try reader.next() == fingerprint else { throw .otherDetectors }
         guard try reader.next() == StableHash.of(tenant.rawValue) else { throw .otherTenant }
-        self.init(tenant: tenant, parameters: parameters)
         records = try reader.next()
         received = try reader.nextSigned()
-        try portScan.restore(from: &reader)
-        try summedScan.restore(from: &reader)
-        try passwordGuessing.restore(from: &reader)
-        try flood.restore(from: &reader)
-        try reflection.restore(from: &reader)
+        for index in detectors.indices { try detectors[index].restore(from: &reader) }
         try reader.finish()
     }
 

@@ -1,6 +1,12 @@
+package import FlowModel
+
 /// Every limit of every detector, with its unit and its default. The handbook's page "Detectors" says how they were
 /// chosen. Two nodes that detect for one tenant must use the same ones: a snapshot of others is refused.
 package struct DetectorParameters: Equatable, Sendable {
+    /// The tenant's own networks: what is inside. Empty: private addresses (RFC 1918, 4193 and the like) are, and of
+    /// two public ends either may be.
+    package var ownNetworks: [IPNetwork] = []
+
     /// Failed first contacts with distinct ports of one host, less the successful ones, that make a vertical scan over
     /// TCP.
     package var scanPortsMin = 8
@@ -20,7 +26,7 @@ package struct DetectorParameters: Equatable, Sendable {
     /// Within how much event time, in ms.
     package var guessSpanMilliseconds: Int64 = 300_000
     /// Standard deviation of the sessions' octets over their mean, at most: guesses are alike, work is not.
-    package var guessVariationMax = 0.25
+    package var guessVariationMax = 0.15
     /// Width of a finding's window, in ms.
     package var guessWindowMilliseconds: Int64 = 3_600_000
 
@@ -48,6 +54,65 @@ package struct DetectorParameters: Equatable, Sendable {
     /// Within how much event time they are counted, in ms; also the width of a finding's window.
     package var reflectionWindowMilliseconds: Int64 = 60_000
 
+    /// Calls of one host to one outside address and port before their rhythm is judged.
+    package var beaconCallsMin = 20
+    /// The score that makes a beacon: the mean of four, each 0 to 1 (evenness and spread of intervals, of sizes).
+    package var beaconScoreMin = 0.85
+    /// Median absolute deviation of the intervals over their median, at most: 0.3 bears a jitter of half the interval.
+    package var beaconJitterMax = 0.3
+    /// An outside address that more of the own hosts speak to is a service of theirs.
+    package var beaconHostsMax = 10
+
+    /// Queries of one host to one server in one window that are looked at.
+    package var tunnelQueriesMin = 100
+    /// Mean octets of a query's DNS message: of any queries, and of those that come from one client port.
+    package var tunnelQueryOctets = 100.0, tunnelOnePortQueryOctets = 60.0
+    /// Width of the window, in ms.
+    package var tunnelWindowMilliseconds: Int64 = 600_000
+
+    /// How long a TCP connection lasts that is worth telling, in ms: on a port of no service, and to the outside on
+    /// ports of services whose connections stay open by design.
+    package var longConnectionMilliseconds: Int64 = 3_600_000, longServiceMilliseconds: Int64 = 12 * 3_600_000
+    /// Records of one connection are no further apart, in ms.
+    package var longGapMilliseconds: Int64 = 300_000
+
+    /// Octets of one inside host to one outside address in one hour, at least: for a host whose usual is known, and
+    /// for others.
+    package var exfiltrationOctetsMin = 100e6, exfiltrationUnlearnedOctetsMin = 400e6
+    /// How many times what came back, and how many times the host's usual hour (its 95th percentile).
+    package var exfiltrationRatioMin = 4.0, exfiltrationUsualFactor = 4.0
+    /// Hours with uploads before a host's usual is known.
+    package var exfiltrationHoursMin = 12
+
+    /// Inside hosts that an inside host had never before opened an administrative session with, within an hour.
+    package var lateralHostsMin = 15
+
+    /// Hosts of one network (a /24, or a /64 of IPv6) that a carpet covers, at least, and the share that the most
+    /// loaded of them has, at most.
+    package var carpetHostsMin = 16, carpetShareMax = 0.25
+    /// Together, averaged over one bucket: datagrams, and packets without work in them.
+    package var carpetPacketsPerSecond = 20_000.0, carpetEmptyPacketsPerSecond = 10_000.0
+    package var carpetBitsPerSecond = 200e6
+    /// How many times the packets that the network itself sends in answer.
+    package var carpetOneWayFactor = 10.0
+
+    /// Ports of one host that many sources together tried without success, and the sources.
+    package var distributedPortsMin = 100, distributedSourcesMin = 16
+
+    /// Outside sources whose sessions with one login service are of like size, in a day.
+    package var guessSourcesMin = 20
+    /// Sessions of like size of one outside source with one login service, in a day.
+    package var guessSlowSessionsMin = 30
+
+    /// How long a tenant's servers are learned, in ms from its first record.
+    package var rogueLearningMilliseconds: Int64 = 86_400_000
+
+    /// An exporter is silent after so long, in ms, and after so many times its own usual longest pause.
+    package var silenceMilliseconds: Int64 = 900_000, silencePausesMin: Int64 = 4
+
+    /// What must not be.
+    package var policies: [PolicyRule] = []
+
     /// Entries in each detector's table; of more, those go that were not touched lately.
     package var tableEntriesMax = 100_000
     /// Distinct ports, hosts, sessions or sources kept in one entry; more are not told apart.
@@ -58,6 +123,13 @@ package struct DetectorParameters: Equatable, Sendable {
     package var updatePaceMilliseconds: Int64 = 60_000
 
     package init() {}
+
+    /// Whether `address` is of the tenant's own.
+    func isInside(_ address: IPAddress) -> Bool {
+        ownNetworks.isEmpty ? address.isPrivate : ownNetworks.contains { $0.contains(address) }
+    }
+    /// Whether a host that calls the outside may be of the tenant's own: without networks any may.
+    func mayBeInside(_ address: IPAddress) -> Bool { ownNetworks.isEmpty || isInside(address) }
 
     /// Of every value here: what a snapshot must agree on.
     var fingerprint: UInt64 { StableHash.of("\(self)") }

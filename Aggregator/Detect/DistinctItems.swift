@@ -15,46 +15,70 @@ struct DistinctItem {
 }
 
 struct DistinctItems: Sendable {
-    private(set) var list: [DistinctItem] = []
+    /// The only item: most sets never have a second, and then need no memory of their own.
+    private var lone: DistinctItem?
+    /// All, once there were two.
+    private var many: [DistinctItem] = []
     private(set) var answered = 0
+
+    /// By value, rising.
+    var list: [DistinctItem] { lone.map { [$0] } ?? many }
 
     enum Change { case added, becameAnswered, known, full }
 
-    var count: Int { list.count }
-    var unanswered: Int { list.count - answered }
+    var count: Int { lone == nil ? many.count : 1 }
+    var unanswered: Int { count - answered }
     func contains(_ value: IPAddress) -> Bool {
+        if let lone { return lone.value == value }
         let index = lowerBound(value)
-        return index < list.count && list[index].value == value
+        return index < many.count && many[index].value == value
     }
 
     /// Adds `item` or, when its value is there, keeps the earlier time and remembers that it was answered.
     mutating func insert(_ item: DistinctItem, max itemsMax: Int) -> Change {
-        let index = lowerBound(item.value)
-        if index < list.count, list[index].value == item.value {
-            list[index].time = min(list[index].time, item.time)
-            guard item.isAnswered, !list[index].isAnswered else { return .known }
-            list[index].isAnswered = true
-            answered += 1
-            return .becameAnswered
+        if var only = lone {
+            if only.value == item.value {
+                let change = only.merge(item)
+                lone = only
+                if change == .becameAnswered { answered += 1 }
+                return change
+            }
+            guard itemsMax > 1 else { return .full }
+            many = [only]
+            lone = nil
+        } else if many.isEmpty {
+            guard itemsMax > 0 else { return .full }
+            lone = item
+            if item.isAnswered { answered += 1 }
+            return .added
         }
-        guard list.count < itemsMax else { return .full }
-        list.insert(item, at: index)
+        return insertAmongMany(item, max: itemsMax)
+    }
+    private mutating func insertAmongMany(_ item: DistinctItem, max itemsMax: Int) -> Change {
+        let index = lowerBound(item.value)
+        if index < many.count, many[index].value == item.value {
+            let change = many[index].merge(item)
+            if change == .becameAnswered { answered += 1 }
+            return change
+        }
+        guard many.count < itemsMax else { return .full }
+        many.insert(item, at: index)
         if item.isAnswered { answered += 1 }
         return .added
     }
 
     private func lowerBound(_ value: IPAddress) -> Int {
-        var low = 0, high = list.count
-        if let last = list.last, last.value < value { return high }
+        var low = 0, high = many.count
+        if let last = many.last, last.value < value { return high }
         while low < high {
             let middle = (low + high) / 2
-            if list[middle].value < value { low = middle + 1 } else { high = middle }
+            if many[middle].value < value { low = middle + 1 } else { high = middle }
         }
         return low
     }
 
     func save(to writer: inout SnapshotWriter) {
-        writer.add(list.count)
+        writer.add(count)
         for item in list {
             writer.add(item.value.high)
             writer.add(item.value.low)
@@ -66,17 +90,24 @@ struct DistinctItems: Sendable {
     }
     init() {}
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
-        let count = try reader.nextCount()
-        list.reserveCapacity(count)
-        for _ in 0..<count {
+        for _ in 0..<(try reader.nextCount()) {
             let value = IPAddress(high: try reader.next(), low: try reader.next())
-            if let last = list.last, !(last.value < value) { throw .damaged }
+            if let last = lone ?? many.last, !(last.value < value) { throw .damaged }
             let item = DistinctItem(
                 value: value, time: try reader.nextSigned(), isAnswered: try reader.nextBool(),
                 octets: try reader.nextSmall(UInt32.self), weight: try reader.nextSmall(UInt32.self))
-            list.append(item)
-            if item.isAnswered { answered += 1 }
+            _ = insert(item, max: .max)
         }
+    }
+}
+
+extension DistinctItem {
+    /// Takes over what another of the same value says: the earlier time, and that it was answered.
+    fileprivate mutating func merge(_ other: DistinctItem) -> DistinctItems.Change {
+        time = min(time, other.time)
+        guard other.isAnswered, !isAnswered else { return .known }
+        isAnswered = true
+        return .becameAnswered
     }
 }
 

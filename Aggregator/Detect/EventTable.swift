@@ -4,8 +4,9 @@
 /// become the old, and the old ones that nobody touched meanwhile go. So room is made without looking at a single
 /// entry, however hostile the traffic, and what was touched by one of the last `entriesMax / 2` other keys is always
 /// there.
-/// Invariants: never more than `entriesMax` entries nor, together, `itemsMax` items for longer than one insertion; what
-/// goes depends on the order of the log only, so that two runs drop the same. Each drop is counted.
+/// Invariants: what a table says never depends on its hash, which differs from run to run; never more than
+/// `entriesMax` entries nor, together, `itemsMax` items for longer than one insertion; what goes depends on the order
+/// of the log only, so that two runs drop the same. Each drop is counted.
 import FlowModel
 
 /// One or two addresses, a detail of the detector's own, and the number of the window.
@@ -51,12 +52,8 @@ protocol WindowEntry: Sendable {
 }
 
 struct EventTable<Entry: WindowEntry>: Sendable {
-    private struct Generation {
-        var entries: [WindowKey: Entry] = [:]
-        var items = 0
-    }
     let entriesMax: Int, itemsMax: Int
-    private var young = Generation(), old = Generation()
+    private var young = Generation<Entry>(), old = Generation<Entry>()
     private(set) var evictions: UInt64 = 0
 
     init(entriesMax: Int, itemsMax: Int) {
@@ -64,16 +61,21 @@ struct EventTable<Entry: WindowEntry>: Sendable {
         self.itemsMax = max(itemsMax, 8)
     }
 
-    var count: Int { young.entries.count + old.entries.count }
+    var count: Int { young.count + old.count }
     var items: Int { young.items + old.items }
 
-    subscript(key: WindowKey) -> Entry? { young.entries[key] ?? old.entries[key] }
+    subscript(key: WindowKey) -> Entry? {
+        let hash = key.fastHash
+        if let place = young.find(key, hash) { return young.entries[place] }
+        return old.find(key, hash).map { old.entries[$0] }
+    }
 
     /// Changes the entry of `key`, made on first use, and keeps count of its items.
     @inline(__always)
     mutating func update<Result>(_ key: WindowKey, recency: Int64, _ change: (inout Entry) -> Result) -> Result {
-        let index = young.entries.index(forKey: key) ?? rejuvenate(key)
-        let (result, added) = Self.apply(change, to: &young.entries.values[index], recency: recency)
+        let hash = key.fastHash
+        let place = young.find(key, hash) ?? rejuvenate(key, hash)
+        let (result, added) = Self.apply(change, to: &young.entries[place], recency: recency)
         young.items += added
         return result
     }
@@ -82,6 +84,16 @@ struct EventTable<Entry: WindowEntry>: Sendable {
     mutating func updateKnown(_ key: WindowKey, _ change: (inout Entry) -> Void) {
         guard let recency = self[key]?.recency else { return }
         update(key, recency: recency, change)
+    }
+
+    /// Changes the entry of `key` if there is one: what a record adds to something that is under way.
+    @inline(__always)
+    mutating func updateIfPresent(_ key: WindowKey, recency: Int64, _ change: (inout Entry) -> Void) {
+        let hash = key.fastHash
+        guard let place = young.find(key, hash) ?? (old.find(key, hash) == nil ? nil : rejuvenate(key, hash)) else {
+            return
+        }
+        young.items += Self.apply(change, to: &young.entries[place], recency: recency).added
     }
 
     @inline(__always)
@@ -95,42 +107,30 @@ struct EventTable<Entry: WindowEntry>: Sendable {
     }
 
     /// Puts `key` among the young: the old entry, or a new one.
-    private mutating func rejuvenate(_ key: WindowKey) -> Dictionary<WindowKey, Entry>.Index {
-        if young.entries.count >= entriesMax / 2 || young.items >= itemsMax / 2 {
-            evictions &+= UInt64(old.entries.count)
-            old = young
-            young = Generation()
+    @inline(never)
+    private mutating func rejuvenate(_ key: WindowKey, _ hash: UInt64) -> Int {
+        if young.count >= entriesMax / 2 || young.items >= itemsMax / 2 {
+            evictions &+= UInt64(old.count)
+            swap(&young, &old)
+            young.removeAll()
         }
-        let entry = old.entries.removeValue(forKey: key)
-        old.items -= entry?.itemCount ?? 0
-        young.items += entry?.itemCount ?? 0
-        young.entries[key] = entry ?? Entry()
-        guard let index = young.entries.index(forKey: key) else { preconditionFailure("just put in") }
-        return index
+        guard let place = old.find(key, hash) else { return young.append(key, hash, Entry()) }
+        return young.append(key, hash, old.take(place))
     }
 
     func save(to writer: inout SnapshotWriter) {
         writer.add(evictions)
         for generation in [old, young] {
-            writer.add(generation.entries.count)
-            for (key, entry) in generation.entries.sorted(by: { $0.key < $1.key }) {
-                key.save(to: &writer)
-                entry.save(to: &writer)
+            writer.add(generation.count)
+            for place in generation.placesByKey {
+                generation.keys[place].save(to: &writer)
+                generation.entries[place].save(to: &writer)
             }
         }
     }
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
         evictions = try reader.next()
-        old = try Self.generation(from: &reader)
-        young = try Self.generation(from: &reader)
-    }
-    private static func generation(from reader: inout SnapshotReader) throws(SnapshotError) -> Generation {
-        var generation = Generation()
-        for _ in 0..<(try reader.nextCount()) {
-            let key = try WindowKey(from: &reader), entry = try Entry(from: &reader)
-            generation.entries[key] = entry
-            generation.items += entry.itemCount
-        }
-        return generation
+        old = try Generation(from: &reader)
+        young = try Generation(from: &reader)
     }
 }

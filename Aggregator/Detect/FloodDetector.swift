@@ -40,17 +40,18 @@ enum FloodClass: Int, CaseIterable {
 }
 
 struct FloodDetector: Detector {
+    static let name = "flood"
     static let rule = RuleInfo(
         id: "flood", title: "Flood on one host", tactics: ["TA0040"], techniques: ["T1498"])
     static let rules = [rule]
-    /// A record is cut into at most this many pieces, whatever the settings.
-    private static let bucketsMax: Int64 = 1_024
 
     let tenant: TenantID, parameters: DetectorParameters
     private var buckets: EventTable<FloodBucket>
     private var cases: EventTable<FloodCase>
     /// Buckets over a limit since the last settling, and cases with something unsaid.
     private var hot = Agenda(), unsaid = Agenda()
+    /// Of the batch at hand.
+    private var sketches = DistinctCounts()
     var evictions: UInt64 { buckets.evictions &+ cases.evictions }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
@@ -60,39 +61,27 @@ struct FloodDetector: Detector {
         cases = EventTable(entriesMax: parameters.tableEntriesMax / 8, itemsMax: parameters.itemsMax)
     }
 
+    mutating func begin(_ columns: FlowColumns, rows: Range<Int>) { sketches = columns.sketches }
+
     mutating func observe(_ sight: FlowSight) {
         // What a firewall refused never came to its destination.
         guard !sight.destination.isGroup, sight.packets > 0, !sight.flags.contains(.denied) else { return }
-        let width = parameters.floodBucketMilliseconds
-        let times = times(of: sight)
-        let duration = Double(times.end - times.start)
-        // Older pieces than the spread allows are left out; the rate of those that count is the record's own.
-        let spread = min(parameters.floodSpreadMaxMilliseconds, width * Self.bucketsMax)
-        let from = max(times.start, times.end - spread)
-        var bucket = epoch(of: from, width: width)
-        repeat {
-            let low = max(from, bucket * width), high = min(times.end, (bucket + 1) * width)
-            add(sight, share: duration > 0 ? Double(high - low) / duration : 1, to: bucket)
-            bucket += 1
-        } while bucket * width < times.end
-    }
-
-    private func times(of sight: FlowSight) -> (start: Int64, end: Int64) {
-        guard sight.flags.contains(.timesEstimated), sight.start == sight.end else { return (sight.start, sight.end) }
-        return (max(0, sight.end - parameters.floodUntimedMilliseconds), sight.end)
+        FloodSpan(sight, parameters).forEachBucket { bucket, share in add(sight, share: share, to: bucket) }
     }
 
     private mutating func add(_ sight: FlowSight, share: Double, to bucket: Int64) {
         let kind = FloodClass(sight), scale = share * sight.samplingInterval
         let packets = min(Double(sight.packets), 1e15) * scale, octets = min(Double(sight.octets), 1e15) * scale
         let key = WindowKey(first: sight.destination, epoch: bucket)
-        let limits = parameters, sourcesMax = parameters.itemsPerEntryMax
+        let limits = parameters, sourcesMax = parameters.itemsPerEntryMax, sketches = sketches
         let isHot = buckets.update(key, recency: sight.recency) { entry in
             entry.add(packets: packets, octets: octets, to: kind)
             entry.flows &+= UInt64(sight.flows)
             entry.samplingInterval = max(entry.samplingInterval, sight.samplingInterval)
             // Few hosts come near a limit, so few pay for a list of sources.
-            if entry.fullness(of: kind, limits) >= 1.0 / 64 { entry.note(sight, sourcesMax: sourcesMax) }
+            if entry.fullness(of: kind, limits) >= 1.0 / 64 {
+                entry.note(sight, sketches.pair(at: sight.sketch), sourcesMax: sourcesMax)
+            }
             let fullness = entry.fullness(of: kind, limits)
             if fullness >= 1 { entry.transport = sight.transport }
             return fullness >= 1
@@ -104,6 +93,7 @@ struct FloodDetector: Detector {
     mutating func finish() -> [Finding] { weigh(received: .max, isLast: true) }
 
     private mutating func weigh(received: Int64, isLast: Bool) -> [Finding] {
+        sketches = DistinctCounts()
         for key in hot.take() { enter(key) }
         return unsaid.take().compactMap { say($0, received: received, isLast: isLast) }
     }

@@ -38,9 +38,9 @@ struct FloodSums {
 
 struct FloodBucket: WindowEntry {
     /// By `FloodClass`.
-    private(set) var packets: [Double] = [0, 0, 0, 0], octets: [Double] = [0, 0, 0, 0]
-    /// Of rows that are sums, once a limit is near.
-    private(set) var sums: FloodSums?
+    private(set) var packets = SIMD4<Double>.zero, octets = SIMD4<Double>.zero
+    /// Of rows that are sums, once a limit is near. None or one: out of line, as few buckets have any.
+    private var sumsList: [FloodSums] = []
     var flows: UInt64 = 0
     var samplingInterval = 1.0
     /// Of the record that last found the bucket over a limit.
@@ -51,8 +51,13 @@ struct FloodBucket: WindowEntry {
     var recency = Int64.min
     var itemCount: Int { sources.count }
 
+    private(set) var sums: FloodSums? {
+        get { sumsList.first }
+        set { sumsList = newValue.map { [$0] } ?? [] }
+    }
+
     var untaken: (packets: Double, octets: Double, flows: UInt64) {
-        (packets.reduce(0, +) - takenPackets, octets.reduce(0, +) - takenOctets, flows &- takenFlows)
+        (packets.sum() - takenPackets, octets.sum() - takenOctets, flows &- takenFlows)
     }
 
     mutating func add(packets more: Double, octets moreOctets: Double, to kind: FloodClass) {
@@ -60,8 +65,9 @@ struct FloodBucket: WindowEntry {
         octets[kind.rawValue] += moreOctets
     }
     /// Notes who sent: by name, where there is one.
-    mutating func note(_ sight: FlowSight, sourcesMax: Int) {
-        if let pair = sight.sums?.pair {
+    /// - Parameter pair: of a row that is a sum.
+    mutating func note(_ sight: FlowSight, _ pair: DistinctPair?, sourcesMax: Int) {
+        if let pair {
             var sums = self.sums ?? FloodSums()
             sums.ports.merge(pair.ports)
             if sight.source.isAbsent { sums.sources.merge(pair.peers) } else { sums.sources.insert(sight.source) }
@@ -75,7 +81,7 @@ struct FloodBucket: WindowEntry {
         FloodClass.allCases.contains { fullness(of: $0, parameters) >= 1 }
     }
     mutating func markTaken() {
-        (takenPackets, takenOctets, takenFlows) = (packets.reduce(0, +), octets.reduce(0, +), flows)
+        (takenPackets, takenOctets, takenFlows) = (packets.sum(), octets.sum(), flows)
     }
 
     /// How full the limits of `kind` are: 1 is a flood. Large packets of the empty class are held to the packet limit
@@ -94,7 +100,9 @@ struct FloodBucket: WindowEntry {
 
     init() {}
     func save(to writer: inout SnapshotWriter) {
-        for value in packets + octets + [samplingInterval, takenPackets, takenOctets] { writer.add(value) }
+        for index in packets.indices { writer.add(packets[index]) }
+        for index in octets.indices { writer.add(octets[index]) }
+        for value in [samplingInterval, takenPackets, takenOctets] { writer.add(value) }
         writer.add(flows)
         writer.add(takenFlows)
         writer.add(UInt64(transport))

@@ -1,4 +1,5 @@
-/// What the detectors look at in one record: read from the columns once, shared by all of them.
+/// What the detectors look at in one record: read from the columns once, shared by all of them. No references in it:
+/// it is copied for every detector.
 import FlowModel
 
 struct FlowSight {
@@ -15,8 +16,10 @@ struct FlowSight {
     /// Above 1 only when the exporter samples and says so.
     let samplingInterval: Double
     let flags: RecordFlags
-    /// What a sum's flows had, where the sensor counted it; nil for a record that stands for itself.
-    let sums: RowSums?
+    /// Place of a sum's sketches in its batch (`FlowColumns.sketches`); 0 for a record that stands for itself.
+    let sketch: UInt32
+    /// Which end opened the conversation.
+    private(set) var initiator = Initiator.unknown
 
     init(_ columns: borrowing FlowColumns, row: Int) {
         source = IPAddress(high: columns.sourceHigh[row], low: columns.sourceLow[row])
@@ -37,7 +40,8 @@ struct FlowSight {
         let sampling = Double(columns.samplingInterval[row])
         samplingInterval = sampling > 1 && sampling < 1e7 ? sampling : 1
         flags = RecordFlags(rawValue: columns.flags[row])
-        sums = columns.sketch[row] == 0 ? nil : columns.sketches.pair(at: columns.sketch[row]).map(RowSums.init)
+        sketch = columns.sketch[row]
+        initiator = findInitiator()
     }
 
     /// How recent the record is for making room: an exporter whose clock runs ahead must not keep its entries for ever.
@@ -58,12 +62,6 @@ struct FlowSight {
     var icmpType: UInt16 {
         destinationPort == 0 ? sourcePort & 0xFF : destinationPort >> 8
     }
-}
-
-/// A sum's sketches, shared: most rows have none, and those that have are looked at by several detectors.
-final class RowSums: Sendable {
-    let pair: DistinctPair
-    init(_ pair: DistinctPair) { self.pair = pair }
 }
 
 extension DistinctSketch {
@@ -87,7 +85,7 @@ extension FlowSight {
     /// A SYN without ACK can only come from the initiator, one packet of SYN+ACK or RST+ACK only from the other end.
     /// Everything else is told by the ports: the end with the port of a service is the one that was called. Ports of
     /// one kind tell nothing: what can't be told is not counted.
-    var initiator: Initiator {
+    private func findInitiator() -> Initiator {
         if flags.contains(.denied), packets == 0 { return deniedInitiator }
         if isICMP { return flags.contains(.portsSummed) ? .unknown : icmpInitiator }
         if isTCP {

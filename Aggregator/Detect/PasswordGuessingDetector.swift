@@ -10,6 +10,7 @@ import FlowModel
 import Identity
 
 struct PasswordGuessingDetector: Detector {
+    static let name = "password-guessing"
     static let rule = RuleInfo(
         id: "password-guessing", title: "Password guessing", tactics: ["TA0006"], techniques: ["T1110"])
     static let rules = [rule]
@@ -48,7 +49,7 @@ struct PasswordGuessingDetector: Detector {
 
     /// The record as one session (or several, when the client's port was summed away), or nil when it can't be a
     /// turned-away attempt: not completed, too long, too small or too large.
-    private static func session(_ sight: FlowSight, _ service: LoginService) -> DistinctItem? {
+    static func session(_ sight: FlowSight, _ service: LoginService) -> DistinctItem? {
         let sessions = sight.sourcePort == 0 ? UInt64(sight.flows) : 1
         let octets = sight.octets / sessions
         guard sight.controlBits == 0 || sight.has(TCPFlag.ack), service.octets.contains(octets),
@@ -157,7 +158,7 @@ private struct GuessRun {
 }
 
 /// Mean and deviation of a sliding set of sessions. Sums of whole numbers below 2^53: exact, so order does not matter.
-private struct Spread {
+struct Spread {
     var count = 0.0, sum = 0.0, squares = 0.0
     mutating func add(_ session: DistinctItem) { step(session, 1) }
     mutating func remove(_ session: DistinctItem) { step(session, -1) }

@@ -10,6 +10,7 @@ import FlowModel
 import Identity
 
 struct PortScanDetector: Detector {
+    static let name = "port-scan"
     static let vertical = RuleInfo(
         id: "port-scan-vertical", title: "Port scan of one host", tactics: ["TA0043", "TA0007"], techniques: ["T1046"])
     static let horizontal = RuleInfo(
@@ -30,17 +31,25 @@ struct PortScanDetector: Detector {
 
     mutating func observe(_ sight: FlowSight) {
         guard let contact = Contact(sight) else { return }
-        let window = epoch(of: sight.start, width: parameters.scanWindowMilliseconds)
-        let port = contact.port, transport = UInt32(sight.transport) << 16
         if !sight.isICMP {
-            let key = WindowKey(
-                first: contact.initiator, second: contact.responder, detail: ScanKey.vertical | transport,
-                epoch: window)
-            count(sight, contact, as: IPAddress(port: port), under: key)
+            count(sight, contact, as: IPAddress(port: contact.port), under: verticalKey(sight, contact))
         }
-        let key = WindowKey(
-            first: contact.initiator, detail: ScanKey.horizontal | transport | UInt32(port), epoch: window)
-        count(sight, contact, as: contact.responder, under: key)
+        count(sight, contact, as: contact.responder, under: horizontalKey(sight, contact))
+    }
+
+    @inline(__always)
+    private func verticalKey(_ sight: FlowSight, _ contact: Contact) -> WindowKey {
+        WindowKey(
+            first: contact.initiator, second: contact.responder,
+            detail: ScanKey.vertical | UInt32(sight.transport) << 16,
+            epoch: epoch(of: sight.start, width: parameters.scanWindowMilliseconds))
+    }
+    @inline(__always)
+    private func horizontalKey(_ sight: FlowSight, _ contact: Contact) -> WindowKey {
+        WindowKey(
+            first: contact.initiator,
+            detail: ScanKey.horizontal | UInt32(sight.transport) << 16 | UInt32(contact.port),
+            epoch: epoch(of: sight.start, width: parameters.scanWindowMilliseconds))
     }
 
     private mutating func count(

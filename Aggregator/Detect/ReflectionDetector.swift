@@ -10,6 +10,7 @@ import FlowModel
 import Identity
 
 struct ReflectionDetector: Detector {
+    static let name = "reflection-flood"
     static let rule = RuleInfo(
         id: "reflection-flood", title: "Reflected flood on one host", tactics: ["TA0040"], techniques: ["T1498.002"])
     static let rules = [rule]

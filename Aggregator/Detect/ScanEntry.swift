@@ -49,6 +49,7 @@ struct Contact {
 
     private static func other(_ sight: FlowSight, _ isOpening: Bool) -> Outcome? {
         guard isOpening else { return .answered }
+        if sight.isUDP, silentPorts.contains(sight.destinationPort) { return nil }
         return sight.isBrief ? .weaklyFailed : nil
     }
 }

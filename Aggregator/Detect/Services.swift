@@ -80,3 +80,22 @@ func portText(_ port: UInt16) -> String {
 }
 private let commonPorts: [UInt16: String] = [80: "HTTP", 443: "HTTPS", 135: "RPC", 139: "NetBIOS", 5060: "SIP"]
 let webPorts: Set<UInt16> = [80, 443, 8080, 8443]
+
+/// Whether programs are known to be called on this port: the system's ports (below 1024), and those of services here.
+func isServicePort(_ port: UInt16) -> Bool {
+    port < 1_024 || webPorts.contains(port) || lastingPorts.contains(port) || LoginService.on(port) != nil
+        || Amplifier.on(port) != nil
+}
+
+/// UDP services that are told something and never answer: traps, syslog, flow exports, tunnels, measurements, logs.
+let silentPorts: Set<UInt16> = [
+    162, 514, 1_514, 2_055, 4_739, 4_789, 6_081, 6_343, 6_514, 8_125, 9_995, 9_996, 12_201, 25_826,
+]
+
+/// Services above port 1023 whose connections stay open by design: databases, queues, push messages, streams, remote
+/// desks, VPNs, control planes.
+let lastingPorts: Set<UInt16> = [
+    1_194, 1_433, 1_521, 1_723, 1_883, 1_935, 2_049, 2_181, 2_379, 2_380, 3_268, 3_269, 3_306, 3_389, 4_070, 4_369,
+    5_060, 5_061, 5_222, 5_223, 5_228, 5_269, 5_432, 5_671, 5_672, 5_900, 5_985, 5_986, 6_379, 6_443, 6_514, 6_697,
+    8_009, 8_883, 9_042, 9_092, 9_093, 9_100, 9_200, 9_300, 10_250, 11_211, 26_379, 27_017, 50_051, 51_820, 61_616,
+]

@@ -1,17 +1,19 @@
 /// A detector's state as bytes: magic, version, 64-bit words as LEB128 varints, and a checksum of all that.
-///     snapshot := "WDS2" | word* | FNV-1a-64 of everything before :8, little-endian
+///     snapshot := "WDS3" | word* | FNV-1a-64 of everything before :8, little-endian
 /// Sets and tables are written in the order of their keys, so that equal states are equal bytes.
 
 /// Why a snapshot can't be used. The remedy is the same for all: replay the log.
 package enum SnapshotError: Error, Equatable, Sendable {
-    case notASnapshot, damaged, otherParameters, otherTenant
+    case notASnapshot, damaged, otherParameters, otherDetectors, otherTenant
 }
 
-struct SnapshotWriter {
-    static let magic: [UInt8] = Array("WDS2".utf8)
+package struct SnapshotWriter {
+    static let magic: [UInt8] = Array("WDS3".utf8)
     private var bytes: [UInt8] = Self.magic
 
-    mutating func add(_ word: UInt64) {
+    package init() {}
+
+    package mutating func add(_ word: UInt64) {
         var rest = word
         while rest >= 0x80 {
             bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
@@ -19,23 +21,23 @@ struct SnapshotWriter {
         }
         bytes.append(UInt8(truncatingIfNeeded: rest))
     }
-    mutating func add(_ word: Int64) { add(UInt64(bitPattern: (word << 1) ^ (word >> 63))) }
-    mutating func add(_ value: Double) { add(value.bitPattern) }
-    mutating func add(_ value: Bool) { add(value ? 1 : 0 as UInt64) }
-    mutating func add(_ count: Int) { add(UInt64(count)) }
+    package mutating func add(_ word: Int64) { add(UInt64(bitPattern: (word << 1) ^ (word >> 63))) }
+    package mutating func add(_ value: Double) { add(value.bitPattern) }
+    package mutating func add(_ value: Bool) { add(value ? 1 : 0 as UInt64) }
+    package mutating func add(_ count: Int) { add(UInt64(count)) }
     /// The bytes with their checksum.
-    consuming func finish() -> [UInt8] {
+    package consuming func finish() -> [UInt8] {
         let sum = StableHash.fnv64(bytes[...])
         return bytes + (0..<8).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) }
     }
 }
 
-struct SnapshotReader {
+package struct SnapshotReader {
     private let bytes: [UInt8]
     private let end: Int
     private var offset: Int
 
-    init(_ snapshot: [UInt8]) throws(SnapshotError) {
+    package init(_ snapshot: [UInt8]) throws(SnapshotError) {
         guard snapshot.count >= SnapshotWriter.magic.count + 8, snapshot.starts(with: SnapshotWriter.magic) else {
             throw .notASnapshot
         }
@@ -47,7 +49,7 @@ struct SnapshotReader {
         guard StableHash.fnv64(snapshot[..<end]) == sum else { throw .damaged }
     }
 
-    mutating func next() throws(SnapshotError) -> UInt64 {
+    package mutating func next() throws(SnapshotError) -> UInt64 {
         var word: UInt64 = 0
         for shift in stride(from: UInt64(0), to: 70, by: 7) {
             guard offset < end else { throw .damaged }
@@ -58,23 +60,23 @@ struct SnapshotReader {
         }
         throw .damaged
     }
-    mutating func nextSigned() throws(SnapshotError) -> Int64 {
+    package mutating func nextSigned() throws(SnapshotError) -> Int64 {
         let word = try next()
         return Int64(bitPattern: (word >> 1) ^ (0 &- (word & 1)))
     }
-    mutating func nextDouble() throws(SnapshotError) -> Double { Double(bitPattern: try next()) }
-    mutating func nextBool() throws(SnapshotError) -> Bool { try next() != 0 }
+    package mutating func nextDouble() throws(SnapshotError) -> Double { Double(bitPattern: try next()) }
+    package mutating func nextBool() throws(SnapshotError) -> Bool { try next() != 0 }
     /// A count of things that take at least one octet each, so it can't promise more than is there.
-    mutating func nextCount() throws(SnapshotError) -> Int {
+    package mutating func nextCount() throws(SnapshotError) -> Int {
         let word = try next()
         guard word <= UInt64(end - offset) else { throw .damaged }
         return Int(word)
     }
-    mutating func nextSmall<Value: FixedWidthInteger>(_ type: Value.Type) throws(SnapshotError) -> Value {
+    package mutating func nextSmall<Value: FixedWidthInteger>(_ type: Value.Type) throws(SnapshotError) -> Value {
         guard let value = Value(exactly: try next()) else { throw .damaged }
         return value
     }
-    consuming func finish() throws(SnapshotError) {
+    package consuming func finish() throws(SnapshotError) {
         guard offset == end else { throw .damaged }
     }
 }

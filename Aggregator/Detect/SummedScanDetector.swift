@@ -11,12 +11,15 @@ import FlowModel
 import Identity
 
 struct SummedScanDetector: Detector {
+    static let name = "summed-scan"
     /// The rules of `PortScanDetector`: the same attack, seen with less detail.
     static let rules: [RuleInfo] = []
 
     let tenant: TenantID, parameters: DetectorParameters
     private var table: EventTable<SummedScan>
     private var agenda = Agenda()
+    /// Of the batch at hand.
+    private var sketches = DistinctCounts()
     var evictions: UInt64 { table.evictions }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
@@ -25,17 +28,19 @@ struct SummedScanDetector: Detector {
         table = EventTable(entriesMax: parameters.tableEntriesMax / 4, itemsMax: parameters.itemsMax)
     }
 
+    mutating func begin(_ columns: FlowColumns, rows: Range<Int>) { sketches = columns.sketches }
+
     mutating func observe(_ sight: FlowSight) {
-        guard sight.isPortless, let sums = sight.sums, sight.isTCP || sight.isUDP else { return }
+        guard sight.isPortless, sight.isTCP || sight.isUDP, let pair = sketches.pair(at: sight.sketch) else { return }
         guard let outcome = SummedOutcome(sight) else { return }
-        if sight.isTCP, !sight.source.isGroup, !sight.destination.isGroup { observePorts(sight, sums.pair, outcome) }
+        if sight.isTCP, !sight.source.isGroup, !sight.destination.isGroup { observePorts(sight, pair, outcome) }
         // A server's answers to its clients have a port of their own in common and are no contacts of its.
         guard sight.sourcePort == 0 else { return }
         if !sight.source.isGroup, sight.destination.isAbsent || !sight.destination.isGroup {
-            observePeers(of: sight.source, sight, sums.pair, outcome)
+            observePeers(of: sight.source, sight, pair, outcome)
         }
         if sight.isUDP, !sight.destination.isGroup, sight.source.isAbsent || !sight.source.isGroup {
-            observePeers(of: sight.destination, sight, sums.pair, .answered)
+            observePeers(of: sight.destination, sight, pair, .answered)
         }
     }
 
@@ -72,7 +77,8 @@ struct SummedScanDetector: Detector {
     mutating func finish() -> [Finding] { weigh(received: .max, isLast: true) }
 
     private mutating func weigh(received: Int64, isLast: Bool) -> [Finding] {
-        agenda.take().compactMap { weigh($0, received: received, isLast: isLast) }
+        sketches = DistinctCounts()
+        return agenda.take().compactMap { weigh($0, received: received, isLast: isLast) }
     }
 
     private mutating func weigh(_ key: WindowKey, received: Int64, isLast: Bool) -> Finding? {

@@ -35,6 +35,15 @@ struct FixtureTests {
         .init(
             id: "ddos-ipv6-ext", rule: "flood", attacker: "2001:db8:1::2", victim: "2001:db8:1::1",
             observed: 2_000...16_000),
+        .init(
+            id: "beacon-ctu-cc1", rule: "beacon", attacker: "147.32.80.37", victim: "141.193.213.21",
+            observed: 0.85...1),
+        .init(
+            id: "dns-tunnel-iodine-small", rule: "dns-tunnel", attacker: "10.0.2.30", victim: "10.0.2.20",
+            observed: 70...110),
+        .init(
+            id: "long-connection", rule: "long-connection", attacker: "192.168.2.186", victim: "192.168.2.21",
+            observed: 6_700...6_900),
     ]
 
     /// The exporters' captures of one behaviour: the original packets are not exports.
@@ -79,11 +88,8 @@ struct FixtureTests {
         }
     }
 
-    @Test(
-        "what is none of the three raises nothing",
-        arguments: ["neg-http", "long-connection", "beacon-ctu-cc1", "dns-tunnel-iodine-small"])
-    func silent(id: String) throws {
-        let files = Self.exports(of: id)
+    @Test("web browsing raises nothing") func silent() throws {
+        let files = Self.exports(of: "neg-http")
         #expect(files.count >= 3)
         for file in files {
             let findings = try Self.findings(in: file)
@@ -101,9 +107,18 @@ struct FixtureTests {
 
     @Test(
         "days of benign traffic raise nothing",
-        arguments: ["cic2017-benign-sample", "ctu-sme-benign-linux"])
+        arguments: ["cic2017-benign-sample", "ctu-sme-benign-linux", "rita-proxy-1h"])
     func benign(id: String) throws {
         let findings = try Self.findings(in: "attacks/flows/\(id)/\(id).ipfix.pcap")
         #expect(findings.isEmpty, "\(findings.map(\.title))")
+    }
+
+    @Test("a trojan that calls a dead controller is a beacon, and the rest of its host's hour is none")
+    func trojan() throws {
+        let findings = try Self.findings(in: "attacks/flows/ctu-230-njrat-cc/ctu-230-njrat-cc.ipfix.pcap")
+        #expect(findings.map(\.rule) == ["beacon"], "\(findings.map(\.title))")
+        let finding = try #require(findings.first)
+        #expect(finding.entity(.attacker) == ["192.168.1.115"] && finding.entity(.victim) == ["41.108.179.197"])
+        #expect(finding.severity == .medium && finding.ports == [1_177])
     }
 }

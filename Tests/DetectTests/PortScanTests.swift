@@ -96,6 +96,15 @@ import Testing
         #expect(findings.first?.evidence.observed == 1_000)
     }
 
+    @Test("a program that logs to a hundred servers over UDP is none, though none answers") func syslog() throws {
+        let lines = (0..<100).map { index in
+            Traffic.record(
+                from: Traffic.client, 50_000, to: IPAddress(v4: 0x0A01_0000 + UInt32(index)), 514,
+                transport: IPProtocol.udp, octets: 300, at: Traffic.noon + Int64(index))
+        }
+        #expect(try Traffic.detect(lines).isEmpty)
+    }
+
     @Test("a ping sweep is a scan; multicast is no host") func sweeps() throws {
         let sweep = (0..<50).map { index in
             Traffic.record(

@@ -117,6 +117,7 @@ enum Traffic {
             record(
                 from: scanner, 9_000, to: host, 80, transport: IPProtocol.udp, packets: 900_000, octets: 400_000_000,
                 lasting: 20_000))
+        records += LastingTraffic.all()
         records.shuffle(using: &generator)
         return records
     }

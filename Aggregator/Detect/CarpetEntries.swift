@@ -1,0 +1,176 @@
+/// The state behind `CarpetBombingDetector`: a bucket is one network in a few seconds, a case its hot buckets in a
+/// window.
+import FlowModel
+
+/// Packets by host, in the order of addresses; of more hosts than `hostsMax` the rest are left out.
+struct HostSums: Sendable {
+    private(set) var hosts: [IPAddress] = [], packets: [Double] = []
+    static let hostsMax = 256
+
+    var count: Int { hosts.count }
+    var most: Double { packets.max() ?? 0 }
+    var all: Double { packets.reduce(0, +) }
+    /// Hosts with a tenth of an even share at least, those with most packets first: not whom somebody merely asked
+    /// something meanwhile.
+    var loaded: [IPAddress] {
+        let least = all / Double(max(count, 1)) / 10
+        return packets.indices.filter { packets[$0] >= least }
+            .sorted { (-packets[$0], hosts[$0]) < (-packets[$1], hosts[$1]) }.map { hosts[$0] }
+    }
+
+    mutating func add(_ more: Double, to host: IPAddress) {
+        var low = 0, high = hosts.count
+        while low < high {
+            let middle = (low + high) / 2
+            if hosts[middle] < host { low = middle + 1 } else { high = middle }
+        }
+        if low < hosts.count, hosts[low] == host {
+            packets[low] += more
+        } else if hosts.count < Self.hostsMax {
+            hosts.insert(host, at: low)
+            packets.insert(more, at: low)
+        }
+    }
+
+    func save(to writer: inout SnapshotWriter) {
+        writer.add(hosts.count)
+        for (host, packets) in zip(hosts, packets) {
+            writer.add(host.high)
+            writer.add(host.low)
+            writer.add(packets)
+        }
+    }
+    init() {}
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
+        for _ in 0..<(try reader.nextCount()) {
+            let host = IPAddress(high: try reader.next(), low: try reader.next())
+            if let last = hosts.last, !(last < host) { throw .damaged }
+            guard hosts.count < Self.hostsMax else { throw .damaged }
+            hosts.append(host)
+            packets.append(try reader.nextDouble())
+        }
+    }
+}
+
+struct CarpetBucket: WindowEntry {
+    private(set) var datagrams = 0.0, empty = 0.0, octets = 0.0
+    /// Packets that the network sent meanwhile over UDP.
+    var sent = 0.0
+    var hosts = HostSums()
+    private(set) var flows: UInt64 = 0
+    private var takenPackets = 0.0, takenOctets = 0.0, takenFlows: UInt64 = 0
+    private(set) var samplingInterval = 1.0
+    var recency = Int64.min
+    var itemCount: Int { hosts.count }
+
+    var packets: Double { datagrams + empty }
+    var untaken: (packets: Double, octets: Double, flows: UInt64) {
+        (packets - takenPackets, octets - takenOctets, flows &- takenFlows)
+    }
+
+    mutating func add(_ sight: FlowSight, packets: Double, octets more: Double, isEmpty: Bool) {
+        if isEmpty { empty += packets } else { datagrams += packets }
+        octets += more
+        flows &+= UInt64(sight.flows)
+        samplingInterval = max(samplingInterval, sight.samplingInterval)
+    }
+    mutating func markTaken() { (takenPackets, takenOctets, takenFlows) = (packets, octets, flows) }
+
+    /// How full the limits are: 1 is a flood.
+    func fullness(_ parameters: DetectorParameters) -> Double {
+        let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000
+        return max(
+            datagrams / seconds / parameters.carpetPacketsPerSecond,
+            empty / seconds / parameters.carpetEmptyPacketsPerSecond,
+            octets * 8 / seconds / parameters.carpetBitsPerSecond)
+    }
+    func isCarpet(_ parameters: DetectorParameters) -> Bool {
+        fullness(parameters) >= 1 && packets >= parameters.carpetOneWayFactor * sent
+            && hosts.loaded.count >= parameters.carpetHostsMin
+            && hosts.most <= parameters.carpetShareMax * hosts.all
+    }
+
+    init() {}
+    func save(to writer: inout SnapshotWriter) {
+        for value in [datagrams, empty, octets, sent, takenPackets, takenOctets, samplingInterval] { writer.add(value) }
+        writer.add(flows)
+        writer.add(takenFlows)
+        hosts.save(to: &writer)
+        writer.add(recency)
+    }
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
+        datagrams = try reader.nextDouble()
+        empty = try reader.nextDouble()
+        octets = try reader.nextDouble()
+        sent = try reader.nextDouble()
+        takenPackets = try reader.nextDouble()
+        takenOctets = try reader.nextDouble()
+        samplingInterval = try reader.nextDouble()
+        flows = try reader.next()
+        takenFlows = try reader.next()
+        hosts = try HostSums(from: &reader)
+        recency = try reader.nextSigned()
+    }
+}
+
+struct CarpetCase: CaseEntry {
+    /// Of the fullest bucket.
+    private(set) var fullness = 0.0, packetsPerSecond = 0.0, bitsPerSecond = 0.0
+    private(set) var hosts = 0
+    /// Those with most packets, as many as a finding names.
+    private(set) var victims: [IPAddress] = []
+    private(set) var totals = Totals()
+    var announcement = Announcement()
+    var recency = Int64.min
+    var itemCount: Int { 0 }
+
+    /// Takes over what a bucket has newly counted.
+    /// - Parameter start: of the bucket, in ms.
+    /// - Returns: true: it is worth weighing.
+    mutating func take(_ bucket: CarpetBucket, start: Int64, _ parameters: DetectorParameters) -> Bool {
+        let width = max(parameters.floodBucketMilliseconds, 1), seconds = Double(width) / 1_000
+        let full = bucket.fullness(parameters), more = bucket.untaken
+        if full >= fullness {
+            (fullness, packetsPerSecond) = (full, bucket.packets / seconds)
+            bitsPerSecond = bucket.octets * 8 / seconds
+        }
+        let loaded = bucket.hosts.loaded
+        if loaded.count > hosts {
+            hosts = loaded.count
+            victims = Array(loaded.prefix(Finding.entitiesMax))
+        }
+        totals.flows &+= more.flows
+        totals.packets &+= UInt64(min(max(more.packets, 0), 9e17))
+        totals.octets &+= UInt64(min(max(more.octets, 0), 9e17))
+        totals.first = min(totals.first, start)
+        totals.last = max(totals.last, start + width)
+        totals.samplingInterval = max(totals.samplingInterval, bucket.samplingInterval)
+        return true
+    }
+
+    init() {}
+    func save(to writer: inout SnapshotWriter) {
+        for value in [fullness, packetsPerSecond, bitsPerSecond] { writer.add(value) }
+        writer.add(hosts)
+        writer.add(victims.count)
+        for victim in victims {
+            writer.add(victim.high)
+            writer.add(victim.low)
+        }
+        totals.save(to: &writer)
+        announcement.save(to: &writer)
+        writer.add(recency)
+    }
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
+        fullness = try reader.nextDouble()
+        packetsPerSecond = try reader.nextDouble()
+        bitsPerSecond = try reader.nextDouble()
+        hosts = Int(try reader.nextSmall(Int32.self))
+        for _ in 0..<(try reader.nextCount()) {
+            victims.append(IPAddress(high: try reader.next(), low: try reader.next()))
+        }
+        totals = try Totals(from: &reader)
+        announcement = try Announcement(from: &reader)
+        recency = try reader.nextSigned()
+    }
+}
