@@ -68,6 +68,7 @@ let x509: [Target.Dependency] = [
 ]
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -168,6 +169,8 @@ let aggregator: [Target] = [
     module("Enrichment", in: "Aggregator", uses: ["CAddressDatabase", "FlowModel", "NetworkTable"]),
     module("Intelligence", in: "Aggregator", uses: ["FlowModel", "NetworkTable"]),
     module("Detect", in: "Aggregator", uses: ["FlowModel", "Identity", "Intelligence"]),
+    module(
+        "Sigma", in: "Aggregator", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", yams]),
     module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", grdb]),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
     module(
@@ -230,8 +233,8 @@ let checks: [Target] = [
     .target(
         name: "FuzzTargets",
         dependencies: [
-            "BatchFormat", "Capture", "Decode", "FlowModel", "Identity", "Intake", "PacketHeader", "Platform",
-            "PreAggregate", "SegmentFormat", "SensorPipeline", "WireBytes",
+            "BatchFormat", "Capture", "Decode", "Detect", "FlowModel", "Identity", "Intake", "PacketHeader", "Platform",
+            "PreAggregate", "SegmentFormat", "SensorPipeline", "Sigma", "WireBytes",
         ], path: "Tests/Fuzz/Targets", swiftSettings: lenient),
     tests("FuzzSeedTests", uses: ["FuzzTargets"]),
     tests("WireBytesTests", uses: ["WireBytes"]),
@@ -315,6 +318,7 @@ let checks: [Target] = [
         ]),
     tests("EnrichmentTests", uses: ["Enrichment", "FlowModel", "Platform"]),
     tests("IntelligenceTests", uses: ["FlowModel", "Intelligence", "Platform"]),
+    tests("SigmaTests", uses: ["Detect", "FlowModel", "Identity", "Platform", "Sigma"]),
     tests("IncidentsTests", uses: ["Detect", "FlowModel", "Identity", "Incidents"]),
     tests("TenancyTests", uses: ["Identity", "Tenancy"]),
     tests(
@@ -360,6 +364,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),

@@ -19,7 +19,7 @@ package struct FuzzSeed: Sendable {
 
 package enum FuzzSeeds {
     package static let all: [FuzzSeed] =
-        TemplatedSeeds.all + SampledSeeds.all + readers + snapshots + batches + segments + sequences + found
+        TemplatedSeeds.all + SampledSeeds.all + readers + snapshots + batches + segments + sequences + sigma + found
     package static func all(for target: FuzzTarget) -> [FuzzSeed] { all.filter { $0.target == target } }
 
     /// What the fuzzers found, as a run of octets each; a find stays here when it is fixed.
@@ -52,6 +52,47 @@ package enum FuzzSeeds {
             FuzzSeed("segment-rows", .segment, [3, 7] + noise),
             FuzzSeed("segment-rows-all-different", .segment, [3, 255] + noise),
         ]
+    }
+
+    /// A rule, a correlation of it and a filter for it; a rule with one of each kind of value; a few lines of YAML that
+    /// stand for many.
+    private static var sigma: [FuzzSeed] {
+        let rule = """
+            title: a
+            name: a
+            logsource: {category: firewall}
+            detection:
+                one: {dst_port|gte: 22, src_ip|cidr: 10.0.0.0/8}
+                two: [{src_ip|startswith: '2001:'}, {bytes: null}]
+                condition: 1 of them and not (one and two)
+            """
+        let correlation = """
+            title: b
+            correlation:
+                {type: value_count, rules: [a], group-by: [src_ip], timespan: 5m, condition: {field: dst_ip, gte: 2}}
+            """
+        let filter = """
+            title: c
+            logsource: {category: firewall}
+            filter: {rules: any, own: {proto: udp}, condition: not own}
+            """
+        let values = """
+            title: d
+            logsource: {product: zeek, service: conn}
+            detection:
+                s:
+                    id.orig_h|re: '^1[0-9]{1,2}\\.'
+                    id.resp_h|contains|all: ['.', '7']
+                    conn_state|neq: S0
+                    ts|hour|lt: 13
+                    id.orig_h|fieldref|neq: id.resp_h
+                condition: [s, not s]
+            """
+        let texts = [
+            ("rule", rule), ("all", [rule, correlation, filter].joined(separator: "\n---\n")), ("values", values),
+            ("aliases", "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n"), ("depth", String(repeating: "[", count: 400)),
+        ]
+        return texts.map { FuzzSeed("sigma-\($0.0)", .sigma, Array($0.1.utf8)) }
     }
 
     // MARK: Other readers

@@ -18,6 +18,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case framer
     /// Saved templates.
     case snapshot
+    /// Texts of Sigma rules, correlations and filters.
+    case sigma
     /// What exporters do over time, as a list of deeds: a decoder with little room, and the sensor's whole first half.
     case sequence
 
@@ -34,6 +36,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         case .capture: try CaptureTarget.run(input)
         case .framer: try FramerTarget.run(input)
         case .snapshot: try SnapshotTarget.run(input)
+        case .sigma: try SigmaTarget.run(input)
         case .sequence: try SequenceTarget.run(input)
         }
     }
