@@ -66,9 +66,8 @@ package struct IngestProblem: Error, Equatable, Sendable {
 
     /// Every kind that a batch can be refused with: a counter for each exists from the start.
     static let kinds: [String] = [
-        badField("", ""), tooLarge(max: 0), digestMismatch, undecodable(""), laterVersion(0), conflict, overloaded(seconds: 0),
-        logBusy(seconds: 0), logFull,
-        logFailed, noIdentity, interrupted,
+        badField("", ""), tooLarge(max: 0), digestMismatch, undecodable(""), laterVersion(0), conflict,
+        overloaded(seconds: 0), logBusy(seconds: 0), logFull, logFailed, noIdentity, interrupted,
     ].map(\.kind)
 }
 
