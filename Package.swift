@@ -172,6 +172,11 @@ let aggregator: [Target] = [
     module(
         "Sigma", in: "Aggregator", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", yams]),
     module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", grdb]),
+    module("Notify", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", "Incidents", "Settings", crypto]),
+    module(
+        "NotifyChannels", in: "Aggregator",
+        uses: ["Detect", "FlowModel", "Identity", "Incidents", "Notify", "Platform", "Settings"] + outgoing
+            + [.product(name: "NIOPosix", package: "swift-nio")]),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
     module(
         "Ingest", in: "Aggregator",
@@ -320,6 +325,11 @@ let checks: [Target] = [
     tests("IntelligenceTests", uses: ["FlowModel", "Intelligence", "Platform"]),
     tests("SigmaTests", uses: ["Detect", "FlowModel", "Identity", "Platform", "Sigma"]),
     tests("IncidentsTests", uses: ["Detect", "FlowModel", "Identity", "Incidents"]),
+    tests(
+        "NotifyTests", uses: ["Detect", "FlowModel", "Identity", "Incidents", "Notify", "Platform", "Settings"]),
+    tests(
+        "NotifyChannelsTests",
+        uses: ["Detect", "FlowModel", "Identity", "Incidents", "Notify", "NotifyChannels", "Platform", "Settings"]),
     tests("TenancyTests", uses: ["Identity", "Tenancy"]),
     tests(
         "AggregatorPipelineTests",

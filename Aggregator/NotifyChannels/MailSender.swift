@@ -1,0 +1,111 @@
+import FlowModel
+internal import NIOCore
+package import Notify
+package import Settings
+
+/// Submits mail to a server: the connection around `SMTPDialogue`.
+package struct MailSender: ChannelSender {
+    package struct Server: Sendable {
+        package var host: String
+        package var port: Int
+        package var security: SMTPDialogue.Security
+        package var user: String?, password: SecretReference?
+        /// A PEM file of certificate authorities; the machine's own without.
+        package var trust: String?
+
+        package init(host: String, port: Int, security: SMTPDialogue.Security) {
+            self.host = host
+            self.port = port
+            self.security = security
+        }
+    }
+
+    private let server: Server, rendering: MailRendering, egress: Egress, timeout: Duration
+
+    package init(_ server: Server, rendering: MailRendering, egress: Egress, timeout: Duration = .seconds(60)) {
+        self.server = server
+        self.rendering = rendering
+        self.egress = egress
+        self.timeout = timeout
+    }
+
+    package func send(_ message: Message, at now: Int64) async -> Outbox.Result {
+        switch await egress.way(to: server.host, IPAddress(server.host), port: server.port) {
+        case .refused: return .refused
+        case .unresolved: return .failed(retryAfter: nil)
+        case .address(let address):
+            guard let dialogue = dialogue(message) else { return .failed(retryAfter: nil) }
+            let ending = try? await within(timeout) { try await talk(dialogue, to: address) }
+            switch ending {
+            case .delivered: return .delivered
+            case .refused: return .refused
+            case .failed, nil: return .failed(retryAfter: nil)
+            }
+        }
+    }
+
+    /// Nil when the password can't be read.
+    private func dialogue(_ message: Message) -> SMTPDialogue? {
+        var credentials: SMTPDialogue.Credentials?
+        if let user = server.user, let reference = server.password {
+            guard let password = try? reference.read() else { return nil }
+            credentials = .init(user: user, password: password)
+        }
+        return SMTPDialogue(
+            name: rendering.rendering.host, security: server.security, credentials: credentials, from: rendering.from,
+            to: rendering.to, mail: rendering.mail(message))
+    }
+
+    private func talk(_ start: SMTPDialogue, to address: IPAddress) async throws -> SMTPDialogue.Ending {
+        let trust = StreamConnection.Trust(host: server.host, file: server.trust)
+        let connection = try await StreamConnection.open(
+            to: address, port: server.port, trust: server.security == .implicitTLS ? trust : nil)
+        return try await connection.channel.executeThenClose { inbound, outbound in
+            var dialogue = start, lines = LineBuffer()
+            for try await buffer in inbound {
+                lines.add(buffer.readableBytesView)
+                while let line = lines.next(octetsMax: SMTPDialogue.lineOctetsMax) {
+                    var actions = dialogue.received(line)
+                    // What lies behind the answer to STARTTLS came in the clear: it ends the dialogue.
+                    if actions == [.startTLS] {
+                        if let extra = lines.next(octetsMax: 0) {
+                            actions = dialogue.received(extra)
+                        } else {
+                            try await connection.startTLS(trust)
+                            actions = dialogue.secured()
+                        }
+                    }
+                    for action in actions {
+                        switch action {
+                        case .send(let octets): try await outbound.write(ByteBuffer(bytes: octets))
+                        case .end(let ending): return ending
+                        case .startTLS: break
+                        }
+                    }
+                }
+            }
+            throw Disconnected()
+        }
+    }
+    struct Disconnected: Error {}
+}
+
+/// Octets as they come, lines as they end.
+struct LineBuffer {
+    private var octets: [UInt8] = []
+
+    mutating func add(_ more: some Sequence<UInt8>) { octets += more }
+
+    /// A line without its CR LF; one that has not ended, if it is longer than `octetsMax` already.
+    mutating func next(octetsMax: Int) -> [UInt8]? {
+        guard let end = octets.firstIndex(of: UInt8(ascii: "\n")) else {
+            guard octets.count > octetsMax else { return nil }
+            defer { octets = [] }
+            return octets
+        }
+        var line = Array(octets[..<end])
+        octets.removeSubrange(...end)
+        if line.last == UInt8(ascii: "\r") { line.removeLast() }
+        return line
+    }
+}
