@@ -69,7 +69,7 @@ package struct PlaceCache: Sendable {
     private var generation: UInt64 = 0
     package private(set) var hits: UInt64 = 0, misses: UInt64 = 0
 
-    /// - Parameter bits: of the number of entries, 4...20; an entry takes 24 octets, so that the usual cache has 768 KiB.
+    /// - Parameter bits: of the number of entries, 4...20; an entry takes 24 octets, so the usual cache has 768 KiB.
     package init(bits: Int = 15) {
         let bits = min(max(bits, 4), 20)
         entries = [Entry](repeating: Entry(), count: 1 << bits)

@@ -2,7 +2,8 @@
 ///
 /// The strength of an indicator is `weight of its feed × confidence × age × adjustments`, each from 0 to 1. Feeds
 /// that agree add up as independent witnesses do: `1 - Π (1 - strength)`, of each feed its strongest indicator;
-/// `agreement` scales what each further feed adds. The score is that in hundredths. Whatever an allow-list holds scores nothing.
+/// `agreement` scales what each further feed adds. The score is that in hundredths. Whatever an allow-list holds
+/// scores nothing.
 /// Invariants: the same indicators, rules and contact give the same score on every machine: only sums, products and
 /// comparisons are used. Not here: what a contact is (`Detect`).
 

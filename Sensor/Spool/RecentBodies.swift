@@ -4,7 +4,7 @@ internal import Delivery
 /// has in memory, and the system may forget what it wrote. Pages that the kernel can use again at once cost a quarter
 /// of fresh ones (Handbook, "Delivery").
 struct RecentBodies {
-    static let bytesMax = 8 << 20
+    static let bytesMax = 4 << 20
     private var bodies: [BatchKey: [UInt8]] = [:]
     private var order: [BatchKey] = [], first = 0
     private var bytes = 0
