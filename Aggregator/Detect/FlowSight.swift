@@ -1,6 +1,6 @@
 /// What the detectors look at in one record: read from the columns once, shared by all of them. No references in it:
 /// it is copied for every detector.
-import FlowModel
+package import FlowModel
 
 struct FlowSight {
     let source: IPAddress, destination: IPAddress
@@ -79,7 +79,13 @@ extension DistinctSketch {
 }
 
 /// Which end of a record opened the conversation.
-enum Initiator { case source, destination, unknown }
+package enum Initiator: Sendable {
+    case source, destination, unknown
+
+    /// As the detectors here tell it, for folds of other modules.
+    /// - Parameter row: must be below `columns.count`.
+    package init(_ columns: borrowing FlowColumns, row: Int) { self = FlowSight(columns, row: row).initiator }
+}
 
 extension FlowSight {
     /// A SYN without ACK can only come from the initiator, one packet of SYN+ACK or RST+ACK only from the other end.

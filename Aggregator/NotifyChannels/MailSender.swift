@@ -30,16 +30,13 @@ package struct MailSender: ChannelSender {
     }
 
     package func send(_ message: Message, at now: Int64) async -> Outbox.Result {
-        switch await egress.way(to: server.host, IPAddress(server.host), port: server.port) {
-        case .refused: return .refused
-        case .unresolved: return .failed(retryAfter: nil)
-        case .address(let address):
+        await egress.reach(server.host, IPAddress(server.host), port: server.port) { address in
             guard let dialogue = dialogue(message) else { return .failed(retryAfter: nil) }
             let ending = try? await within(timeout) { try await talk(dialogue, to: address) }
-            switch ending {
-            case .delivered: return .delivered
-            case .refused: return .refused
-            case .failed, nil: return .failed(retryAfter: nil)
+            return switch ending {
+            case .delivered: .delivered
+            case .refused: .refused
+            case .failed, nil: .failed(retryAfter: nil)
             }
         }
     }

@@ -39,26 +39,21 @@ package struct Egress: Sendable {
         self.resolver = resolver
     }
 
-    enum Way: Sendable {
-        case address(IPAddress)
-        /// The policy refuses it.
-        case refused
-        /// The name has no address now.
-        case unresolved
-    }
-
-    func way(to host: String, _ literal: IPAddress?, port: Int) async -> Way {
+    /// What `send` gives with the address of a target that may be reached.
+    func reach(
+        _ host: String, _ literal: IPAddress?, port: Int, _ send: (IPAddress) async -> Outbox.Result
+    ) async -> Outbox.Result {
+        let address: IPAddress
         do {
             try policy.check(port: port)
-            let address: IPAddress
             if let literal { address = literal } else { address = try await resolver.address(of: host) }
             try policy.check(address)
-            return .address(address)
         } catch is EgressPolicy.Refusal {
             return .refused
         } catch {
-            return .unresolved
+            return .failed(retryAfter: nil)  // the name has no address now
         }
+        return await send(address)
     }
 }
 

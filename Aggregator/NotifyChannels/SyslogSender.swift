@@ -32,10 +32,7 @@ package struct SyslogSender: ChannelSender {
     }
 
     package func send(_ message: Message, at now: Int64) async -> Outbox.Result {
-        switch await egress.way(to: server.host, IPAddress(server.host), port: server.port) {
-        case .refused: return .refused
-        case .unresolved: return .failed(retryAfter: nil)
-        case .address(let address):
+        await egress.reach(server.host, IPAddress(server.host), port: server.port) { address in
             let lines = rendering.messages(message)
             do {
                 try await within(timeout) {

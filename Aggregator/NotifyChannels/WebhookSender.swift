@@ -39,10 +39,7 @@ package struct WebhookSender: ChannelSender {
     package func send(_ message: Message, at now: Int64) async -> Outbox.Result {
         let url = target.url
         guard egress.policy.schemes.contains(url.scheme) else { return .refused }
-        switch await egress.way(to: url.host, url.address, port: url.port) {
-        case .refused: return .refused
-        case .unresolved: return .failed(retryAfter: nil)
-        case .address(let address):
+        return await egress.reach(url.host, url.address, port: url.port) { address in
             // Secrets that can't be read may be mended.
             guard let request = request(message, at: now) else { return .failed(retryAfter: nil) }
             return await post(request, to: address)

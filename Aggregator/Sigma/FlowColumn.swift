@@ -35,13 +35,13 @@ enum NumberColumn: UInt8, Sendable {
 /// One record while rules look at it.
 struct RowSight {
     let row: Int
-    private var knownInitiator: FlowInitiator?
+    private var knownInitiator: Initiator?
 
     init(row: Int) { self.row = row }
 
-    mutating func initiator(_ columns: borrowing FlowColumns) -> FlowInitiator {
+    mutating func initiator(_ columns: borrowing FlowColumns) -> Initiator {
         if let known = knownInitiator { return known }
-        let initiator = FlowInitiator(columns, row: row)
+        let initiator = Initiator(columns, row: row)
         knownInitiator = initiator
         return initiator
     }
