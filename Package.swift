@@ -345,7 +345,7 @@ let checks: [Target] = [
             lifecycle, nioSSL, .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),
-    tests("CompatibilityTests", uses: ["BatchFormat", "FlowModel", "WireBytes"]),
+    tests("CompatibilityTests", uses: ["BatchFormat", "Delivery", "FlowModel", "Spool", "WireBytes"]),
     tests(
         "SimulationTests",
         uses: ["Delivery", "FlowLog", "FlowModel", "HTTP2Client", "Identity", "Platform", "Ship", "Spool"]),

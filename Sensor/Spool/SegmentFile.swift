@@ -94,10 +94,11 @@ final class SegmentFile {
         if let known, known.isFailed || known.isEnded { size = min(size, Int(clamping: known.validThrough)) }
         do throws(SystemError) {
             try scan(size)
-            if known?.isEnded != true { try dropTorn() }
+            if known?.isEnded != true { try dropTorn(size: size, synced: Int(clamping: known?.validThrough ?? 0)) }
         } catch {
             throw .system(error)
         }
+        if known?.isEnded != true, !isFailed { keep() }
         // How many there were is only known of a file that had its last record.
         if let known, known.isEnded { (lost, isTorn) = (max(lost, Int(known.records) - entries.count), false) }
         newlyLost = max(lost - Int(known?.lost ?? 0), 0)
@@ -107,7 +108,7 @@ final class SegmentFile {
         var at = SegmentLayout.headBytes, expected: UInt32 = 0
         while at + SegmentLayout.recordBytes <= size {  // ends: each turn moves on
             let bytes = try file.read(SegmentLayout.recordBytes, at: at)
-            if let found = record(bytes[...], at: at, size: size), found.ordinal >= expected {
+            if let found = record(bytes[...], at: at, size: size), found.ordinal >= expected, found.ordinal < .max {
                 lost += Int(found.ordinal - expected)
                 expected = found.ordinal + 1
                 take(found, at: at, mark: RecordMark(bytes[...], ordinal: found.ordinal, in: epoch))
@@ -120,17 +121,57 @@ final class SegmentFile {
         }
         isTorn = end < size
     }
-    /// Of a file whose run was killed, the last batches whose bodies are not what their heads say are an append that
-    /// the kill cut short, of which a power cut kept the heads: nobody was told that they are kept.
-    private func dropTorn() throws(SystemError) {
-        while let last = entries.last, last.state == .waiting {  // ends: each turn takes one off
-            let found = try content(entries.count - 1)
-            guard found?.batch.digest != found.map({ BatchDigest(of: $0.body) }) else { return }
-            count(last, -1)
-            entries.removeLast()
-            ordinals.removeLast()
-            (end, isTorn) = (last.offset, true)
+    /// Of a file whose run was killed, the last append may be one that the kill cut short, and of which a power cut
+    /// kept any part: nobody was told that it is kept. It ends before its first torn record. Where something tells that
+    /// it was synced, what is torn is damaged, and stays for `lost` and the look at the body to be counted.
+    /// - Parameters:
+    ///   - size: of the file.
+    ///   - synced: all before this was synced, as the ledger says.
+    private func dropTorn(size: Int, synced: Int) throws(SystemError) {
+        // Ends: each turn takes one off, or is the last.
+        while let last = entries.indices.last, entries[last].offset >= synced {
+            let place = try place(last), first = ordinals[last] - (place?.index ?? 0)
+            // Another append had begun: this one was synced before.
+            if let place, size > entries[last].offset + Int(place.rest) { return }
+            let start = ordinals.lastIndex { $0 < first }.map { $0 + 1 } ?? 0
+            guard entries[start...].allSatisfy({ $0.state == .waiting }) else { return }  // what was sent was synced
+            guard let torn = try firstTorn(from: start, first) else { return }
+            for entry in entries[torn.index...] { count(entry, -1) }
+            entries.removeSubrange(torn.index...)
+            ordinals.removeSubrange(torn.index...)
+            end = entries.last.map { $0.offset + SegmentLayout.span(ofBody: $0.byteCount) } ?? SegmentLayout.headBytes
+            (lost, isTorn) = (Int(torn.ordinal) - entries.count, true)
+            // Before there were places each record was looked at alone.
+            guard place == nil else { return }
         }
+    }
+    private func place(_ index: Int) throws(SystemError) -> AppendPlace? {
+        let bytes = try file.read(SegmentLayout.recordBytes, at: entries[index].offset)
+        guard case .waiting(let place) = RecordMark(bytes[...], ordinal: ordinals[index], in: epoch) else { return nil }
+        return place
+    }
+    /// The first record from `index` on that is missing or not what was written; `ordinal` is what it should have.
+    private func firstTorn(from index: Int, _ ordinal: UInt32) throws(SystemError) -> (index: Int, ordinal: UInt32)? {
+        var (index, ordinal) = (index, ordinal)
+        while index < entries.count {  // ends: each turn passes one
+            guard ordinals[index] == ordinal, try isWhole(index) else { return (index, ordinal) }
+            (index, ordinal) = (index + 1, ordinal &+ 1)
+        }
+        return nil
+    }
+    /// Whether the body is the one that was written. One that the medium does not give is left to `SpoolState.read`.
+    private func isWhole(_ index: Int) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            guard let found = try content(index) else { return true }
+            return found.batch.digest == BatchDigest(of: found.body)
+        } catch {
+            guard error.isMediumFault else { throw error }
+            return true
+        }
+    }
+    /// What was found may be in memory only. From here on it counts as kept: it is sent, and the ledger knows its end.
+    private func keep() {
+        do throws(SystemError) { try file.sync() } catch { fail() }
     }
     private func record(_ bytes: ArraySlice<UInt8>, at offset: Int, size: Int) -> RecordHead? {
         guard let head = RecordHead(bytes, in: epoch) else { return nil }
@@ -176,15 +217,17 @@ final class SegmentFile {
     func append(_ batches: [Pending]) throws(SystemError) {
         precondition(!isFailed)
         var pieces: [[UInt8]] = [], padding = 0, ordinal = UInt32(truncatingIfNeeded: entries.count)
+        var rest = batches.reduce(0) { $0 + SegmentLayout.span(ofBody: $1.body.count) }
         pieces.reserveCapacity(batches.count * 2 + 1)
-        for pending in batches {
+        for (index, pending) in batches.enumerated() {
+            let place = UInt32(exactly: rest).map { AppendPlace(index: UInt32(truncatingIfNeeded: index), rest: $0) }
             var head = [UInt8](repeating: 0, count: padding)
-            head += RecordHead(ordinal: ordinal, batch: pending.batch).bytes(in: epoch)
+            head += RecordHead(ordinal: ordinal, batch: pending.batch).bytes(at: place, in: epoch)
             pieces.append(head)
             pieces.append(pending.body)
-            padding =
-                SegmentLayout.span(ofBody: pending.body.count) - SegmentLayout.recordBytes - pending.body.count
-            ordinal += 1
+            let span = SegmentLayout.span(ofBody: pending.body.count)
+            padding = span - SegmentLayout.recordBytes - pending.body.count
+            (ordinal, rest) = (ordinal + 1, rest - span)
         }
         pieces.append([UInt8](repeating: 0, count: padding))
         try file.write(pieces, at: end)
@@ -198,7 +241,7 @@ final class SegmentFile {
         defer { file.forget(start..<end) }
         for pending in batches {
             let head = RecordHead(ordinal: UInt32(truncatingIfNeeded: entries.count), batch: pending.batch)
-            take(head, at: end, mark: .waiting)
+            take(head, at: end, mark: .waiting(nil))
         }
     }
     /// Takes off what a write without room left behind the last record: for good, since whole records may be in it,
@@ -234,7 +277,7 @@ final class SegmentFile {
         guard !isFailed else { return }
         let mark: RecordMark =
             switch entries[index].state {
-            case .waiting, .again: .waiting
+            case .waiting, .again: .waiting(nil)
             case .answered(let time): .answered(atMilliseconds: time)
             case .aside: .aside
             }

@@ -9,12 +9,19 @@ internal import WireBytes
 ///     record  := "WBAT" :4 | crc :4 | ordinal :4 | length :4 | key epoch :16 | sequence :8 | sealed, ms :8 | rows :8
 ///              | flows :8 | octets :8 | packets :8 | sha256(body) :32 | mark :16 | body | zero to a multiple of 8
 ///     crc     := crc32c(epoch of the file | record from `ordinal` to `sha256`)
-///     mark    := kind :4 | crc32c(epoch of the file | ordinal :4 | kind | at) :4 | at, ms :8
+///     mark    := kind :4 | crc32c(epoch of the file | ordinal :4 | kind | rest of the mark) :4 | place or time :8
+///     place   := records of the same append before this one :4 | octets from this record to the append's end :4
+///     time    := of the answer, ms :8
 ///
 /// `ordinal` counts a file's records from 0, so a gap says how many are damaged. The checksum starts with the file's
 /// random epoch, so that bytes of a body can't pass for a record when records are searched after damage. A mark is
 /// written over in place when a batch is answered: 16 octets within one sector. It is a hint: one that was lost or
 /// makes no sense costs a repeat, never a batch. The body has its own SHA-256, which is also its digest on the wire.
+///
+/// An append is what one write and one sync put into a file. Until a batch is answered its mark is the record's place
+/// in its append; once it is, there is nothing left to ask: it was synced. The mark lies between head and body, so a
+/// record of which these two are whole has the place it was written with. All zero (files of before there were places,
+/// and batches that are asked for again) it says nothing.
 enum SegmentLayout {
     static let headBytes = 64, recordBytes = 128, markOffset = 112, markBytes = 16
     static let magic = [UInt8]("WEIRSPL2".utf8)
@@ -77,8 +84,8 @@ struct RecordHead: Equatable {
     let ordinal: UInt32
     let batch: SpooledBatch
 
-    /// With an empty mark.
-    func bytes(in epoch: Epoch) -> [UInt8] {
+    /// - Parameter place: in the append, as the mark will say until it is written over.
+    func bytes(at place: AppendPlace?, in epoch: Epoch) -> [UInt8] {
         var rest: [UInt8] = []
         rest.reserveCapacity(SegmentLayout.recordBytes)
         rest.appendLE(ordinal)
@@ -95,7 +102,7 @@ struct RecordHead: Equatable {
         out.appendLE(SegmentLayout.recordMagic)
         out.appendLE(SegmentLayout.checksum(epoch, rest[...]))
         out += rest
-        out += [UInt8](repeating: 0, count: SegmentLayout.markBytes)
+        out += RecordMark.waiting(place).bytes(ordinal: ordinal, in: epoch)
         return out
     }
     init(ordinal: UInt32, batch: SpooledBatch) {
@@ -125,9 +132,18 @@ struct RecordHead: Equatable {
     }
 }
 
+/// Where a record stands among those that were written and synced together.
+struct AppendPlace: Equatable {
+    /// Records of the append before this one.
+    let index: UInt32
+    /// Octets from the start of this record to the end of the append.
+    let rest: UInt32
+}
+
 /// What became of a batch.
 enum RecordMark: Equatable {
-    case waiting
+    /// Nobody has answered; the place is nil where nothing tells it.
+    case waiting(AppendPlace?)
     /// An aggregator has it, since then by this sensor's clock, in ms since 1970 UTC.
     case answered(atMilliseconds: Int64)
     /// In the dead-letter folder, moved to another file, or damaged: never sent from here.
@@ -135,38 +151,43 @@ enum RecordMark: Equatable {
 
     func bytes(ordinal: UInt32, in epoch: Epoch) -> [UInt8] {
         switch self {
-        case .waiting: [UInt8](repeating: 0, count: SegmentLayout.markBytes)
-        case .answered(let time): Self.bytes(1, time, ordinal, epoch)
+        case .waiting(nil): [UInt8](repeating: 0, count: SegmentLayout.markBytes)
+        case .waiting(let place?): Self.bytes(0, UInt64(place.rest) << 32 | UInt64(place.index), ordinal, epoch)
+        case .answered(let time): Self.bytes(1, UInt64(bitPattern: time), ordinal, epoch)
         case .aside: Self.bytes(2, 0, ordinal, epoch)
         }
     }
-    private static func bytes(_ kind: UInt32, _ time: Int64, _ ordinal: UInt32, _ epoch: Epoch) -> [UInt8] {
+    private static func bytes(_ kind: UInt32, _ rest: UInt64, _ ordinal: UInt32, _ epoch: Epoch) -> [UInt8] {
         var out: [UInt8] = []
+        out.reserveCapacity(SegmentLayout.markBytes)
         out.appendLE(kind)
-        out.appendLE(checksum(kind, UInt64(bitPattern: time), ordinal, epoch))
-        out.appendLE(UInt64(bitPattern: time))
+        out.appendLE(checksum(kind, rest, ordinal, epoch))
+        out.appendLE(rest)
         return out
     }
-    private static func checksum(_ kind: UInt32, _ time: UInt64, _ ordinal: UInt32, _ epoch: Epoch) -> UInt32 {
+    private static func checksum(_ kind: UInt32, _ rest: UInt64, _ ordinal: UInt32, _ epoch: Epoch) -> UInt32 {
         var own: [UInt8] = []
+        own.reserveCapacity(SegmentLayout.markBytes)
         own.appendLE(ordinal)
         own.appendLE(kind)
-        own.appendLE(time)
+        own.appendLE(rest)
         return SegmentLayout.checksum(epoch, own[...])
     }
 
-    /// Of a record's first octets. What makes no sense is `waiting`: a repeat does no harm.
+    /// Of a record's first octets. What makes no sense is `waiting`, without a place: a repeat does no harm.
     init(_ record: ArraySlice<UInt8>, ordinal: UInt32, in epoch: Epoch) {
         let own = [UInt8](record.dropFirst(SegmentLayout.markOffset).prefix(SegmentLayout.markBytes))
-        guard own.count == SegmentLayout.markBytes else {
-            self = .waiting
-            return
+        self = .waiting(nil)
+        guard own.count == SegmentLayout.markBytes else { return }
+        let (kind, crc, rest) = own.withBytes { ($0.le32(at: 0), $0.le32(at: 4), $0.le64(at: 8)) }
+        guard crc == Self.checksum(kind, rest, ordinal, epoch) else { return }
+        switch kind {
+        case 0:
+            let place = AppendPlace(index: UInt32(truncatingIfNeeded: rest), rest: UInt32(rest >> 32))
+            if place.index <= ordinal, place.rest >= SegmentLayout.recordBytes { self = .waiting(place) }
+        case 1: self = .answered(atMilliseconds: Int64(bitPattern: rest))
+        case 2: self = .aside
+        default: break
         }
-        let (kind, crc, time) = own.withBytes { ($0.le32(at: 0), $0.le32(at: 4), $0.le64(at: 8)) }
-        guard (1...2).contains(kind), crc == Self.checksum(kind, time, ordinal, epoch) else {
-            self = .waiting
-            return
-        }
-        self = kind == 1 ? .answered(atMilliseconds: Int64(bitPattern: time)) : .aside
     }
 }

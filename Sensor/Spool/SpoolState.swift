@@ -114,6 +114,7 @@ struct SpoolState {
             }
             next = max(next, file.number + 1)
             files.append(file)
+            if file.isFailed, known?.isFailed != true { counts.retiredFiles += 1 }
         } catch {
             switch error {
             case .nonsense: quarantine(path)

@@ -33,6 +33,9 @@ class Batch:
         self.flows, self.digest, self.head = fields[9], fields[12], head
         self.sealed, self.counts = fields[7], fields[8:12]
         self.is_open = fields[13] in (b"\0\0\0\0",)
+        self.ordinal, self.place = fields[2], None  # of the record in its append: records before it, octets to the end
+        if self.is_open and fields[14] == crc32c(seed + struct.pack("<IIQ", fields[2], 0, fields[15])):
+            self.place = (fields[15] & 0xFFFFFFFF, fields[15] >> 32)
         self.is_sound = hashlib.sha256(body).digest() == self.digest
 
     def write(self, body, digest):
@@ -64,9 +67,28 @@ def batches(folder):
     return found
 
 
+def kept(own):
+    """Of one file's records what the next start keeps: the last append ends before its first torn record, unless something tells that it
+    was synced."""
+    if not own or own[-1].place is None:
+        return own
+    last = own[-1]
+    first = last.ordinal - last.place[0]
+    group = [one for one in own if one.ordinal >= first]
+    if not all(one.is_open for one in group) or os.path.getsize(last.path) > last.offset + last.place[1]:
+        return own
+    for number, one in enumerate(group):
+        if one.ordinal != first + number or not one.is_sound:
+            return own[:len(own) - len(group) + number]
+    return own
+
+
 def promised(folder):
     """(epoch, sequence) -> digest of what a dead sensor's files hold and have yet to send, those of older versions included."""
-    found = {one.key: one.digest for one in batches(folder) if one.is_open and one.is_sound}
+    files = {}
+    for one in batches(folder):
+        files.setdefault(one.path, []).append(one)
+    found = {one.key: one.digest for own in files.values() for one in kept(own) if one.is_open and one.is_sound}
     for path in glob.glob(os.path.join(folder, "spool*.sqlite")):
         with tempfile.TemporaryDirectory() as copy:
             for suffix in ("", "-wal"):

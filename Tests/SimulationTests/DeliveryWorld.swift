@@ -284,6 +284,12 @@ struct DeliveryWorld {
             if let back = kept.values.first(where: { sensor.refused.contains($0) }) {
                 throw Violation(description: "sensor \(index): \(back) was refused, and is stored")
             }
+            // A gap in an epoch's sequences looks like a loss, whatever was promised.
+            guard sensor.damagedBatches == 0, sensor.hit.isEmpty, sensor.rollbacks == 0 else { continue }
+            for (epoch, batches) in Dictionary(grouping: kept.keys, by: \.key.epoch) {
+                guard let last = batches.map(\.key.sequence).max(), last + 1 != UInt64(batches.count) else { continue }
+                throw Violation(description: "sensor \(index): \(epoch) has \(batches.count) of \(last + 1)")
+            }
         }
         if let twice = log.times.first(where: { $0.value > 1 }) {
             throw Violation(description: "\(twice.key) is stored \(twice.value) times")

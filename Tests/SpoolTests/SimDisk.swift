@@ -32,7 +32,8 @@ final class SimDisk: SpoolDisk {
     func fail(call: Int, _ kind: Fault) { state.with { $0.fault = ($0.calls + call, kind) } }
     var calls: Int { state.with { $0.calls } }
 
-    /// What is not durable is gone, or, with `keeping`, in the file as far as chance has it.
+    /// What is not durable is gone, or, with `keeping`, in the file as far as chance has it: of each write its
+    /// beginning, or any sectors.
     func cutPower(_ generator: inout SeededGenerator, keeping: Bool = false) {
         state.with { state in
             var seen: Set<ObjectIdentifier> = []
@@ -41,8 +42,12 @@ final class SimDisk: SpoolDisk {
             where seen.insert(ObjectIdentifier(node)).inserted {
                 var bytes = node.durable
                 for (offset, piece) in node.dirty where keeping {
-                    let count = Int.random(in: 0...piece.count, using: &generator)
-                    Self.put(Array(piece.prefix(count)), at: offset, in: &bytes)
+                    if Bool.random(using: &generator) {
+                        let count = Int.random(in: 0...piece.count, using: &generator)
+                        Self.put(Array(piece.prefix(count)), at: offset, in: &bytes)
+                    } else {
+                        Self.putSome(piece, at: offset, in: &bytes, &generator)
+                    }
                 }
                 (node.live, node.durable, node.dirty) = (bytes, bytes, [])
             }
@@ -73,6 +78,17 @@ final class SimDisk: SpoolDisk {
             bytes += [UInt8](repeating: 0, count: offset + piece.count - bytes.count)
         }
         bytes.replaceSubrange(offset..<(offset + piece.count), with: piece)
+    }
+
+    private static func putSome(
+        _ piece: [UInt8], at offset: Int, in bytes: inout [UInt8], _ generator: inout SeededGenerator
+    ) {
+        var at = offset
+        while at < offset + piece.count {  // ends: each turn passes a sector
+            let end = min((at / 512 + 1) * 512, offset + piece.count)
+            if Bool.random(using: &generator) { put(Array(piece[(at - offset)..<(end - offset)]), at: at, in: &bytes) }
+            at = end
+        }
     }
 
     /// Counts a call; what it must do instead of succeeding.
