@@ -75,6 +75,13 @@ struct Totals: Sendable {
         last = max(last, sight.end)
         samplingInterval = max(samplingInterval, sight.samplingInterval)
     }
+    /// Adds a call of which only the octets and the start are known.
+    mutating func add(_ call: LoneCall, from start: Int64, samplingInterval: Double) {
+        flows &+= 1
+        octets = octets.adding(UInt64(call.octets), times: samplingInterval)
+        first = min(first, start)
+        last = max(last, start)
+    }
     mutating func add(_ other: Totals) {
         flows &+= other.flows
         packets &+= other.packets

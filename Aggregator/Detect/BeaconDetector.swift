@@ -4,7 +4,8 @@
 /// the intervals between calls, and of the calls' octets; 32 octets of MAD are the end of "alike", as in RITA. How many
 /// inside hosts speak to the address (prevalence) tells a service from a controller.
 /// Invariants: a call is a connection's first record, so the slices of a long one, its keep-alives and a second
-/// exporter's record are none; an entry keeps the latest `callsMax` calls. Not here: periodic by protocol (NTP, DNS and
+/// exporter's record are none; an entry keeps the latest `callsMax` calls, from the first two that follow each other
+/// and are alike (`LoneCall`). Not here: periodic by protocol (NTP, DNS and
 /// the like, `periodicPorts`); calls to inside addresses (monitoring).
 import FlowModel
 import Identity
@@ -13,6 +14,7 @@ struct BeaconDetector: Detector {
     static let name = "beacon"
     static let rule = RuleInfo(id: "beacon", title: "Beaconing", tactics: ["TA0011"], techniques: ["T1071"])
     static let rules = [rule]
+    static let interest: Aspects = .call
     /// A finding's window, in ms.
     static let windowMilliseconds: Int64 = 86_400_000
     /// DNS, DHCP, NTP, NetBIOS, SNMP, LDAP pings, ISAKMP, syslog, SSDP, STUN, mDNS: hosts call these by the clock.
@@ -21,66 +23,96 @@ struct BeaconDetector: Detector {
     ]
 
     let tenant: TenantID, parameters: DetectorParameters
+    private let keys: KeyHash
+    /// The latest call of each pair; flagged when the pair is in the book.
+    private var lone: FingerprintTable<LoneCall>
     private var book: CaseBook<BeaconEntry>
-    private var peers: EventTable<Prevalence>
-    var evictions: UInt64 { book.evictions &+ peers.evictions }
+    private var callers: FingerprintTable<Callers>
+    /// Of the records at hand.
+    private var visits = [(pair: UInt64, service: UInt64, index: Int)](
+        repeating: (0, 0, 0), count: SightChunk.sightsMax)
+    private var warmth: UInt64 = 0
+    var evictions: UInt64 { lone.evictions &+ book.evictions &+ callers.evictions }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant
         self.parameters = parameters
+        keys = KeyHash(tenant)
+        lone = FingerprintTable(entriesMax: parameters.tableEntriesMax)
         book = CaseBook(parameters)
-        peers = EventTable(entriesMax: parameters.tableEntriesMax / 2, itemsMax: parameters.itemsMax / 2)
+        callers = FingerprintTable(entriesMax: parameters.tableEntriesMax / 4)
     }
 
+    mutating func observe(_ chunk: borrowing SightChunk) {
+        let count = plan(chunk)
+        for place in 0..<count { meet(chunk.sights[visits[place].index], visits[place]) }
+    }
+    /// Every record comes in a chunk.
+    mutating func observe(_ sight: FlowSight) {}
+
+    private mutating func plan(_ chunk: borrowing SightChunk) -> Int {
+        var count = 0, visits: [(pair: UInt64, service: UInt64, index: Int)] = []
+        swap(&visits, &self.visits)
+        defer { swap(&visits, &self.visits) }
+        for index in chunk.indices where chunk.aspects[index].contains(.call) {
+            let sight = chunk.sights[index]
+            let detail = UInt64(sight.transport) << 16 | UInt64(sight.destinationPort)
+            let pair = keys.of(sight.sourceHash, sight.destinationHash, detail: detail, epoch: 0)
+            let service = keys.of(sight.destinationHash, detail: detail, epoch: 0)
+            visits[count] = (pair, service, index)
+            count += 1
+        }
+        for place in 0..<count { warmth &+= lone.warm(visits[place].pair) &+ callers.warm(visits[place].service) }
+        return count
+    }
     @inline(__always)
-    private static func key(_ sight: FlowSight) -> WindowKey {
-        WindowKey(
+    private mutating func meet(_ sight: FlowSight, _ visit: (pair: UInt64, service: UInt64, index: Int)) {
+        let (place, isNew) = lone.place(of: visit.pair)
+        guard !isNew else {
+            lone[place] = LoneCall(sight)
+            let service = callers.place(of: visit.service).place
+            return callers[service].add(sight.sourceHash)
+        }
+        guard !lone.isFlagged(place) else { return enter(sight, after: nil) }
+        let last = lone[place]
+        if last.hasPart(sight) { return lone[place].extend(to: sight) }
+        guard last.isAlike(sight) else {
+            lone[place] = LoneCall(sight)
+            return
+        }
+        lone.setFlag(place, to: true)
+        enter(sight, after: last)
+    }
+
+    /// - Parameter first: the call before this one, of a pair that is new in the book.
+    @inline(never)
+    private mutating func enter(_ sight: FlowSight, after first: LoneCall?) {
+        let key = WindowKey(
             first: sight.source, second: sight.destination,
             detail: UInt32(sight.transport) << 16 | UInt32(sight.destinationPort), epoch: 0)
-    }
-
-    mutating func observe(_ sight: FlowSight) {
-        guard isCall(sight) else { return }
-        let key = Self.key(sight), detail = key.detail, callsMin = parameters.beaconCallsMin
-        var isFirst = false
+        let callsMin = parameters.beaconCallsMin
         book.update(key, recency: sight.recency) { entry in
-            isFirst = entry.count == 0
+            if let first, entry.count == 0 { entry.begin(with: first, before: sight) }
             return entry.add(sight, callsMin: callsMin)
         }
-        guard isFirst else { return }
-        let caller = DistinctItem(value: sight.source, time: sight.start, isAnswered: false)
-        let hostsMax = parameters.beaconHostsMax + 1
-        peers.update(WindowKey(first: sight.destination, detail: detail, epoch: 0), recency: sight.recency) {
-            _ = $0.hosts.insert(caller, max: hostsMax)
-        }
-    }
-
-    private func isCall(_ sight: FlowSight) -> Bool {
-        guard sight.isTCP || sight.isUDP, !sight.source.isGroup, !sight.destination.isGroup,
-            // With control bits only an opening counts: the rest are slices of what is known already.
-            !sight.isTCP || sight.controlBits == 0 || sight.has(TCPFlag.syn),
-            !sight.flags.contains(.portsSummed) || (sight.flows == 1 && sight.destinationPort != 0),
-            !Self.periodicPorts.contains(sight.destinationPort), !parameters.isInside(sight.destination),
-            parameters.mayBeInside(sight.source)
-        else { return false }
-        return sight.initiator == .source
     }
 
     mutating func settle(received: Int64) -> [Finding] { weigh(received: received, isLast: false) }
     mutating func finish() -> [Finding] { weigh(received: .max, isLast: true) }
 
     private mutating func weigh(received: Int64, isLast: Bool) -> [Finding] {
-        let (peers, tenant, parameters) = (peers, tenant, parameters)
+        let (callers, keys, tenant, parameters) = (callers, keys, tenant, parameters)
         return book.settle(received: received, isLast: isLast) { key, entry in
             guard let rhythm = entry.rhythm else { return nil }
             let isBeacon =
                 rhythm.score >= parameters.beaconScoreMin && rhythm.jitter <= parameters.beaconJitterMax
                 && rhythm.isAlike
             guard isBeacon || entry.announcement.isRaised else { return nil }
-            let callers = peers[WindowKey(first: key.second, detail: key.detail, epoch: 0)]?.hosts.count ?? 1
-            guard callers <= parameters.beaconHostsMax || entry.announcement.isRaised else { return nil }
+            let service = callers.find(keys.of(keys.host(key.second), detail: UInt64(key.detail), epoch: 0))
+            let count = service.map { callers[$0].count } ?? 1
+            guard count <= parameters.beaconHostsMax || entry.announcement.isRaised else { return nil }
             return Verdict(magnitude: Double(entry.count)) { update in
-                Self.finding(key, entry, rhythm, callers: callers, tenant, parameters, update: update)
+                Self.finding(key, entry, rhythm, callers: count, tenant, parameters, update: update)
             }
         }
     }
@@ -114,11 +146,13 @@ struct BeaconDetector: Detector {
     }
 
     func save(to writer: inout SnapshotWriter) {
+        lone.save(to: &writer)
         book.save(to: &writer)
-        peers.save(to: &writer)
+        callers.save(to: &writer)
     }
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
+        try lone.restore(from: &reader)
         try book.restore(from: &reader)
-        try peers.restore(from: &reader)
+        try callers.restore(from: &reader)
     }
 }

@@ -91,6 +91,13 @@ struct BeaconEntry: CaseEntry {
 
     var rhythm: Rhythm? { Rhythm(calls) }
 
+    /// Takes in the first call, of which little is known.
+    mutating func begin(with call: LoneCall, before sight: FlowSight) {
+        let start = call.start(before: sight)
+        lone = Call(start: start, end: start, octets: UInt32(call.octets), port: call.port)
+        count = 1
+        totals.add(call, from: start, samplingInterval: sight.samplingInterval)
+    }
     /// Takes in a record; returns whether it is time to look at the rhythm.
     mutating func add(_ sight: FlowSight, callsMin: Int) -> Bool {
         if sight.sourcePort != 0, isPart(sight) { return false }
@@ -182,23 +189,6 @@ struct BeaconEntry: CaseEntry {
         day = saved < 0 ? nil : saved
         totals = try Totals(from: &reader)
         announcement = try Announcement(from: &reader)
-        recency = try reader.nextSigned()
-    }
-}
-
-/// How many inside hosts speak to one outside address and port, up to a few more than matter.
-struct Prevalence: WindowEntry {
-    var hosts = DistinctItems()
-    var recency = Int64.min
-    var itemCount: Int { hosts.count }
-
-    init() {}
-    func save(to writer: inout SnapshotWriter) {
-        hosts.save(to: &writer)
-        writer.add(recency)
-    }
-    init(from reader: inout SnapshotReader) throws(SnapshotError) {
-        hosts = try DistinctItems(from: &reader)
         recency = try reader.nextSigned()
     }
 }

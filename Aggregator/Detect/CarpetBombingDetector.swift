@@ -13,48 +13,86 @@ struct CarpetBombingDetector: Detector {
     static let rule = RuleInfo(
         id: "carpet-bombing", title: "Flood over a network", tactics: ["TA0040"], techniques: ["T1498.001"])
     static let rules = [rule]
+    static let interest: Aspects = .loose
 
     let tenant: TenantID, parameters: DetectorParameters
+    private let keys: KeyHash, gate: CarpetGate, spread: FloodSpread
+    private var clock: WindowClock
+    /// All networks; flagged when there is a bucket.
+    private var cells: FingerprintTable<CarpetCell>
+    /// Networks that come near a limit.
     private var buckets: EventTable<CarpetBucket>
     private var cases: CaseBook<CarpetCase>
     private var hot = Agenda()
-    var evictions: UInt64 { buckets.evictions &+ cases.evictions }
+    var evictions: UInt64 { cells.evictions &+ buckets.evictions &+ cases.evictions }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant
         self.parameters = parameters
+        clock = WindowClock(width: parameters.floodBucketMilliseconds)
+        (keys, gate, spread) = (KeyHash(tenant), CarpetGate(parameters), FloodSpread(parameters))
+        cells = FingerprintTable(entriesMax: parameters.tableEntriesMax / 16)
         buckets = EventTable(entriesMax: parameters.tableEntriesMax / 4, itemsMax: parameters.itemsMax)
         cases = CaseBook(parameters, share: 16)
     }
 
     mutating func observe(_ sight: FlowSight) {
-        let kind = FloodClass(sight), isFlood = kind == .datagrams || kind == .empty
-        guard isFlood || sight.isUDP, sight.packets > 0, !sight.flags.contains(.denied), !sight.destination.isGroup,
-            !sight.source.isGroup
-        else { return }
-        let (limits, network) = (parameters, Self.network(of: sight.destination))
-        let home = Self.network(of: sight.source)
-        FloodSpan(sight, limits).forEachBucket { bucket, share in
-            let scale = share * sight.samplingInterval
-            let packets = min(Double(sight.packets), 1e15) * scale, octets = min(Double(sight.octets), 1e15) * scale
-            if sight.isUDP {
-                let key = WindowKey(first: home, epoch: bucket)
-                buckets.updateIfPresent(key, recency: sight.recency) { $0.sent += packets }
-            }
-            guard isFlood else { return }
-            let key = WindowKey(first: network, epoch: bucket)
-            let isHot = buckets.update(key, recency: sight.recency) { entry in
-                entry.add(sight, packets: packets, octets: octets, isEmpty: kind == .empty)
-                let fullness = entry.fullness(limits)
-                // Few networks come near a limit, so few pay for a list of hosts.
-                if fullness >= 1.0 / 16 { entry.hosts.add(packets, to: sight.destination) }
-                return fullness >= 1
-            }
-            if isHot { hot.add(key) }
+        let visit = CarpetVisit(sight, keys), edge = clock.number(of: sight.end)
+        guard sight.hasEstimatedTimes || clock.number(of: sight.start) != edge else {
+            return add(FloodCell(sight, share: 1), sight, visit, to: edge)
+        }
+        FloodSpan(sight, spread).forEachBucket { bucket, share in
+            add(FloodCell(sight, share: share), sight, visit, to: bucket)
         }
     }
 
-    static func network(of address: IPAddress) -> IPAddress { address.prefix(address.isV4 ? 24 : 64) }
+    @inline(__always)
+    private mutating func add(_ more: FloodCell, _ sight: FlowSight, _ visit: CarpetVisit, to bucket: Int64) {
+        if sight.isUDP { noteSent(more.packets, sight, from: visit.home, visit.homeHash, in: bucket) }
+        let kind = sight.floodClass
+        guard kind == .datagrams || kind == .empty else { return }
+        let place = cells.place(of: keys.of(visit.networkHash, detail: 0, epoch: bucket)).place
+        var cell = cells.isFlagged(place) ? CarpetCell() : cells[place]
+        cell.add(more, isEmpty: kind == .empty)
+        if !cells.isFlagged(place) {
+            cells[place] = cell
+            guard gate.isNear(cell) else { return }
+            cells.setFlag(place, to: true)
+        }
+        add(cell, more.packets, sight, to: WindowKey(first: visit.network, epoch: bucket))
+    }
+
+    /// What a network sends counts beside what it gets, from the first that it got on.
+    private mutating func noteSent(
+        _ packets: Double, _ sight: FlowSight, from home: IPAddress, _ hash: UInt64, in bucket: Int64
+    ) {
+        guard let place = cells.find(keys.of(hash, detail: 0, epoch: bucket)) else { return }
+        guard cells.isFlagged(place) else {
+            cells[place].sent += packets
+            return
+        }
+        buckets.updateIfPresent(WindowKey(first: home, epoch: bucket), recency: sight.recency) { $0.sent += packets }
+    }
+
+    /// - Parameter more: of the record, or all that its cell has counted; `packets` are the record's.
+    @inline(never)
+    private mutating func add(_ more: CarpetCell, _ packets: Double, _ sight: FlowSight, to key: WindowKey) {
+        let limits = parameters
+        let isHot = buckets.update(key, recency: sight.recency) { entry in
+            entry.add(more)
+            let fullness = entry.fullness(limits)
+            // Few networks come near a limit, so few pay for a list of hosts.
+            if fullness >= 1.0 / 16 { entry.hosts.add(packets, to: sight.destination) }
+            return fullness >= 1
+        }
+        if isHot { hot.add(key) }
+    }
+
+    /// Its /24, or its /64 of IPv6.
+    @inline(__always)
+    static func network(of address: IPAddress) -> IPAddress {
+        IPAddress(high: address.high, low: address.isV4 ? address.low & ~0xFF : 0)
+    }
 
     mutating func settle(received: Int64) -> [Finding] { weigh(received: received, isLast: false) }
     mutating func finish() -> [Finding] { weigh(received: .max, isLast: true) }
@@ -84,41 +122,28 @@ struct CarpetBombingDetector: Detector {
     }
 
     func save(to writer: inout SnapshotWriter) {
+        cells.save(to: &writer)
         buckets.save(to: &writer)
         cases.save(to: &writer)
         hot.save(to: &writer)
     }
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
+        try cells.restore(from: &reader)
         try buckets.restore(from: &reader)
         try cases.restore(from: &reader)
         try hot.restore(from: &reader)
     }
 }
 
-/// How a record's counters are spread over buckets of event time.
-struct FloodSpan {
-    private let from: Int64, start: Int64, end: Int64, width: Int64
-    /// A record is cut into at most this many pieces, whatever the settings.
-    private static let bucketsMax: Int64 = 1_024
+/// The networks of a record's ends.
+private struct CarpetVisit {
+    let home: IPAddress, network: IPAddress
+    let homeHash: UInt64, networkHash: UInt64
 
-    init(_ sight: FlowSight, _ parameters: DetectorParameters) {
-        width = max(parameters.floodBucketMilliseconds, 1)
-        let isUntimed = sight.flags.contains(.timesEstimated) && sight.start == sight.end
-        start = isUntimed ? max(0, sight.end - parameters.floodUntimedMilliseconds) : sight.start
-        end = sight.end
-        // Older pieces than the spread allows are left out; the rate of those that count is the record's own.
-        from = max(start, end - min(parameters.floodSpreadMaxMilliseconds, width * Self.bucketsMax))
-    }
-
-    /// Calls `body` with each bucket's number and the share of the record that lies in it.
     @inline(__always)
-    func forEachBucket(_ body: (_ bucket: Int64, _ share: Double) -> Void) {
-        let duration = Double(end - start)
-        var bucket = epoch(of: from, width: width)
-        repeat {
-            let low = max(from, bucket * width), high = min(end, (bucket + 1) * width)
-            body(bucket, duration > 0 ? Double(high - low) / duration : 1)
-            bucket += 1
-        } while bucket * width < end
+    init(_ sight: FlowSight, _ keys: KeyHash) {
+        home = CarpetBombingDetector.network(of: sight.source)
+        network = CarpetBombingDetector.network(of: sight.destination)
+        (homeHash, networkHash) = (keys.host(home), keys.host(network))
     }
 }

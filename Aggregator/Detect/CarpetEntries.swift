@@ -68,11 +68,13 @@ struct CarpetBucket: WindowEntry {
         (packets - takenPackets, octets - takenOctets, flows &- takenFlows)
     }
 
-    mutating func add(_ sight: FlowSight, packets: Double, octets more: Double, isEmpty: Bool) {
-        if isEmpty { empty += packets } else { datagrams += packets }
-        octets += more
-        flows &+= UInt64(sight.flows)
-        samplingInterval = max(samplingInterval, sight.samplingInterval)
+    mutating func add(_ more: CarpetCell) {
+        datagrams += more.datagrams
+        empty += more.empty
+        octets += more.octets
+        sent += more.sent
+        flows &+= UInt64(more.flows)
+        samplingInterval = max(samplingInterval, Double(more.samplingInterval))
     }
     mutating func markTaken() { (takenPackets, takenOctets, takenFlows) = (packets, octets, flows) }
 

@@ -14,6 +14,7 @@ struct DNSTunnelDetector: Detector {
         id: "dns-tunnel", title: "Tunnel through DNS", tactics: ["TA0011", "TA0010"],
         techniques: ["T1071.004", "T1572"])
     static let rules = [rule]
+    static let interest: Aspects = .names
     private static let port: UInt16 = 53
     /// A record of more queries than that is worth a look whatever their length.
     private static let packetsNotable: UInt64 = 20

@@ -14,15 +14,19 @@ protocol Detector: Sendable {
     /// Names its counter of evictions; a snapshot is of these names in this order.
     static var name: String { get }
     static var rules: [RuleInfo] { get }
+    /// Records with none of these are not given to `observe`.
+    static var interest: Aspects { get }
     init(tenant: TenantID, parameters: DetectorParameters)
     /// Called between two batches, when what is known about strangers has changed; no part of the state.
     mutating func use(_ intelligence: Intelligence)
+    /// The same for where addresses are.
+    mutating func use(_ places: PlaceLookup)
     /// Called before a batch's records, for what isn't in a `FlowSight`.
     mutating func begin(_ columns: FlowColumns, rows: Range<Int>)
     /// Takes in one record.
     mutating func observe(_ sight: FlowSight)
     /// Takes in records in order: so that one call through the protocol serves many.
-    mutating func observe(all sights: [FlowSight])
+    mutating func observe(_ chunk: borrowing SightChunk)
     /// Called after each batch: weighs what the batch touched and says what is new or has grown.
     /// - Parameter received: the latest receive time so far, in ms; paces the updates of running attacks.
     mutating func settle(received: Int64) -> [Finding]
@@ -36,9 +40,16 @@ protocol Detector: Sendable {
 
 extension Detector {
     mutating func use(_ intelligence: Intelligence) {}
+    mutating func use(_ places: PlaceLookup) {}
     mutating func begin(_ columns: FlowColumns, rows: Range<Int>) {}
-    mutating func observe(all sights: [FlowSight]) {
-        for sight in sights { observe(sight) }
+    mutating func observe(_ chunk: borrowing SightChunk) { observeEach(chunk) }
+
+    /// Takes in those records that are of interest.
+    @inline(__always)
+    mutating func observeEach(_ chunk: borrowing SightChunk) {
+        for index in chunk.indices where !chunk.aspects[index].isDisjoint(with: Self.interest) {
+            observe(chunk.sights[index])
+        }
     }
 }
 
@@ -52,8 +63,7 @@ package struct DetectorSet: Sendable {
     private var received = Int64.min
     private let kinds: [DetectorKind]
     private var detectors: [any Detector]
-    /// Records are read once and given to all detectors so many at a time: few enough to stay in the processor's cache.
-    private static let sightsMax = 256
+    private let keys: KeyHash, networks: OwnNetworks
 
     /// Every rule that a set can raise.
     package static var rules: [RuleInfo] { DetectorKind.all.flatMap(\.rules) }
@@ -64,6 +74,8 @@ package struct DetectorSet: Sendable {
     package init(tenant: TenantID, parameters: DetectorParameters = .init(), only names: Set<String>? = nil) {
         self.tenant = tenant
         self.parameters = parameters
+        keys = KeyHash(tenant)
+        networks = OwnNetworks(parameters.ownNetworks)
         kinds = DetectorKind.all.filter { names?.contains($0.name) ?? true }
         detectors = kinds.map { $0.make(tenant, parameters) }
     }
@@ -71,6 +83,11 @@ package struct DetectorSet: Sendable {
     /// Replaces what is known about strangers from the next batch on. A snapshot does not have it.
     package mutating func use(_ intelligence: Intelligence) {
         for index in detectors.indices { detectors[index].use(intelligence) }
+    }
+
+    /// Replaces what is known about where addresses are, in the same way.
+    package mutating func use(_ places: PlaceLookup) {
+        for index in detectors.indices { detectors[index].use(places) }
     }
 
     /// Takes in one batch, whole and in log order.
@@ -82,19 +99,13 @@ package struct DetectorSet: Sendable {
     /// The same for some rows of a batch.
     package mutating func observe(_ columns: FlowColumns, rows: Range<Int>) -> [Finding] {
         for index in detectors.indices { detectors[index].begin(columns, rows: rows) }
-        var sights: [FlowSight] = []
-        sights.reserveCapacity(min(rows.count, Self.sightsMax))
-        for row in rows {
-            // What another observer's record stands for was taken in with that one.
-            if columns.flags[row] & RecordFlags.observedElsewhere.rawValue == 0 {
-                let sight = FlowSight(columns, row: row)
-                received = max(received, sight.received)
-                sights.append(sight)
-            }
-            guard sights.count == Self.sightsMax || row == rows.upperBound - 1 else { continue }
-            for index in detectors.indices { detectors[index].observe(all: sights) }
-            sights.removeAll(keepingCapacity: true)
+        var chunk = SightChunk(
+            keys, networks, bucket: parameters.floodBucketMilliseconds, received: received)
+        for start in stride(from: rows.lowerBound, to: rows.upperBound, by: SightChunk.sightsMax) {
+            chunk.read(columns, rows: start..<min(start + SightChunk.sightsMax, rows.upperBound))
+            for index in detectors.indices { detectors[index].observe(chunk) }
         }
+        received = chunk.received
         records &+= UInt64(rows.count)
         return inOrder(detectors.indices.flatMap { detectors[$0].settle(received: received) })
     }

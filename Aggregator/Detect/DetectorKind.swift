@@ -32,5 +32,6 @@ struct DetectorKind: Sendable {
         DetectorKind(PolicyDetector.self),
         DetectorKind(ExporterSilenceDetector.self),
         DetectorKind(ThreatIntelligenceDetector.self),
+        DetectorKind(NewPlaceDetector.self),
     ]
 }

@@ -60,7 +60,7 @@ package struct DetectorParameters: Equatable, Sendable {
     package var beaconScoreMin = 0.85
     /// Median absolute deviation of the intervals over their median, at most: 0.3 bears a jitter of half the interval.
     package var beaconJitterMax = 0.3
-    /// An outside address that more of the own hosts speak to is a service of theirs.
+    /// An outside address that more of the own hosts speak to is a service of theirs; no more than 12 are counted.
     package var beaconHostsMax = 10
 
     /// Queries of one host to one server in one window that are looked at.
@@ -103,6 +103,12 @@ package struct DetectorParameters: Equatable, Sendable {
     package var guessSourcesMin = 20
     /// Sessions of like size of one outside source with one login service, in a day.
     package var guessSlowSessionsMin = 30
+
+    /// How long a host's usual destinations are learned, in ms from its first call.
+    package var newPlaceLearningMilliseconds: Int64 = 7 * 86_400_000
+    /// Countries, systems and networks that a host is used to, at most, for a new one to be worth telling; and hosts
+    /// of the tenant that call the country or the system.
+    package var newCountriesMax = 3, newSystemsMax = 6, newNetworksMax = 6, newPlaceCallersMax = 2
 
     /// How long a tenant's servers are learned, in ms from its first record.
     package var rogueLearningMilliseconds: Int64 = 86_400_000

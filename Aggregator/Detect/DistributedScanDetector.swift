@@ -15,6 +15,7 @@ struct DistributedScanDetector: Detector {
         id: "distributed-scan", title: "Scan of one host from many sources", tactics: ["TA0043"],
         techniques: ["T1046", "T1595.001"])
     static let rules = [rule]
+    static let interest: Aspects = .failing
 
     let tenant: TenantID, parameters: DetectorParameters
     private var book: CaseBook<TriedEntry>

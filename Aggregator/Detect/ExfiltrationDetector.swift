@@ -13,9 +13,10 @@ struct ExfiltrationDetector: Detector {
     static let rule = RuleInfo(
         id: "exfiltration", title: "Upload far beyond the host's usual", tactics: ["TA0010"], techniques: ["T1048"])
     static let rules = [rule]
+    static let interest: Aspects = .upload
     static let hourMilliseconds: Int64 = 3_600_000
     /// Smaller records, scaled by sampling, make no exfiltration worth the search.
-    private static let uploadMin = 16_384.0
+    static let uploadMin = 16_384.0
 
     let tenant: TenantID, parameters: DetectorParameters
     private var book: CaseBook<UploadEntry>

@@ -12,6 +12,7 @@ struct ExporterSilenceDetector: Detector {
     static let rule = RuleInfo(
         id: "exporter-silence", title: "Exporter fell silent", tactics: ["TA0005"], techniques: ["T1562"])
     static let rules = [rule]
+    static let interest: Aspects = []
     /// Exporters that are watched; further ones are not.
     private static let exportersMax = 4_096
     /// Records' moments before an exporter's pauses are known.
@@ -75,7 +76,6 @@ struct ExporterSilenceDetector: Detector {
     }
 
     mutating func observe(_ sight: FlowSight) {}
-    mutating func observe(all sights: [FlowSight]) {}
 
     mutating func settle(received: Int64) -> [Finding] {
         guard clock >= looked &+ Self.paceMilliseconds || looked == Int64.min else { return [] }

@@ -29,7 +29,7 @@ enum FloodClass: Int, CaseIterable {
                 self = .empty
                 return
             }
-            self = sight.controlBits == 0 || sight.has(TCPFlag.ack) ? .conversation : .empty
+            self = sight.controlBits == 0 || sight.has(Bit.ack) ? .conversation : .empty
         } else if sight.isUDP {
             let isSummed = sight.isPortless && sight.sourcePort == 0
             self = isSummed ? .summed : sight.sourcePort == 443 ? .conversation : .datagrams
@@ -44,40 +44,87 @@ struct FloodDetector: Detector {
     static let rule = RuleInfo(
         id: "flood", title: "Flood on one host", tactics: ["TA0040"], techniques: ["T1498"])
     static let rules = [rule]
+    static let interest: Aspects = .arriving
 
     let tenant: TenantID, parameters: DetectorParameters
+    private let keys: KeyHash, gate: FloodGate, spread: FloodSpread
+    /// All hosts; flagged when there is a bucket.
+    private var cells: FingerprintTable<FloodCell>
+    /// Hosts that come near a limit.
     private var buckets: EventTable<FloodBucket>
     private var cases: EventTable<FloodCase>
     /// Buckets over a limit since the last settling, and cases with something unsaid.
     private var hot = Agenda(), unsaid = Agenda()
+    /// Of the records at hand.
+    private var visits = [FloodVisit](repeating: .none, count: SightChunk.sightsMax), warmth: UInt64 = 0
+    private var clock: WindowClock
     /// Of the batch at hand.
     private var sketches = DistinctCounts()
-    var evictions: UInt64 { buckets.evictions &+ cases.evictions }
+    var evictions: UInt64 { cells.evictions &+ buckets.evictions &+ cases.evictions }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant
         self.parameters = parameters
+        clock = WindowClock(width: parameters.floodBucketMilliseconds)
+        (keys, gate, spread) = (KeyHash(tenant), FloodGate(parameters), FloodSpread(parameters))
+        cells = FingerprintTable(entriesMax: parameters.tableEntriesMax / 4)
         buckets = EventTable(entriesMax: parameters.tableEntriesMax, itemsMax: parameters.itemsMax)
         cases = EventTable(entriesMax: parameters.tableEntriesMax / 8, itemsMax: parameters.itemsMax)
     }
 
     mutating func begin(_ columns: FlowColumns, rows: Range<Int>) { sketches = columns.sketches }
 
-    mutating func observe(_ sight: FlowSight) {
-        // What a firewall refused never came to its destination.
-        guard !sight.destination.isGroup, sight.packets > 0, !sight.flags.contains(.denied) else { return }
-        FloodSpan(sight, parameters).forEachBucket { bucket, share in add(sight, share: share, to: bucket) }
+    mutating func observe(_ chunk: borrowing SightChunk) {
+        let count = plan(chunk)
+        for place in 0..<count { add(chunk.sights[visits[place].index], visits[place]) }
+        for index in chunk.indices where chunk.aspects[index].contains([.arriving, .lengthy]) {
+            observe(chunk.sights[index])
+        }
     }
 
-    private mutating func add(_ sight: FlowSight, share: Double, to bucket: Int64) {
-        let kind = FloodClass(sight), scale = share * sight.samplingInterval
-        let packets = min(Double(sight.packets), 1e15) * scale, octets = min(Double(sight.octets), 1e15) * scale
+    /// What records of at most a bucket's length add to; those that reach into a second one are left out.
+    private mutating func plan(_ chunk: borrowing SightChunk) -> Int {
+        var count = 0, visits: [FloodVisit] = []
+        swap(&visits, &self.visits)
+        defer { swap(&visits, &self.visits) }
+        for index in chunk.indices where chunk.aspects[index].contains(.arriving) {
+            if chunk.aspects[index].contains(.lengthy) { continue }
+            let sight = chunk.sights[index], detail = UInt64(sight.floodClass.rawValue)
+            let bucket = clock.number(of: sight.start)
+            let hash = keys.of(sight.destinationHash, detail: detail, epoch: bucket)
+            visits[count] = FloodVisit(hash: hash, bucket: bucket, share: 1, index: index)
+            count += 1
+        }
+        for place in 0..<count { warmth &+= cells.warm(visits[place].hash) }
+        return count
+    }
+
+    mutating func observe(_ sight: FlowSight) {
+        let detail = UInt64(sight.floodClass.rawValue)
+        FloodSpan(sight, spread).forEachBucket { bucket, share in
+            let hash = keys.of(sight.destinationHash, detail: detail, epoch: bucket)
+            add(sight, FloodVisit(hash: hash, bucket: bucket, share: share, index: 0))
+        }
+    }
+
+    @inline(__always)
+    private mutating func add(_ sight: FlowSight, _ visit: FloodVisit) {
+        let more = FloodCell(sight, share: visit.share), kind = sight.floodClass
+        let place = cells.place(of: visit.hash).place
+        guard !cells.isFlagged(place) else { return add(more, sight, kind, to: visit.bucket) }
+        cells[place].add(more)
+        guard gate.isNear(cells[place], kind) else { return }
+        cells.setFlag(place, to: true)
+        add(cells[place], sight, kind, to: visit.bucket)
+    }
+
+    /// - Parameter more: of the record, or all that its cell has counted.
+    @inline(never)
+    private mutating func add(_ more: FloodCell, _ sight: FlowSight, _ kind: FloodClass, to bucket: Int64) {
         let key = WindowKey(first: sight.destination, epoch: bucket)
         let limits = parameters, sourcesMax = parameters.itemsPerEntryMax, sketches = sketches
         let isHot = buckets.update(key, recency: sight.recency) { entry in
-            entry.add(packets: packets, octets: octets, to: kind)
-            entry.flows &+= UInt64(sight.flows)
-            entry.samplingInterval = max(entry.samplingInterval, sight.samplingInterval)
+            entry.add(more, to: kind)
             // Few hosts come near a limit, so few pay for a list of sources.
             if entry.fullness(of: kind, limits) >= 1.0 / 64 {
                 entry.note(sight, sketches.pair(at: sight.sketch), sourcesMax: sourcesMax)
@@ -141,18 +188,27 @@ struct FloodDetector: Detector {
             windowStart: key.epoch * parameters.floodWindowMilliseconds,
             title: "\(key.first) got up to \(counted(Int(min(entry.packetsPerSecond, 1e15)))) packets/s and "
                 + "\(scaled(entry.bitsPerSecond))bit/s of \(transportName(entry.transport)) \(who)\(sampled)",
-            severity: evidence.observed >= 5 * evidence.threshold ? .critical : .high,
+            severity: isLoad(entry) ? .low : evidence.observed >= 5 * evidence.threshold ? .critical : .high,
             entities: [FindingEntity(key.first, .victim)] + named, ports: [],
             span: (entry.start, entry.end), evidence: evidence, update: update)
     }
 
+    /// Conversations of own hosts among themselves, each of which is known: a storage server at work looks the same.
+    private func isLoad(_ entry: FloodCase) -> Bool {
+        entry.kind == .conversation && entry.sums == nil && entry.sources.count > 0
+            && entry.sources.count < parameters.itemsPerEntryMax
+            && entry.sources.list.allSatisfy { parameters.isInside($0.value) }
+    }
+
     func save(to writer: inout SnapshotWriter) {
+        cells.save(to: &writer)
         buckets.save(to: &writer)
         cases.save(to: &writer)
         hot.save(to: &writer)
         unsaid.save(to: &writer)
     }
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
+        try cells.restore(from: &reader)
         try buckets.restore(from: &reader)
         try cases.restore(from: &reader)
         try hot.restore(from: &reader)

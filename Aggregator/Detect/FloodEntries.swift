@@ -60,9 +60,11 @@ struct FloodBucket: WindowEntry {
         (packets.sum() - takenPackets, octets.sum() - takenOctets, flows &- takenFlows)
     }
 
-    mutating func add(packets more: Double, octets moreOctets: Double, to kind: FloodClass) {
-        packets[kind.rawValue] += more
-        octets[kind.rawValue] += moreOctets
+    mutating func add(_ more: FloodCell, to kind: FloodClass) {
+        packets[kind.rawValue] += more.packets
+        octets[kind.rawValue] += more.octets
+        flows &+= UInt64(more.flows)
+        samplingInterval = max(samplingInterval, Double(more.samplingInterval))
     }
     /// Notes who sent: by name, where there is one.
     /// - Parameter pair: of a row that is a sum.

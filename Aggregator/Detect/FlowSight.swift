@@ -20,6 +20,16 @@ struct FlowSight {
     let sketch: UInt32
     /// Which end opened the conversation.
     private(set) var initiator = Initiator.unknown
+    /// What its packets are to the host that gets them.
+    private(set) var floodClass = FloodClass.empty
+    /// `KeyHash.host` of the ends, where the record is read for a `SightChunk`; else 0.
+    private(set) var sourceHash: UInt64 = 0, destinationHash: UInt64 = 0
+
+    @inline(__always)
+    init(_ columns: borrowing FlowColumns, row: Int, _ keys: KeyHash) {
+        self.init(columns, row: row)
+        (sourceHash, destinationHash) = (keys.host(source), keys.host(destination))
+    }
 
     init(_ columns: borrowing FlowColumns, row: Int) {
         source = IPAddress(high: columns.sourceHigh[row], low: columns.sourceLow[row])
@@ -42,18 +52,22 @@ struct FlowSight {
         flags = RecordFlags(rawValue: columns.flags[row])
         sketch = columns.sketch[row]
         initiator = findInitiator()
+        floodClass = FloodClass(self)
     }
 
     /// How recent the record is for making room: an exporter whose clock runs ahead must not keep its entries for ever.
     var recency: Int64 { min(end, received) }
-    var isTCP: Bool { transport == IPProtocol.tcp }
-    var isUDP: Bool { transport == IPProtocol.udp }
-    var isICMP: Bool { IPProtocol.isICMP(transport) }
+    var isTCP: Bool { transport == Bit.tcp }
+    var isUDP: Bool { transport == Bit.udp }
+    var isICMP: Bool { transport == Bit.icmp || transport == Bit.icmpv6 }
+    var isDenied: Bool { flags.rawValue & Bit.denied != 0 }
+    var isSummed: Bool { flags.rawValue & Bit.portsSummed != 0 }
+    var hasEstimatedTimes: Bool { flags.rawValue & Bit.timesEstimated != 0 }
     /// The port that was called is gone: the row stands for flows to any number of ports.
-    var isPortless: Bool { flags.contains(.portsSummed) && destinationPort == 0 }
+    var isPortless: Bool { isSummed && destinationPort == 0 }
     /// No more packets than unanswered attempts have, on average where the row is a sum.
     var isBrief: Bool {
-        packets <= Contact.probePacketsMax * (flags.contains(.portsSummed) ? UInt64(flows) : 1)
+        packets <= Contact.probePacketsMax * (isSummed ? UInt64(flows) : 1)
     }
     func has(_ bits: UInt16) -> Bool { controlBits & bits != 0 }
     var octetsPerPacket: Double { packets == 0 ? 0 : Double(octets) / Double(packets) }
@@ -92,15 +106,15 @@ extension FlowSight {
     /// Everything else is told by the ports: the end with the port of a service is the one that was called. Ports of
     /// one kind tell nothing: what can't be told is not counted.
     private func findInitiator() -> Initiator {
-        if flags.contains(.denied), packets == 0 { return deniedInitiator }
-        if isICMP { return flags.contains(.portsSummed) ? .unknown : icmpInitiator }
+        if isDenied, packets == 0 { return deniedInitiator }
+        if isICMP { return isSummed ? .unknown : icmpInitiator }
         if isTCP {
-            let (syn, ack) = (has(TCPFlag.syn), has(TCPFlag.ack))
+            let (syn, ack) = (has(Bit.syn), has(Bit.ack))
             if syn && !ack { return .source }
-            if packets == 1, controlBits == TCPFlag.syn | TCPFlag.ack || controlBits == TCPFlag.rst | TCPFlag.ack {
+            if packets == 1, controlBits == Bit.syn | Bit.ack || controlBits == Bit.rst | Bit.ack {
                 return .destination
             }
-            if controlBits == TCPFlag.rst { return .unknown }
+            if controlBits == Bit.rst { return .unknown }
         }
         let (ours, theirs) = (PortKind(sourcePort), PortKind(destinationPort))
         return ours == theirs ? .unknown : ours > theirs ? .source : .destination
@@ -109,14 +123,14 @@ extension FlowSight {
     /// What a firewall refuses is an attempt of the source's, or the late packet of a conversation that it has
     /// forgotten already: then a service's port is the source's.
     private var deniedInitiator: Initiator {
-        if isICMP { return flags.contains(.portsSummed) ? .unknown : icmpInitiator }
+        if isICMP { return isSummed ? .unknown : icmpInitiator }
         return PortKind(sourcePort) < PortKind(destinationPort) ? .unknown : .source
     }
 
     private var icmpInitiator: Initiator {
         switch (transport, icmpType) {
-        case (IPProtocol.icmp, 8), (IPProtocol.icmpv6, 128), (IPProtocol.icmp, 128): .source
-        case (IPProtocol.icmp, 0), (IPProtocol.icmpv6, 129), (IPProtocol.icmp, 129): .destination
+        case (Bit.icmp, 8), (Bit.icmpv6, 128), (Bit.icmp, 128): .source
+        case (Bit.icmp, 0), (Bit.icmpv6, 129), (Bit.icmp, 129): .destination
         default: .unknown
         }
     }

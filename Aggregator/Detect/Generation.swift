@@ -92,6 +92,8 @@ struct Generation<Entry: WindowEntry>: Sendable {
 private let secrets: [UInt64] = (0..<6).map { UInt64(bitPattern: Int64($0.hashValue)) | 1 }
 
 extension WindowKey {
+    /// One word for the set's own hash, which is slow by the word.
+    func hash(into hasher: inout Hasher) { hasher.combine(fastHash) }
     /// For tables in memory only: differs from run to run.
     @inline(__always)
     var fastHash: UInt64 {

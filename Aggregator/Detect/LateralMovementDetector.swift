@@ -14,6 +14,7 @@ struct LateralMovementDetector: Detector {
         id: "lateral-movement", title: "Administrative sessions with many new hosts", tactics: ["TA0008"],
         techniques: ["T1021"])
     static let rules = [rule]
+    static let interest: Aspects = .admin
     /// SSH, Telnet, RPC, NetBIOS, SMB, RDP, VNC, WinRM.
     static let ports: Set<UInt16> = [22, 23, 135, 139, 445, 2_222, 3_389, 5_900, 5_985, 5_986]
     static let hourMilliseconds: Int64 = 3_600_000

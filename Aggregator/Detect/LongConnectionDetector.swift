@@ -13,8 +13,9 @@ struct LongConnectionDetector: Detector {
     static let rule = RuleInfo(
         id: "long-connection", title: "Long connection", tactics: ["TA0011"], techniques: ["T1571"])
     static let rules = [rule]
+    static let interest: Aspects = .lasting
     /// Shorter records are whole conversations or keep-alives, in ms.
-    private static let sliceMin: Int64 = 10_000
+    static let sliceMin: Int64 = 10_000
 
     let tenant: TenantID, parameters: DetectorParameters
     private var book: CaseBook<LongEntry>

@@ -14,6 +14,7 @@ struct PasswordGuessingDetector: Detector {
     static let rule = RuleInfo(
         id: "password-guessing", title: "Password guessing", tactics: ["TA0006"], techniques: ["T1110"])
     static let rules = [rule]
+    static let interest: Aspects = .login
 
     let tenant: TenantID, parameters: DetectorParameters
     private var table: EventTable<GuessEntry>
@@ -86,7 +87,11 @@ struct PasswordGuessingDetector: Detector {
         let needed = service.isBusy ? parameters.guessBusySessionsMin : parameters.guessSessionsMin
         var run = GuessRun(start: entry.totals.first, sessions: entry.sessions)
         if !entry.announcement.isRaised {
-            guard let found = firstRun(entry, before: table[key.previous], needed: needed) else { return nil }
+            let previous = table[key.previous]
+            // Most have a session or two: they are counted before any is looked at.
+            guard entry.sessions + (previous?.sessions ?? 0) >= needed,
+                let found = firstRun(entry, before: previous, needed: needed)
+            else { return nil }
             run = GuessRun(start: min(found.start, run.start), sessions: max(found.sessions, run.sessions))
         }
         var announcement = entry.announcement

@@ -39,6 +39,7 @@ struct PolicyDetector: Detector {
     static let rule = RuleInfo(
         id: "policy", title: "Contact that the policy forbids", tactics: ["TA0008"], techniques: ["T1021"])
     static let rules = [rule]
+    static let interest: Aspects = .any
     static let hourMilliseconds: Int64 = 3_600_000
 
     let tenant: TenantID, parameters: DetectorParameters
@@ -51,9 +52,8 @@ struct PolicyDetector: Detector {
         book = CaseBook(parameters, share: 2)
     }
 
-    mutating func observe(all sights: [FlowSight]) {
-        guard !parameters.policies.isEmpty else { return }
-        for sight in sights { observe(sight) }
+    mutating func observe(_ chunk: borrowing SightChunk) {
+        if !parameters.policies.isEmpty { observeEach(chunk) }
     }
 
     mutating func observe(_ sight: FlowSight) {

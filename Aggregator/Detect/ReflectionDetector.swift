@@ -14,45 +14,63 @@ struct ReflectionDetector: Detector {
     static let rule = RuleInfo(
         id: "reflection-flood", title: "Reflected flood on one host", tactics: ["TA0040"], techniques: ["T1498.002"])
     static let rules = [rule]
+    static let interest: Aspects = .amplifier
 
     let tenant: TenantID, parameters: DetectorParameters
+    private let keys: KeyHash
+    /// Hosts with answers that are large enough.
     private var table: EventTable<ReflectionEntry>
     private var agenda = Agenda()
-    var evictions: UInt64 { table.evictions }
+    /// Whom hosts asked, and how many each of them.
+    private var asked: FingerprintTable<NoPayload>
+    private var askedCounts: FingerprintTable<NoPayload>
+    var evictions: UInt64 { table.evictions &+ asked.evictions &+ askedCounts.evictions }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant
         self.parameters = parameters
+        keys = KeyHash(tenant)
         table = EventTable(entriesMax: parameters.tableEntriesMax, itemsMax: parameters.itemsMax)
+        asked = FingerprintTable(entriesMax: parameters.tableEntriesMax / 2)
+        askedCounts = FingerprintTable(entriesMax: parameters.tableEntriesMax / 4)
     }
 
     mutating func observe(_ sight: FlowSight) {
-        guard sight.isUDP, sight.sourcePort != sight.destinationPort, !sight.destination.isGroup,
-            !sight.source.isAbsent, !sight.flags.contains(.denied)
-        else { return }
+        guard !sight.destination.isGroup, !sight.source.isAbsent, !sight.flags.contains(.denied) else { return }
         if let service = Amplifier.on(sight.sourcePort) {
             guard Amplifier.on(sight.destinationPort) == nil, sight.octetsPerPacket >= service.octetsPerPacketMin else {
                 return
             }
-            let key = key(victim: sight.destination, port: service.port, at: sight.start)
-            let item = DistinctItem(value: sight.source, time: sight.start, isAnswered: false)
-            let itemsMax = parameters.itemsPerEntryMax
-            table.update(key, recency: sight.recency) { entry in
-                _ = entry.items.insert(item, max: itemsMax)
-                entry.totals.add(sight)
-            }
-            agenda.add(key)
-        } else if let service = Amplifier.on(sight.destinationPort) {
-            let key = key(victim: sight.source, port: service.port, at: sight.start)
-            let item = DistinctItem(value: sight.destination, time: sight.start, isAnswered: true)
-            let itemsMax = parameters.itemsPerEntryMax
-            table.update(key, recency: sight.recency) { _ = $0.items.insert(item, max: itemsMax) }
+            answer(sight, from: service.port)
+        } else if Amplifier.on(sight.destinationPort) != nil {
+            ask(sight)
         }
     }
 
-    private func key(victim: IPAddress, port: UInt16, at time: Int64) -> WindowKey {
-        WindowKey(
-            first: victim, detail: UInt32(port), epoch: epoch(of: time, width: parameters.reflectionWindowMilliseconds))
+    private mutating func answer(_ sight: FlowSight, from port: UInt16) {
+        let window = epoch(of: sight.start, width: parameters.reflectionWindowMilliseconds)
+        let hash = keys.of(sight.destinationHash, sight.sourceHash, detail: UInt64(port), epoch: window)
+        let item = DistinctItem(value: sight.source, time: sight.start, isAnswered: asked.find(hash) != nil)
+        let key = WindowKey(first: sight.destination, detail: UInt32(port), epoch: window)
+        let itemsMax = parameters.itemsPerEntryMax
+        table.update(key, recency: sight.recency) { entry in
+            _ = entry.items.insert(item, max: itemsMax)
+            entry.totals.add(sight)
+        }
+        agenda.add(key)
+    }
+    private mutating func ask(_ sight: FlowSight) {
+        let window = epoch(of: sight.start, width: parameters.reflectionWindowMilliseconds)
+        let port = sight.destinationPort, detail = UInt64(port)
+        let hash = keys.of(sight.sourceHash, sight.destinationHash, detail: detail, epoch: window)
+        guard asked.place(of: hash).isNew else { return }
+        askedCounts.increment(keys.of(sight.sourceHash, detail: detail, epoch: window))
+        let key = WindowKey(first: sight.source, detail: UInt32(port), epoch: window)
+        let item = DistinctItem(value: sight.destination, time: sight.start, isAnswered: true)
+        let itemsMax = parameters.itemsPerEntryMax
+        table.updateIfPresent(key, recency: sight.recency) { entry in
+            if entry.items.contains(item.value) { _ = entry.items.insert(item, max: itemsMax) }
+        }
     }
 
     mutating func settle(received: Int64) -> [Finding] { weigh(received: received, isLast: false) }
@@ -65,9 +83,10 @@ struct ReflectionDetector: Detector {
     private mutating func weigh(_ key: WindowKey, received: Int64, isLast: Bool) -> Finding? {
         guard let entry = table[key] else { return nil }
         let unasked = entry.items.unanswered
+        let asked = askedCounts.count(keys.of(keys.host(key.first), detail: UInt64(key.detail), epoch: key.epoch))
         let isFlood =
             unasked >= parameters.reflectionSourcesMin
-            && unasked / max(parameters.reflectionUnaskedRatio, 1) >= entry.items.answered
+            && unasked / max(parameters.reflectionUnaskedRatio, 1) >= asked
         guard isFlood || entry.announcement.isRaised else { return nil }
         var announcement = entry.announcement
         let magnitude = Double(entry.totals.packets)
@@ -102,10 +121,14 @@ struct ReflectionDetector: Detector {
     func save(to writer: inout SnapshotWriter) {
         table.save(to: &writer)
         agenda.save(to: &writer)
+        asked.save(to: &writer)
+        askedCounts.save(to: &writer)
     }
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
         try table.restore(from: &reader)
         try agenda.restore(from: &reader)
+        try asked.restore(from: &reader)
+        try askedCounts.restore(from: &reader)
     }
 }
 

@@ -27,6 +27,7 @@ struct RogueServiceDetector: Detector {
     static let rule = RuleInfo(
         id: "rogue-service", title: "Service where none belongs", tactics: ["TA0006", "TA0011"], techniques: ["T1557"])
     static let rules = [rule]
+    static let interest: Aspects = .scarce
     private static let othersMax = 64
 
     let tenant: TenantID, parameters: DetectorParameters
@@ -41,8 +42,12 @@ struct RogueServiceDetector: Detector {
         book = CaseBook(parameters, share: 8)
     }
 
+    mutating func observe(_ chunk: borrowing SightChunk) {
+        if began == Int64.min, !chunk.sights.isEmpty { began = chunk.sights[0].recency }
+        observeEach(chunk)
+    }
+
     mutating func observe(_ sight: FlowSight) {
-        if began == Int64.min { began = sight.recency }
         guard let service = service(of: sight) else { return }
         let learned = began.addingReportingOverflow(parameters.rogueLearningMilliseconds).partialValue
         let other = DistinctItem(value: sight.destination, time: sight.start, isAnswered: true)

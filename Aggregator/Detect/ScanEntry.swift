@@ -8,6 +8,8 @@ struct Contact {
     /// The responder's; 0 for ICMP.
     let port: UInt16
     let outcome: Outcome
+    /// The source tried.
+    let isForward: Bool
 
     /// More packets than this, on average where the row is a sum, make a contact without control bits, or one that
     /// was reset, an exchange.
@@ -17,13 +19,14 @@ struct Contact {
         let side = sight.initiator
         guard side != .unknown, !sight.destination.isGroup, !sight.source.isGroup else { return nil }
         let isOpening = side == .source
+        isForward = isOpening
         (initiator, responder) =
             isOpening ? (sight.source, sight.destination) : (sight.destination, sight.source)
         guard sight.isTCP || sight.isUDP || sight.isICMP else { return nil }
         port = sight.isICMP ? 0 : isOpening ? sight.destinationPort : sight.sourcePort
         // Port 0 itself can be probed; where the port was summed away, `SummedScanDetector` looks at the sketches.
-        guard sight.isICMP || port != 0 || !sight.flags.contains(.portsSummed) else { return nil }
-        if sight.flags.contains(.denied) {
+        guard sight.isICMP || port != 0 || !sight.isSummed else { return nil }
+        if sight.isDenied {
             // Who refused is a firewall: whether the host would have answered stays open, that it was tried does not.
             guard isOpening else { return nil }
             outcome = .failed
@@ -40,11 +43,11 @@ struct Contact {
         let bits = sight.controlBits
         if bits == 0 { return sight.isBrief ? .weaklyFailed : nil }
         // Never acknowledged anything: SYN scans, also those that reset what opened; FIN scans.
-        if bits & TCPFlag.ack == 0 { return .failed }
-        let isReset = bits & TCPFlag.syn != 0 && bits & TCPFlag.rst != 0
-        if isReset && bits & (TCPFlag.fin | TCPFlag.psh) == 0 && sight.isBrief { return .failed }
+        if bits & Bit.ack == 0 { return .failed }
+        let isReset = bits & Bit.syn != 0 && bits & Bit.rst != 0
+        if isReset && bits & (Bit.fin | Bit.psh) == 0 && sight.isBrief { return .failed }
         // Christmas-tree probes: FIN, PSH and URG at once. An ACK alone may be the middle of anything.
-        return bits & (TCPFlag.fin | TCPFlag.psh) != 0 || !sight.isBrief ? .answered : nil
+        return bits & (Bit.fin | Bit.psh) != 0 || !sight.isBrief ? .answered : nil
     }
 
     private static func other(_ sight: FlowSight, _ isOpening: Bool) -> Outcome? {
@@ -66,7 +69,7 @@ struct ScanEntry: WindowEntry {
         var walk: Int { failed - answered }
     }
 
-    /// Ports or hosts, failed or answered.
+    /// Ports or hosts that failed; answered ones are those that failed first.
     var items = DistinctItems()
     /// Of the failed contacts.
     var totals = Totals()
@@ -78,20 +81,17 @@ struct ScanEntry: WindowEntry {
     var recency = Int64.min
 
     var itemCount: Int { items.count }
-    var walk: Int { items.unanswered - items.answered }
 
-    /// Nothing, once the earlier window has raised its own finding: the same contacts must not raise two.
+    /// The failures only. Nothing, once the earlier window has raised its own finding: the same contacts must not
+    /// raise two.
     func carry(from previous: ScanEntry?, span: Int64) -> Carried {
         var carried = Carried()
         guard let previous, !previous.announcement.isRaised, totals.last != Int64.min else { return carried }
         for item in previous.items.list where item.time >= totals.last - span && !items.contains(item.value) {
-            if item.isAnswered {
-                carried.answered += 1
-            } else {
-                carried.failed += 1
-                carried.first = min(carried.first, item.time)
-                if carried.values.count < Carried.valuesMax { carried.values.append(item.value) }
-            }
+            guard !item.isAnswered else { continue }
+            carried.failed += 1
+            carried.first = min(carried.first, item.time)
+            if carried.values.count < Carried.valuesMax { carried.values.append(item.value) }
         }
         return carried
     }

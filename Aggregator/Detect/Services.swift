@@ -26,7 +26,7 @@ struct LoginService {
         .init(port: 995, name: "POP3S", octets: 500...6_000, isBusy: true),
         .init(port: 143, name: "IMAP", octets: 200...6_000, isBusy: true),
         .init(port: 993, name: "IMAPS", octets: 500...6_000, isBusy: true),
-        .init(port: 445, name: "SMB", octets: 400...20_000),
+        .init(port: 445, name: "SMB", octets: 400...20_000, isBusy: true),
         .init(port: 1433, name: "MS SQL", octets: 400...4_000, isBusy: true),
         .init(port: 3306, name: "MySQL", octets: 250...2_500, isBusy: true),
         .init(port: 5432, name: "PostgreSQL", octets: 250...3_000, isBusy: true),
@@ -34,8 +34,14 @@ struct LoginService {
         .init(port: 5900, name: "VNC", octets: 150...6_000),
         .init(port: 5985, name: "WinRM", octets: 500...10_000),
     ]
-    private static let byPort = [UInt16: LoginService](uniqueKeysWithValues: all.map { ($0.port, $0) })
-    static func on(_ port: UInt16) -> LoginService? { byPort[port] }
+    /// A place in `all`, plus one; ports above are nobody's.
+    private static let byPort: [UInt8] = all.enumerated().reduce(
+        into: [UInt8](repeating: 0, count: 32_768)
+    ) { $0[Int($1.element.port)] = UInt8($1.offset + 1) }
+    static func on(_ port: UInt16) -> LoginService? {
+        guard Int(port) < byPort.count, byPort[Int(port)] > 0 else { return nil }
+        return all[Int(byPort[Int(port)]) - 1]
+    }
 }
 
 /// UDP services whose answers are larger than their questions (US-CERT alert TA14-017A and later finds).
@@ -67,8 +73,14 @@ struct Amplifier {
         .init(port: 11211, name: "memcached", octetsPerPacketMin: 300),
         .init(port: 27960, name: "Quake", octetsPerPacketMin: 100),
     ]
-    private static let byPort = [UInt16: Amplifier](uniqueKeysWithValues: all.map { ($0.port, $0) })
-    static func on(_ port: UInt16) -> Amplifier? { byPort[port] }
+    /// A place in `all`, plus one; ports above are nobody's.
+    private static let byPort: [UInt8] = all.enumerated().reduce(
+        into: [UInt8](repeating: 0, count: 32_768)
+    ) { $0[Int($1.element.port)] = UInt8($1.offset + 1) }
+    static func on(_ port: UInt16) -> Amplifier? {
+        guard Int(port) < byPort.count, byPort[Int(port)] > 0 else { return nil }
+        return all[Int(byPort[Int(port)]) - 1]
+    }
 }
 
 /// `445 (SMB)`.

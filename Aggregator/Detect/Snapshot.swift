@@ -1,5 +1,5 @@
 /// A detector's state as bytes: magic, version, 64-bit words as LEB128 varints, and a checksum of all that.
-///     snapshot := "WDS3" | word* | FNV-1a-64 of everything before :8, little-endian
+///     snapshot := "WDS4" | word* | FNV-1a-64 of everything before :8, little-endian
 /// Sets and tables are written in the order of their keys, so that equal states are equal bytes.
 
 /// Why a snapshot can't be used. The remedy is the same for all: replay the log.
@@ -8,7 +8,7 @@ package enum SnapshotError: Error, Equatable, Sendable {
 }
 
 package struct SnapshotWriter {
-    static let magic: [UInt8] = Array("WDS3".utf8)
+    static let magic: [UInt8] = Array("WDS4".utf8)
     private var bytes: [UInt8] = Self.magic
 
     package init() {}

@@ -16,6 +16,7 @@ struct SpreadGuessingDetector: Detector {
     static let slow = RuleInfo(
         id: "password-guessing-slow", title: "Slow password guessing", tactics: ["TA0006"], techniques: ["T1110"])
     static let rules = [distributed, slow]
+    static let interest: Aspects = .login
     static let dayMilliseconds: Int64 = 86_400_000
     private static let sessionsMax = 256
 

@@ -14,6 +14,7 @@ struct SummedScanDetector: Detector {
     static let name = "summed-scan"
     /// The rules of `PortScanDetector`: the same attack, seen with less detail.
     static let rules: [RuleInfo] = []
+    static let interest: Aspects = .portless
 
     let tenant: TenantID, parameters: DetectorParameters
     private var table: EventTable<SummedScan>

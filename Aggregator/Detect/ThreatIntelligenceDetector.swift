@@ -15,6 +15,7 @@ package struct ThreatIntelligenceDetector: Detector {
     package static let rule = RuleInfo(
         id: "threat-intelligence", title: "Contact with a listed address", tactics: ["TA0011"], techniques: [])
     package static let rules = [rule]
+    static let interest: Aspects = []
     /// Listed peers of one host that have findings of their own in one window.
     package static let namedPeersMax = 8
     /// Width of a finding's window, in ms: a day of UTC.
@@ -59,7 +60,6 @@ package struct ThreatIntelligenceDetector: Detector {
     /// All is taken in here: the filter looks at columns, and most records at no more than that.
     mutating func begin(_ columns: FlowColumns, rows: Range<Int>) { take(columns, rows: rows) }
     mutating func observe(_ sight: FlowSight) {}
-    mutating func observe(all sights: [FlowSight]) {}
 
     private mutating func observe(_ sight: FlowSight, sourceSystem: UInt32, destinationSystem: UInt32) {
         guard !sight.source.isGroup, !sight.destination.isGroup else { return }

@@ -54,8 +54,11 @@ enum Quality {
         var finding: Finding
     }
 
-    static func findings(in columns: FlowColumns) throws -> [Said] {
-        var set = DetectorSet(tenant: try WeirBenchDetect.tenant()), said: [String: Said] = [:]
+    static func findings(
+        in columns: FlowColumns, parameters: DetectorParameters = .init(), places: PlaceLookup = .none
+    ) throws -> [Said] {
+        var set = DetectorSet(tenant: try WeirBenchDetect.tenant(), parameters: parameters), said: [String: Said] = [:]
+        set.use(places)
         var received = Int64.min
         func note(_ findings: [Finding]) {
             for finding in findings {
@@ -134,6 +137,22 @@ enum Quality {
                 }
             }
             try say(scores, set: "simulated sites", sampling: sampling)
+        }
+    }
+
+    /// What captures and sites lack: each attack among what looks like it, five times.
+    static func made() throws {
+        for sampling in [1, 100, 1_000] as [UInt32] {
+            var scores: [String: RuleScore] = [:]
+            for seed in 1...5 as ClosedRange<UInt64> {
+                for made in MadeAttack.all(seed: seed) {
+                    let said = try findings(
+                        in: made.columns(sampling: sampling, seed: seed), parameters: made.parameters,
+                        places: made.places)
+                    score(said, [made.attack], into: &scores)
+                }
+            }
+            try say(scores, set: "made", sampling: sampling)
         }
     }
 

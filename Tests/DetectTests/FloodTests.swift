@@ -68,6 +68,24 @@ import Testing
         #expect(findings.first?.title.contains("of TCP from 3,000 sources") == true)
     }
 
+    @Test("work of own hosts among themselves is told as load, with severity low; strangers' is a flood") func load()
+        throws
+    {
+        let work = (0..<20).map { index in
+            Traffic.record(
+                from: IPAddress(v4: 0x0A00_0100 + UInt32(index)), 50_000, to: Traffic.client, 2_049, bits: 0x18,
+                packets: 120_000, octets: 60_000_000, at: Traffic.noon, lasting: 9_999)
+        }
+        #expect(try Traffic.detect(work).filter { $0.rule == "flood" }.map(\.severity) == [.low])
+        let mixed =
+            work + [
+                Traffic.record(
+                    from: Traffic.scanner, 50_000, to: Traffic.client, 2_049, bits: 0x18, packets: 120_000,
+                    octets: 60_000_000, at: Traffic.noon, lasting: 9_999)
+            ]
+        #expect(try Traffic.detect(mixed).filter { $0.rule == "flood" }.map(\.severity) == [.high])
+    }
+
     @Test("a batch that is six hours late fills the past and causes no burst now") func late() throws {
         let now = (0..<20).map { stream(rate: 100, seconds: 5, at: Traffic.noon + 21_600_000 + Int64($0) * 5_000) }
         let late = (0..<10).map { stream(rate: 15_000, seconds: 5, at: Traffic.noon + Int64($0) * 5_000) }
