@@ -38,11 +38,11 @@ let isPlanted = Context.environment["WEIR_PLANTED"] == "1"
 let modulesWithPlants: Set = ["AggregatorPipeline", "FlowLog", "Ship", "Spool"]
 
 func module(
-    _ name: String, in tier: String, uses: [Target.Dependency] = [], resources: [Resource] = []
+    _ name: String, in tier: String, uses: [Target.Dependency] = [], resources: [Resource] = [], beside: [String] = []
 ) -> Target {
     let hasPlants = isPlanted && modulesWithPlants.contains(name)
     return .target(
-        name: name, dependencies: uses + (hasPlants ? ["Planted"] : []), path: "\(tier)/\(name)",
+        name: name, dependencies: uses + (hasPlants ? ["Planted"] : []), path: "\(tier)/\(name)", exclude: beside,
         resources: resources, swiftSettings: strict + (hasPlants ? [.define("WEIR_PLANTED")] : []))
 }
 func program(_ name: String, at path: String, uses: [Target.Dependency], beside: [String] = []) -> Target {
@@ -86,6 +86,7 @@ let common: [Target] = [
     system("CMaxMindDB", pkgConfig: "libmaxminddb", apt: "libmaxminddb-dev"),
     cModule("CAddressDatabase", uses: ["CMaxMindDB"]),
     cModule("CPacketRing"),
+    cModule("CProcesses"),
     .systemLibrary(name: "CPrefetch", path: "Common/CLibraries/CPrefetch"),
     .target(
         name: "CProcessor", path: "Common/CLibraries/CProcessor",
@@ -147,7 +148,7 @@ let aggregator: [Target] = [
     module("ObjectStore", in: "Aggregator", uses: ["Platform", "Settings", crypto] + outgoing),
     module(
         "Backup", in: "Aggregator",
-        uses: ["DataKeys", "Identity", "Incidents", "ObjectStore", "Platform", "Settings", grdb]),
+        uses: ["DataKeys", "Identity", "Incidents", "NotifyChannels", "ObjectStore", "Platform", "Settings", grdb]),
     module("FlowLog", in: "Aggregator", uses: ["Delivery", "FlowModel", "Identity", grdb]),
     module(
         "SegmentFormat", in: "Aggregator", uses: ["BatchFormat", "CZstd", "FlowModel", "Identity", "WireBytes"]),
@@ -167,16 +168,33 @@ let aggregator: [Target] = [
         "Export", in: "Aggregator", uses: ["COpenSSL", "FlowModel", "FlowText", "InformationElements"]),
     module("FilterLanguage", in: "Aggregator", uses: ["FlowModel", "InformationElements"]),
     module("Enrichment", in: "Aggregator", uses: ["CAddressDatabase", "FlowModel", "NetworkTable"]),
-    module("Intelligence", in: "Aggregator", uses: ["FlowModel", "NetworkTable"]),
+    module("Intelligence", in: "Aggregator", uses: ["FlowModel", "Identity", "NetworkTable"]),
+    module(
+        "Knowledge", in: "Aggregator",
+        uses: [
+            "Detect", "Enrichment", "FlowModel", "Identity", "Intelligence", "NetworkTable", "Platform", "Settings",
+            "Telemetry", "WireBytes", logging,
+        ]),
     module("Detect", in: "Aggregator", uses: ["FlowModel", "Identity", "Intelligence"]),
     module(
+        "Programs", in: "Aggregator",
+        uses: [
+            "CProcesses", "Detect", "FilterLanguage", "FlowModel", "FlowText", "Identity", "InformationElements",
+            "Intelligence", "Platform",
+        ], beside: ["examples"]),
+    module(
         "Sigma", in: "Aggregator", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", yams]),
-    module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", grdb]),
+    module(
+        "SigmaBacktest", in: "Aggregator",
+        uses: ["BatchFormat", "Detect", "FlowModel", "Identity", "Query", "Sigma"]),
+    module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", "Settings", grdb]),
     module("Notify", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", "Incidents", "Settings", crypto]),
     module(
         "NotifyChannels", in: "Aggregator",
-        uses: ["Detect", "FlowModel", "Identity", "Incidents", "Notify", "Platform", "Settings"] + outgoing
-            + [.product(name: "NIOPosix", package: "swift-nio")]),
+        uses: [
+            "Detect", "FlowModel", "Identity", "Incidents", "Notify", "Platform", "Settings", "Telemetry", logging,
+            lifecycle,
+        ] + outgoing + [.product(name: "NIOPosix", package: "swift-nio")]),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
     module(
         "Ingest", in: "Aggregator",
@@ -187,27 +205,38 @@ let aggregator: [Target] = [
     module(
         "AggregatorPipeline", in: "Aggregator",
         uses: [
-            "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "ObjectStore",
-            "Platform", "Telemetry", "WireBytes", grdb, logging, lifecycle,
+            "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "Intelligence",
+            "ObjectStore", "Platform", "Sigma", "Telemetry", "WireBytes", grdb, logging, lifecycle,
         ]),
+    module(
+        "KnowledgeUpkeep", in: "Aggregator",
+        uses: [
+            "Detect", "FlowModel", "Identity", "Incidents", "Intelligence", "Knowledge", "Notify", "NotifyChannels",
+            "Platform", "Query", "QueryEngine", "Settings", "Telemetry", logging, lifecycle,
+        ] + outgoing),
     module(
         "API", in: "Aggregator",
         uses: [
-            "Detect", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowText", "Identity", "Incidents", "Ingest",
-            "Platform", "Query", "QueryEngine", "Telemetry", "Tenancy", logging,
+            "Detect", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowText", "Identity",
+            "Incidents", "Ingest", "Intelligence", "Knowledge", "Notify", "Platform", "Query", "QueryEngine", "Sigma",
+            "SigmaBacktest", "Telemetry", "Tenancy", logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",
         uses: [
-            "API", "AggregatorPipeline", "Backup", "DataKeys", "Detect", "FlowLog", "FlowStore", "Identity",
-            "Incidents", "Ingest", "ObjectStore", "Platform", "Query", "ServerChannel", "Settings", "Telemetry",
+            "API", "AggregatorPipeline", "Backup", "DataKeys", "Detect", "Enrichment", "FlowLog", "FlowStore",
+            "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep", "Notify",
+            "NotifyChannels", "ObjectStore", "Platform", "Query", "ServerChannel", "Settings", "Sigma", "Telemetry",
             "Tenancy", arguments, logging, lifecycle,
         ] + hummingbird),
+    program(
+        "weir-program-test", at: "Aggregator/weir-program-test", uses: ["Identity", "Platform", "Programs"]),
     program(
         "weirctl", at: "Aggregator/weirctl",
         uses: [
             "Backup", "Capture", "DataKeys", "Decode", "Detect", "FlowModel", "FlowText", "Identity", "Incidents",
-            "ObjectStore", "Platform", "SensorPipeline", "Settings", "Simulator", "WireBytes", arguments, crypto,
+            "ObjectStore", "Platform", "SensorPipeline", "Settings", "Sigma", "Simulator", "WireBytes", arguments,
+            crypto,
             httpClient, nioCore, nioSSL,
         ] + x509),
 ]
@@ -322,27 +351,54 @@ let checks: [Target] = [
             "WireBytes",
         ]),
     tests("EnrichmentTests", uses: ["Enrichment", "FlowModel", "Platform"]),
-    tests("IntelligenceTests", uses: ["FlowModel", "Intelligence", "Platform"]),
+    tests("IntelligenceTests", uses: ["FlowModel", "Identity", "Intelligence", "Platform"]),
+    tests(
+        "KnowledgeTests",
+        uses: [
+            "Detect", "Enrichment", "FlowModel", "Identity", "Intelligence", "Knowledge", "Platform", "Settings",
+            "Telemetry", logging,
+        ]),
+    tests(
+        "ProgramsTests",
+        uses: ["Detect", "FlowModel", "Identity", "Intelligence", "Platform", "Programs"]),
     tests("SigmaTests", uses: ["Detect", "FlowModel", "Identity", "Platform", "Sigma"]),
-    tests("IncidentsTests", uses: ["Detect", "FlowModel", "Identity", "Incidents"]),
+    tests(
+        "SigmaBacktestTests",
+        uses: [
+            "BatchFormat", "Delivery", "Detect", "FlowModel", "FlowStore", "Identity", "Platform", "Query", "Sigma",
+            "SigmaBacktest",
+        ]),
+    tests(
+        "IncidentsTests", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", "Incidents", "Settings", grdb]),
     tests(
         "NotifyTests", uses: ["Detect", "FlowModel", "Identity", "Incidents", "Notify", "Platform", "Settings"]),
     tests(
         "NotifyChannelsTests",
-        uses: ["Detect", "FlowModel", "Identity", "Incidents", "Notify", "NotifyChannels", "Platform", "Settings"]),
+        uses: [
+            "Detect", "FlowModel", "Identity", "Incidents", "Notify", "NotifyChannels", "Platform", "Settings",
+            "Telemetry", logging, lifecycle,
+        ]),
     tests("TenancyTests", uses: ["Identity", "Tenancy"]),
+    tests(
+        "KnowledgeUpkeepTests",
+        uses: [
+            "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity",
+            "Incidents", "Intelligence", "Knowledge", "KnowledgeUpkeep", "Platform", "Query", "Settings", "Telemetry",
+            logging,
+        ]),
     tests(
         "AggregatorPipelineTests",
         uses: [
             "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity",
-            "Incidents", "ObjectStore", "Platform", "Telemetry", logging, lifecycle,
+            "Incidents", "ObjectStore", "Platform", "Sigma", "Telemetry", logging, lifecycle,
         ]),
     tests(
         "AggregatorServerTests",
         uses: [
-            "API", "BatchFormat", "Delivery", "Detect", "Export", "FlowLog", "FlowModel", "FlowStore", "HTTP2Client",
-            "Identity", "Incidents", "Ingest", "Platform", "Query", "ServerChannel", "Telemetry", "Tenancy", logging,
-            lifecycle, nioSSL, .product(name: "HummingbirdTesting", package: "hummingbird"),
+            "API", "BatchFormat", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel", "FlowStore",
+            "HTTP2Client", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "Notify", "Platform",
+            "Query", "ServerChannel", "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
+            .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),
     tests("CompatibilityTests", uses: ["BatchFormat", "Delivery", "FlowModel", "Spool", "WireBytes"]),

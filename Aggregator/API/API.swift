@@ -9,8 +9,10 @@ package import FlowLog
 package import Hummingbird
 package import Incidents
 package import Ingest
+package import Notify
 package import Platform
 package import Query
+package import Sigma
 package import Telemetry
 package import Tenancy
 
@@ -23,19 +25,25 @@ package struct APISources: Sendable {
     package var log: any FlowLog
     package var metrics: MetricRegistry
     package var time: any TimeSource
+    package var knowledge: KnowledgeSources
+    /// Which Sigma rules tenants have.
+    package var sigma: SigmaRegister
     /// What pseudonyms are made of; nil: none are made.
     package var pseudonymSecret: [UInt8]?
     /// What keeps the aggregator from being ready, in words for operators; empty when it is.
     package var unready: @Sendable () async -> [String]
+    package var notify = NotifyDesk.none
 
     package init(
         query: FlowQuery, incidents: IncidentLog, control: ControlLog, sensors: SensorRegistry, log: any FlowLog,
-        metrics: MetricRegistry, time: any TimeSource, pseudonymSecret: [UInt8]? = nil,
+        metrics: MetricRegistry, time: any TimeSource, knowledge: KnowledgeSources = KnowledgeSources(),
+        sigma: SigmaRegister? = nil, pseudonymSecret: [UInt8]? = nil,
         unready: @escaping @Sendable () async -> [String] = { [] }
     ) {
         (self.query, self.incidents, self.control, self.sensors) = (query, incidents, control, sensors)
         (self.log, self.metrics, self.time, self.unready) = (log, metrics, time, unready)
-        self.pseudonymSecret = pseudonymSecret
+        (self.knowledge, self.pseudonymSecret) = (knowledge, pseudonymSecret)
+        self.sigma = sigma ?? SigmaRegister(control: control)
     }
 }
 
@@ -46,11 +54,21 @@ package func apiRouter(_ sources: APISources) -> Router<APIContext> {
     router.add(middleware: Authentication(control: sources.control, time: sources.time))
     OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: router)
     IncidentRoutes(incidents: sources.incidents).add(to: router)
+    IncidentEditRoutes(incidents: sources.incidents, time: sources.time).add(to: router)
+    ExceptionRoutes(incidents: sources.incidents, time: sources.time).add(to: router)
+    MitigationRoutes(
+        incidents: sources.incidents, query: sources.query, desk: sources.notify, time: sources.time
+    ).add(to: router)
+    NotifyRoutes(desk: sources.notify).add(to: router)
     let flows = FlowSources(
-        query: sources.query, control: sources.control, pseudonymSecret: sources.pseudonymSecret)
+        query: sources.query, control: sources.control, pseudonymSecret: sources.pseudonymSecret,
+        enrichment: sources.knowledge.enrichment)
     FlowRoutes(sources: flows).add(to: router)
     ExportRoutes(sources: flows).add(to: router)
     HuntRoutes(sources: flows).add(to: router)
+    IntelRoutes(knowledge: sources.knowledge, sources: flows, time: sources.time).add(to: router)
+    SigmaRoutes(register: sources.sigma, control: sources.control, query: sources.query, time: sources.time)
+        .add(to: router)
     NetworkRoutes(control: sources.control, time: sources.time).add(to: router)
     SensorRoutes(registry: sources.sensors, log: sources.log).add(to: router)
     return router

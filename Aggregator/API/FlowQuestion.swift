@@ -1,3 +1,4 @@
+internal import Enrichment
 internal import FilterLanguage
 internal import FlowModel
 internal import Hummingbird
@@ -11,6 +12,21 @@ struct FlowSources: Sendable {
     let query: FlowQuery, control: ControlLog
     /// What pseudonyms are made of; nil: there are none, and requests for them are refused.
     let pseudonymSecret: [UInt8]?
+    /// For countries in filters and in answers.
+    let enrichment: CurrentEnrichment
+}
+
+extension FlowSources {
+    /// What `@name` and `country` stand for in a tenant's filters.
+    fileprivate func names(of tenant: TenantID) throws -> NamedNetworks {
+        var names = try control.names(of: tenant)
+        let now = enrichment.value
+        guard now.hasRanges else { return names }
+        names.country = { text in
+            CountryCode(text).flatMap { now.ranges(of: $0) }
+        }
+        return names
+    }
 }
 
 /// What all questions about flows have in common: whose, which records, and the parameters that say what is wanted.
@@ -21,6 +37,7 @@ struct FlowQuestion: Sendable {
     /// About addresses as they are.
     let filter: FlowFilter
     let veil: Veil
+    private let enrichment: CurrentEnrichment
 
     static let limitMax = 1_000, keysMax = 8
 
@@ -28,8 +45,10 @@ struct FlowQuestion: Sendable {
     init(_ request: Request, _ context: APIContext, _ sources: FlowSources, allowed: Set<String>) throws {
         principal = try context.authorizeFlows()
         veil = try Veil(of: principal, secret: sources.pseudonymSecret)
+        enrichment = sources.enrichment
         parameters = try Parameters(request, allowed: FlowScope.names.union(allowed))
-        let names = veil.key == nil ? try sources.control.names(of: principal.tenant) : NamedNetworks()
+        // Who sees pseudonyms may not ask for names and countries.
+        let names = veil.key == nil ? try sources.names(of: principal.tenant) : NamedNetworks()
         let scope = try FlowScope(parameters, names: names)
         filter = FlowFilter(try veil.real(scope.filter), from: scope.from, to: scope.to)
     }
@@ -65,7 +84,17 @@ struct FlowQuestion: Sendable {
                     + FlowKey.allCases.map(\.rawValue).joined(separator: ", ")
                     + ", sourceAddress/24, destinationAddress/24")
         }
-        return keys
+        guard keys.contains(where: \.needsPlaces) else { return keys }
+        guard veil.key == nil else { throw .behindVeil }
+        let now = enrichment.value
+        guard !now.isEmpty else {
+            throw .badParameter(name, text, allowed: "known here: no table of countries and systems is loaded")
+        }
+        let table = PlaceTable { address in
+            let place = now.place(of: address)
+            return PlaceTable.Place(country: place.country.rawValue, system: place.systemNumber)
+        }
+        return keys.map { $0.asked(of: table) }
     }
 }
 
@@ -120,6 +149,10 @@ extension FlowKey {
         case .service: group.service.map { "\($0.protocolIdentifier)/\($0.port)" } ?? ""
         case .sourceAS: Self.text(group.sourceAS)
         case .destinationAS: Self.text(group.destinationAS)
+        case .sourceCountry: group.sourceCountry.map(countryText) ?? ""
+        case .destinationCountry: group.destinationCountry.map(countryText) ?? ""
+        case .sourceSystem: Self.text(group.sourceSystem)
+        case .destinationSystem: Self.text(group.destinationSystem)
         case .ingressInterface: Self.text(group.ingressInterface)
         case .egressInterface: Self.text(group.egressInterface)
         case .exporter:

@@ -1,15 +1,62 @@
 internal import Detect
+internal import HTTPTypes
 internal import Hummingbird
 internal import Incidents
 internal import Tenancy
 
-/// `GET /v1/incidents` and `GET /v1/incidents/{id}`.
+/// What a tenant reads of its incidents: lists, one with its findings, its history, its story and its neighbours, and
+/// people's verdicts by rule.
 struct IncidentRoutes {
     let incidents: IncidentLog
 
     func add(to router: Router<APIContext>) {
         router.get("/v1/incidents") { try list($0, $1) }
-        router.get("/v1/incidents/{id}") { try show($0, $1) }
+        router.get("/v1/incidents/{id}") { request, context in
+            let (principal, id) = try asked(request, context)
+            return try incidentAnswer(
+                try finding { () throws(IncidentError) in
+                    try incidents.get(tenant: principal.tenant, id: id)
+                })
+        }
+        router.get("/v1/incidents/{id}/events") { request, context in
+            let (principal, id) = try asked(request, context)
+            let events = try finding { () throws(IncidentError) in
+                try incidents.events(tenant: principal.tenant, id: id)
+            }
+            return try jsonResponse(["items": events])
+        }
+        router.get("/v1/incidents/{id}/story") { request, context in
+            let (principal, id) = try asked(request, context)
+            let (incident, events) = try finding { () throws(IncidentError) in
+                (
+                    try incidents.get(tenant: principal.tenant, id: id),
+                    try incidents.events(tenant: principal.tenant, id: id)
+                )
+            }
+            let clocks = ServiceClock.allCases.compactMap { ClockBody($0, incident, incidents.policy) }
+            return try jsonResponse(StoryBody(story: IncidentStory(of: incident, events: events), clocks: clocks))
+        }
+        router.get("/v1/incidents/{id}/neighbours") { request, context in
+            let (principal, id) = try asked(request, context)
+            return try jsonResponse(
+                try finding { () throws(IncidentError) in
+                    NeighboursBody(
+                        related: try incidents.related(to: id, tenant: principal.tenant),
+                        similar: try incidents.similar(to: id, tenant: principal.tenant))
+                })
+        }
+        router.get("/v1/feedback") { request, context in
+            let principal = try context.authorize(.readIncidents)
+            _ = try Parameters(request, allowed: [])
+            let all = try incidents.feedback(tenant: principal.tenant)
+            return try jsonResponse(["items": all.map(FeedbackBody.init)])
+        }
+    }
+
+    private func asked(_ request: Request, _ context: APIContext) throws -> (Principal, String) {
+        let principal = try context.authorize(.readIncidents)
+        _ = try Parameters(request, allowed: [])
+        return (principal, try context.parameters.require("id"))
     }
 
     private struct Page: Encodable {
@@ -22,21 +69,17 @@ struct IncidentRoutes {
         private enum Key: CodingKey { case items, next }
     }
 
+    private static let parameters: Set = [
+        "status", "severity", "rule", "from", "to", "assignee", "tag", "address", "merged", "limit", "cursor",
+    ]
+
     private func list(_ request: Request, _ context: APIContext) throws -> Response {
         let principal = try context.authorize(.readIncidents)
-        let parameters = try Parameters(
-            request, allowed: ["status", "severity", "rule", "from", "to", "limit", "cursor"])
-        var filter = IncidentFilter()
-        let status = try parameters.choice("status", IncidentStatus.allCases.map(\.rawValue))
-        filter.statuses = Set(status.flatMap { IncidentStatus(rawValue: $0) }.map { [$0] } ?? [])
-        let severity = try parameters.choice("severity", Severity.allCases.map(\.rawValue))
-        filter.severities = Set(severity.flatMap { Severity(rawValue: $0) }.map { [$0] } ?? [])
-        filter.rule = parameters.text("rule")
-        (filter.from, filter.to) = (try parameters.time("from"), try parameters.time("to"))
+        let parameters = try Parameters(request, allowed: Self.parameters)
         do {
             let page = try incidents.list(
-                tenant: principal.tenant, filter: filter, limit: parameters.integer("limit", in: 1...1_000) ?? 100,
-                cursor: parameters.text("cursor"))
+                tenant: principal.tenant, filter: try filter(parameters),
+                limit: parameters.integer("limit", in: 1...1_000) ?? 100, cursor: parameters.text("cursor"))
             return try jsonResponse(Page(items: page.incidents, next: page.next))
         } catch IncidentError.badCursor {
             throw Problem.badParameter(
@@ -44,13 +87,87 @@ struct IncidentRoutes {
         }
     }
 
-    private func show(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.readIncidents)
-        _ = try Parameters(request, allowed: [])
-        do {
-            return try jsonResponse(incidents.get(tenant: principal.tenant, id: context.parameters.require("id")))
-        } catch IncidentError.unknown {
-            throw Problem.notFound
+    private func filter(_ parameters: Parameters) throws(Problem) -> IncidentFilter {
+        var filter = IncidentFilter()
+        // `open` stands for all that are not closed.
+        if let status = try parameters.choice("status", ["open"] + IncidentStatus.allCases.map(\.rawValue)) {
+            filter.statuses = Set(IncidentStatus(rawValue: status).map { [$0] } ?? IncidentStatus.open)
         }
+        let severity = try parameters.choice("severity", Severity.allCases.map(\.rawValue))
+        filter.severities = Set(severity.flatMap { Severity(rawValue: $0) }.map { [$0] } ?? [])
+        filter.rule = parameters.text("rule")
+        (filter.from, filter.to) = (try parameters.time("from"), try parameters.time("to"))
+        let assignee = parameters.text("assignee")
+        (filter.assignee, filter.isUnassigned) = (assignee == "none" ? nil : assignee, assignee == "none")
+        (filter.tag, filter.address) = (parameters.text("tag"), parameters.text("address"))
+        filter.hasMerged = try parameters.choice("merged", ["true", "false"]) == "true"
+        return filter
+    }
+}
+
+/// An incident with its revision as `ETag`, which changes ask for in `If-Match`.
+func incidentAnswer(_ incident: Incident) throws -> Response {
+    var response = try jsonResponse(incident)
+    response.headers[.eTag] = "\"\(incident.revision)\""
+    return response
+}
+
+/// Says why the incident log refused in the caller's terms.
+func finding<Value>(_ body: () throws(IncidentError) -> Value) throws -> Value {
+    do {
+        return try body()
+    } catch {
+        switch error {
+        case .unknown: throw Problem.notFound
+        case .conflict(let current):
+            throw Problem(
+                .preconditionFailed, "changed", "It has changed since",
+                detail: "It is at revision \(current) now: read it again", headers: [.eTag: "\"\(current)\""])
+        case .badComment:
+            throw Problem(
+                .unprocessableContent, "refused", "That can't be done",
+                detail: "A comment has 1 to \(IncidentLog.commentOctetsMax) octets")
+        case .badEdit(let reason):
+            throw Problem(.unprocessableContent, "refused", "That can't be done", detail: reason)
+        case .notUndoable:
+            throw Problem(
+                .unprocessableContent, "refused", "That can't be done",
+                detail: "Only a merge or a split that still stands can be taken back")
+        case .full: throw Problem.unavailable
+        case .badCursor, .storage: throw error
+        }
+    }
+}
+
+private struct StoryBody: Encodable {
+    let story: IncidentStory, clocks: [ClockBody]
+    func encode(to encoder: any Encoder) throws {
+        try story.encode(to: encoder)
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(clocks, forKey: .clocks)
+    }
+    private enum Key: CodingKey { case clocks }
+}
+
+private struct ClockBody: Encodable {
+    let clock: ServiceClock, due: EventTime, stopped: EventTime?, ranOut: Bool
+    init?(_ clock: ServiceClock, _ incident: Incident, _ policy: IncidentPolicy) {
+        guard let due = policy.due(clock, of: incident) else { return nil }
+        (self.clock, self.due) = (clock, EventTime(due))
+        stopped = policy.stopped(clock, of: incident)
+        ranOut = incident.work.breaches.contains(clock)
+    }
+}
+
+private struct NeighboursBody: Encodable {
+    let related: [IncidentNeighbour], similar: [IncidentNeighbour]
+}
+
+private struct FeedbackBody: Encodable {
+    let rule: String, incidents: Int, truePositive: Int, falsePositive: Int, benign: Int, confirmed: Double
+    init(_ feedback: RuleFeedback) {
+        (rule, incidents) = (feedback.rule, feedback.incidents)
+        (truePositive, falsePositive, benign) = (feedback.truePositive, feedback.falsePositive, feedback.benign)
+        confirmed = (feedback.confirmed * 1_000).rounded() / 1_000
     }
 }

@@ -82,7 +82,7 @@ struct DrawnVeil {
 }
 
 extension Problem {
-    fileprivate static let behindVeil = Problem(
+    static let behindVeil = Problem(
         .forbidden, "forbidden", "This key may not ask that",
         detail:
             "It sees pseudonyms: filters may name addresses and networks (as pseudonyms), ports, counters and the like")

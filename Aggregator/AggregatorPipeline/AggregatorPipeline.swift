@@ -14,9 +14,11 @@ internal import FlowModel
 package import FlowStore
 package import Identity
 package import Incidents
+package import Intelligence
 package import Logging
 package import Platform
 import ServiceLifecycle
+package import Sigma
 package import Telemetry
 
 /// The one reader of a node's log.
@@ -37,21 +39,36 @@ package final class AggregatorPipeline: Service {
     let incidents: IncidentLog
     let checkpoints: CheckpointFile
     let parameters: DetectorParameters
+    /// Of tenants that have their own.
+    let tenantParameters: [TenantID: DetectorParameters]
+    let intelligence: CurrentIntelligence
+    let places: PlaceLookup
+    let sigma: SigmaRegister?
     let pace: Pace
     let time: any TimeSource
     let logger: Logger
     let metrics: PipelineMetrics
 
     /// Opens or makes `checkpoint.sqlite` in `directory`, which must exist.
+    /// - Parameter intelligence: what all tenants know about strangers; a new edition counts from the next group of
+    ///   batches on.
+    /// - Parameter places: where addresses are, for rules about new countries and systems.
     package init(
         log: any FlowLog, store: any FlowStore, incidents: IncidentLog, directory: String,
-        parameters: DetectorParameters = DetectorParameters(), pace: Pace = Pace(), time: any TimeSource,
+        parameters: DetectorParameters = DetectorParameters(),
+        tenantParameters: [TenantID: DetectorParameters] = [:],
+        intelligence: CurrentIntelligence = CurrentIntelligence(), places: PlaceLookup = .none,
+        sigma: SigmaRegister? = nil, pace: Pace = Pace(), time: any TimeSource,
         registry: MetricRegistry, logger: Logger, sealing: TenantSealing = .none
     ) throws {
         self.log = log
         self.store = store
         self.incidents = incidents
         self.parameters = parameters
+        self.tenantParameters = tenantParameters
+        self.intelligence = intelligence
+        self.places = places
+        self.sigma = sigma
         self.pace = pace
         self.time = time
         self.logger = logger

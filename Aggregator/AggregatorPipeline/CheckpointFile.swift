@@ -12,6 +12,8 @@ final class CheckpointFile: Sendable {
         var offset: Int64 = 0
         /// `DetectorSet.snapshot()` of each tenant.
         var snapshots: [TenantID: [UInt8]] = [:]
+        /// `SigmaFold.snapshot()` of each tenant that has rules.
+        var sigma: [TenantID: [UInt8]] = [:]
     }
     private let database: DatabaseQueue
     private let sealing: TenantSealing
@@ -53,6 +55,9 @@ final class CheckpointFile: Sendable {
                     CREATE TABLE detectors (tenant TEXT PRIMARY KEY, snapshot BLOB NOT NULL) STRICT;
                     """)
         }
+        migrator.registerMigration("2 rules") { db in
+            try db.execute(sql: "CREATE TABLE sigma (tenant TEXT PRIMARY KEY, snapshot BLOB NOT NULL) STRICT")
+        }
         return migrator
     }
 
@@ -62,41 +67,66 @@ final class CheckpointFile: Sendable {
     func save(_ checkpoint: Checkpoint) async throws {
         try await database.write { [sealing] db in
             try db.execute(sql: "INSERT OR REPLACE INTO position VALUES (1, ?)", arguments: [checkpoint.offset])
-            for (tenant, snapshot) in checkpoint.snapshots {
-                let sealed: [UInt8]
-                do throws(TenantSealing.Fault) {
-                    sealed = try sealing.seal(snapshot, tenant, Self.context)
-                } catch .keyDestroyed {
-                    try db.execute(sql: "DELETE FROM detectors WHERE tenant = ?", arguments: [tenant.rawValue])
-                    continue
+            for part in Part.allCases {
+                for (tenant, snapshot) in checkpoint[keyPath: part.snapshots] {
+                    try Self.save(snapshot, of: tenant, part, sealing, in: db)
                 }
-                try db.execute(
-                    sql: "INSERT OR REPLACE INTO detectors VALUES (?, ?)",
-                    arguments: [tenant.rawValue, Data(sealed)])
             }
         }
     }
+    private static func save(
+        _ snapshot: [UInt8], of tenant: TenantID, _ part: Part, _ sealing: TenantSealing, in db: Database
+    ) throws {
+        let sealed: [UInt8]
+        do throws(TenantSealing.Fault) {
+            sealed = try sealing.seal(snapshot, tenant, part.context)
+        } catch .keyDestroyed {
+            return try db.execute(sql: "DELETE FROM \(part.rawValue) WHERE tenant = ?", arguments: [tenant.rawValue])
+        }
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO \(part.rawValue) VALUES (?, ?)", arguments: [tenant.rawValue, Data(sealed)])
+    }
 
-    private static let context = "checkpoint"
+    /// A table, and where its rows are in a checkpoint.
+    private enum Part: String, CaseIterable {
+        case detectors, sigma
+
+        var snapshots: WritableKeyPath<Checkpoint, [TenantID: [UInt8]]> {
+            switch self {
+            case .detectors: \.snapshots
+            case .sigma: \.sigma
+            }
+        }
+        /// What sealed octets are bound to.
+        var context: String { self == .detectors ? "checkpoint" : "checkpoint of rules" }
+    }
 
     private static func read(_ db: Database, _ sealing: TenantSealing) throws -> Checkpoint {
         var checkpoint = Checkpoint()
         checkpoint.offset = try Int64.fetchOne(db, sql: #"SELECT "offset" FROM position"#) ?? 0
-        let rows = try Row.fetchCursor(db, sql: "SELECT tenant, snapshot FROM detectors")
+        for part in Part.allCases { try read(part, db, sealing, into: &checkpoint) }
+        return checkpoint
+    }
+    private static func read(
+        _ part: Part, _ db: Database, _ sealing: TenantSealing, into checkpoint: inout Checkpoint
+    ) throws {
+        let rows = try Row.fetchCursor(db, sql: "SELECT tenant, snapshot FROM \(part.rawValue)")
         while let row = try rows.next() {
             guard let name = String.fromDatabaseValue(row["tenant"]),
                 let sealed = Data.fromDatabaseValue(row["snapshot"])
-            else { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a row of detectors is damaged") }
+            else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a row of \(part.rawValue) is damaged")
+            }
             guard let tenant = TenantID(name) else { continue }
             do throws(TenantSealing.Fault) {
-                checkpoint.snapshots[tenant] = try sealing.open([UInt8](sealed), tenant, context)
+                checkpoint[keyPath: part.snapshots][tenant] = try sealing.open(
+                    [UInt8](sealed), tenant, part.context)
             } catch {
                 // The tenant's detectors begin anew with nothing, or say that they do.
                 if case .unavailable(let reason) = error { throw DatabaseError(message: "\(tenant): \(reason)") }
-                if error == .damaged { checkpoint.snapshots[tenant] = [] }
+                if error == .damaged { checkpoint[keyPath: part.snapshots][tenant] = [] }
             }
         }
-        return checkpoint
     }
 
     private static func isDamage(_ error: any Error) -> Bool {

@@ -4,6 +4,8 @@ internal import FlowLog
 internal import FlowModel
 internal import FlowStore
 internal import Identity
+internal import Intelligence
+internal import Sigma
 internal import WireBytes
 
 /// What the pipeline does with a batch, as a fold: no clock, no storage. The detectors of all tenants, and where in the
@@ -16,23 +18,51 @@ struct DetectionFold {
         let findings: [Finding]
     }
     private let parameters: DetectorParameters
+    private let tenantParameters: [TenantID: DetectorParameters]
+    private let places: PlaceLookup
+    private var edition = IntelligenceEdition.none
     private var detectors: [TenantID: DetectorSet] = [:]
     private var changed: Set<TenantID> = []
+    private var rules: RuleFolds
     /// The last batch taken in.
     private(set) var offset: Int64
-    /// Tenants whose snapshot could not be used, with the reason: their detectors began anew.
-    private(set) var restarted: [TenantID: String] = [:]
+    /// Tenants whose snapshot could not be used, with the reason: their detectors, or rules, began anew. Whoever has
+    /// told it takes it away.
+    var restarted: [TenantID: String] = [:]
 
-    init(from checkpoint: CheckpointFile.Checkpoint, parameters: DetectorParameters) {
+    init(
+        from checkpoint: CheckpointFile.Checkpoint, parameters: DetectorParameters,
+        tenantParameters: [TenantID: DetectorParameters] = [:], places: PlaceLookup = .none
+    ) {
         self.parameters = parameters
+        self.places = places
+        self.tenantParameters = tenantParameters
         offset = checkpoint.offset
+        rules = RuleFolds(from: checkpoint.sigma)
         for (tenant, snapshot) in checkpoint.snapshots {
             do {
-                detectors[tenant] = try DetectorSet(restoring: snapshot, tenant: tenant, parameters: parameters)
+                var set = try DetectorSet(
+                    restoring: snapshot, tenant: tenant, parameters: tenantParameters[tenant] ?? parameters)
+                set.use(places)
+                detectors[tenant] = set
             } catch {
                 restarted[tenant] = "\(error)"
             }
         }
+    }
+
+    /// What is known about strangers, for the batches from here on.
+    mutating func use(_ edition: IntelligenceEdition) {
+        guard edition.generation != self.edition.generation else { return }
+        self.edition = edition
+        for tenant in detectors.keys { detectors[tenant]?.use(edition[tenant]) }
+    }
+
+    private func begun(_ tenant: TenantID) -> DetectorSet {
+        var set = DetectorSet(tenant: tenant, parameters: tenantParameters[tenant] ?? parameters)
+        set.use(edition[tenant])
+        set.use(places)
+        return set
     }
 
     /// Takes in one batch; its offset must be larger than the last one's.
@@ -45,8 +75,8 @@ struct DetectionFold {
         columns.removeAll()
         try batch.body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
         let tenant = batch.sensor.tenant
-        var set = detectors.removeValue(forKey: tenant) ?? DetectorSet(tenant: tenant, parameters: parameters)
-        let findings = set.observe(columns)
+        var set = detectors.removeValue(forKey: tenant) ?? begun(tenant)
+        let findings = set.observe(columns) + rules.observe(columns, of: tenant)
         detectors[tenant] = set
         changed.insert(tenant)
         return Outcome(stored: Self.stored(batch, columns), findings: findings)
@@ -72,8 +102,23 @@ struct DetectionFold {
         defer { changed = [] }
         return CheckpointFile.Checkpoint(
             offset: offset,
-            snapshots: detectors.filter { changed.contains($0.key) }.mapValues { $0.snapshot() })
+            snapshots: detectors.filter { changed.contains($0.key) }.mapValues { $0.snapshot() },
+            sigma: rules.checkpoint())
     }
+
+    // MARK: Rules
+
+    /// The register has changed since `turn`.
+    func isBehind(_ register: SigmaRegister) -> Bool { rules.generation != register.generation }
+    /// Goes on with the register's present rules. Take a checkpoint before: what is repeated after a crash must be
+    /// repeated with the rules that it is repeated with.
+    /// - Throws: what the register throws; then nothing has changed.
+    mutating func turn(to register: SigmaRegister) throws { try rules.turn(to: register) }
+    /// Gives a tenant its rules before its first batch.
+    mutating func prepare(_ tenant: TenantID, _ register: SigmaRegister) throws {
+        if let reason = try rules.prepare(tenant, register) { restarted[tenant] = reason }
+    }
+    func note(in register: SigmaRegister, _ tenants: some Sequence<TenantID>) { rules.note(in: register, tenants) }
 
     /// Table entries dropped by all tenants' detectors to make room, by detector.
     var evictions: [String: UInt64] {

@@ -3,6 +3,7 @@ internal import Telemetry
 
 /// What the pipeline says about itself.
 struct PipelineMetrics: Sendable {
+    let matches: Counter
     let batches, rows, findings, incidents, undecodable, keyDestroyed, storedBatches, storedBytes, checkpoints: Counter
     let offset, head, lagBatches, lagSeconds, quarantined: Gauge
     private let registry: MetricRegistry
@@ -13,6 +14,9 @@ struct PipelineMetrics: Sendable {
         rows = registry.counter("weir_pipeline_rows_total", help: "Records shown to detectors.")
         findings = registry.counter(
             "weir_pipeline_findings_total", help: "Findings made, updates and replays included.")
+        matches = registry.counter(
+            "weir_intelligence_matches_total",
+            help: "Findings of contacts with listed addresses, updates and replays included.")
         incidents = registry.counter("weir_incidents_opened_total", help: "Incidents opened.")
         undecodable = registry.counter(
             "weir_pipeline_undecodable_batches_total", help: "Logged batches that could not be decoded.")

@@ -6,6 +6,7 @@ internal import FlowStore
 internal import GRDB
 internal import Identity
 internal import Incidents
+internal import Intelligence
 internal import Logging
 internal import Platform
 internal import ServiceLifecycle
@@ -41,11 +42,14 @@ struct PipelineRun: ~Copyable {
             try await pipeline.checkpoints.save(CheckpointFile.Checkpoint(offset: head))
         }
         if pipeline.checkpoints.wasDamaged { pipeline.logger.error("A damaged checkpoint was set aside.") }
-        fold = DetectionFold(from: checkpoint, parameters: pipeline.parameters)
+        fold = DetectionFold(
+            from: checkpoint, parameters: pipeline.parameters, tenantParameters: pipeline.tenantParameters,
+            places: pipeline.places)
         for (tenant, reason) in fold.restarted {
             pipeline.logger.warning(
                 "A tenant's detectors begin anew.", metadata: ["tenant": "\(tenant)", "reason": "\(reason)"])
         }
+        fold.restarted = [:]
         savedOffset = checkpoint.offset
         lastCheckpoint = pipeline.time.monotonic()
         pipeline.metrics.offset.set(Double(checkpoint.offset))
@@ -71,6 +75,10 @@ struct PipelineRun: ~Copyable {
             try await noteLag(receivedMilliseconds: nil)
             return false
         }
+        let tenants = Set(batches.map(\.sensor.tenant))
+        try await giveRules(to: tenants)
+        fold.use(pipeline.intelligence.begin())
+        defer { pipeline.intelligence.end() }
         var stored: [StoredBatch] = [], findings: [TenantID: [Finding]] = [:]
         for batch in batches {
             pipeline.metrics.batches.add()
@@ -85,9 +93,26 @@ struct PipelineRun: ~Copyable {
         #endif
         try await store(stored)
         for (tenant, found) in findings { try await file(found, of: tenant) }
+        if let register = pipeline.sigma { fold.note(in: register, tenants) }
         batchesSinceCheckpoint += batches.count
         try await noteLag(receivedMilliseconds: last.receivedMilliseconds)
         return true
+    }
+
+    /// When rules have changed, goes on with the new ones from here, behind a checkpoint.
+    private mutating func giveRules(to tenants: Set<TenantID>) async throws {
+        guard let register = pipeline.sigma else { return }
+        if fold.isBehind(register) {
+            try await checkpoint()
+            try fold.turn(to: register)
+        }
+        for tenant in tenants {
+            try fold.prepare(tenant, register)
+            if let reason = fold.restarted.removeValue(forKey: tenant) {
+                pipeline.logger.warning(
+                    "A tenant's rules begin anew.", metadata: ["tenant": "\(tenant)", "reason": "\(reason)"])
+            }
+        }
     }
 
     private mutating func take(_ batch: LoggedBatch) -> DetectionFold.Outcome? {
@@ -123,6 +148,7 @@ struct PipelineRun: ~Copyable {
 
     private func file(_ findings: [Finding], of tenant: TenantID) async throws {
         pipeline.metrics.findings.add(findings.count)
+        pipeline.metrics.matches.add(findings.count { $0.rule == ThreatIntelligenceDetector.rule.id })
         let changes = try await waitingForRoom {
             try pipeline.incidents.record(findings, tenant: tenant, at: pipeline.time.wallMilliseconds())
         }

@@ -1,10 +1,11 @@
 internal import Foundation
 package import Identity
 internal import Incidents
+internal import NotifyChannels
 internal import Platform
 
-/// What a node keeps of a tenant beside what is sealed: its incidents, and batches that were set aside as evidence.
-/// Where a tenant's key is destroyed they go, too.
+/// What a node keeps of a tenant beside what is sealed: its incidents, messages of them that wait, and batches that
+/// were set aside as evidence. Where a tenant's key is destroyed they go, too.
 package enum PlainTraces {
     /// Erases them in a data folder, which may be in use. Repeating it changes nothing.
     /// - Throws: `BackupError.storage`: some may be left; repeat it.
@@ -12,6 +13,7 @@ package enum PlainTraces {
         let aside = "\(folder)/quarantine/\(tenant)"
         do {
             if fileStatus(aside) != nil { try FileManager.default.removeItem(atPath: aside) }
+            try NotifyTraces.erase(tenant, in: folder)
             guard fileStatus("\(folder)/incidents.sqlite") != nil else { return }
             let incidents = try IncidentLog(directory: folder)
             try incidents.forget(tenant)

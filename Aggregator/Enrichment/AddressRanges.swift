@@ -23,34 +23,34 @@ package struct AddressRanges: Sendable {
 
     package static let octetsMax = 256 << 20, rangesMax = 8_000_000
 
+    private struct NarrowRange: Sendable {
+        let start: UInt32, end: UInt32, country: UInt16
+
+        static func < (a: NarrowRange, b: NarrowRange) -> Bool {
+            (a.start, a.end, a.country) < (b.start, b.end, b.country)
+        }
+    }
     private struct WideRange: Sendable {
         let start: IPAddress, end: IPAddress, country: UInt16
+
+        static func < (a: WideRange, b: WideRange) -> Bool {
+            a.start != b.start ? a.start < b.start : a.end < b.end
+        }
     }
 
     /// Reads any number of lists, each of either family or of both.
     package init(lists: [[UInt8]]) {
-        var narrow: [(start: UInt32, end: UInt32, country: UInt16)] = [], wide: [WideRange] = []
+        var narrow: [NarrowRange] = [], wide: [WideRange] = []
         for list in lists {
             guard list.count <= Self.octetsMax else {
                 refusals[.tooMuch, default: 0] += 1
                 continue
             }
-            for line in list.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) where line.first != UInt8(ascii: "#") {
-                guard narrow.count + wide.count < Self.rangesMax else {
-                    refusals[.tooMuch, default: 0] += 1
-                    break
-                }
-                switch Line(line) {
-                case .narrow(let start, let end, let country): narrow.append((start, end, country))
-                case .wide(let start, let end, let country):
-                    wide.append(WideRange(start: start, end: end, country: country))
-                case .noCountry: continue
-                case nil: refusals[.malformed, default: 0] += 1
-                }
-            }
+            take(list, &narrow, &wide)
         }
-        narrow.sort { ($0.start, $0.end, $0.country) < ($1.start, $1.end, $1.country) }
-        wide.sort { $0.start != $1.start ? $0.start < $1.start : $0.end < $1.end }
+        // The lists are in order, as a rule.
+        if !Self.rises(narrow, by: <) { narrow.sort(by: <) }
+        if !Self.rises(wide, by: <) { wide.sort(by: <) }
         take(narrow)
         for range in wide {
             if let last = self.wide.last, range.start <= last.end {
@@ -60,6 +60,36 @@ package struct AddressRanges: Sendable {
             }
         }
     }
+    private static func rises<Range>(_ ranges: [Range], by isBefore: (Range, Range) -> Bool) -> Bool {
+        for index in ranges.indices.dropFirst() where isBefore(ranges[index], ranges[index - 1]) { return false }
+        return true
+    }
+
+    /// Reads one list, an octet after the other: lists have half a million lines.
+    private mutating func take(_ list: [UInt8], _ narrow: inout [NarrowRange], _ wide: inout [WideRange]) {
+        var malformed = 0, begin = 0
+        let octets = list.span
+        while begin < octets.count {  // ends: each turn takes an octet at least
+            var end = begin
+            while end < octets.count, octets[end] != 0x0A, octets[end] != 0x0D { end += 1 }
+            let line = begin..<end
+            begin = end + 1
+            guard !line.isEmpty, octets[line.lowerBound] != UInt8(ascii: "#") else { continue }
+            guard narrow.count + wide.count < Self.rangesMax else {
+                refusals[.tooMuch, default: 0] += 1
+                break
+            }
+            switch RangeLine(octets, line) {
+            case .narrow(let start, let end, let country):
+                narrow.append(NarrowRange(start: start, end: end, country: country))
+            case .wide(let start, let end, let country):
+                wide.append(WideRange(start: start, end: end, country: country))
+            case .noCountry: continue
+            case nil: malformed += 1
+            }
+        }
+        if malformed > 0 { refusals[.malformed, default: 0] += malformed }
+    }
 
     package var count: Int { starts.count + wide.count }
 
@@ -67,7 +97,20 @@ package struct AddressRanges: Sendable {
         CountryCode(letters: address.isV4 ? country(v4: address.v4) : country(wide: address))
     }
 
-    private mutating func take(_ sorted: [(start: UInt32, end: UInt32, country: UInt16)]) {
+    /// All ranges of a country: a walk through the whole table.
+    package func ranges(of country: CountryCode) -> [ClosedRange<IPAddress>] {
+        guard !country.isNone else { return [] }
+        var found: [ClosedRange<IPAddress>] = []
+        for index in starts.indices where countries[index] == country.rawValue {
+            found.append(IPAddress(v4: starts[index])...IPAddress(v4: ends[index]))
+        }
+        return found + wide.filter { $0.country == country.rawValue }.map { $0.start...$0.end }
+    }
+
+    private mutating func take(_ sorted: [NarrowRange]) {
+        starts.reserveCapacity(sorted.count)
+        ends.reserveCapacity(sorted.count)
+        countries.reserveCapacity(sorted.count)
         for range in sorted {
             if let last = ends.last, range.start <= last {
                 refusals[.overlapping, default: 0] += 1
@@ -100,43 +143,6 @@ package struct AddressRanges: Sendable {
         }
         return low > 0 && address <= wide[low - 1].end ? wide[low - 1].country : 0
     }
-}
-
-/// A line of a list; nil when it is none.
-private enum Line {
-    case narrow(UInt32, UInt32, UInt16)
-    case wide(IPAddress, IPAddress, UInt16)
-    case noCountry
-
-    init?(_ line: ArraySlice<UInt8>) {
-        let fields = line.split(separator: UInt8(ascii: ","), maxSplits: 3, omittingEmptySubsequences: false)
-        guard fields.count == 3, line.count <= 128 else { return nil }
-        let country = Array(fields[2])
-        if country == Array("??".utf8) {
-            self = .noCountry
-            return
-        }
-        guard country.count == 2, let code = CountryCode(country[0], country[1]) else { return nil }
-        if let start = number(fields[0]), let end = number(fields[1]) {
-            guard start <= end else { return nil }
-            self = .narrow(start, end, code.rawValue)
-            return
-        }
-        guard let start = IPAddress(String(decoding: fields[0], as: UTF8.self)),
-            let end = IPAddress(String(decoding: fields[1], as: UTF8.self)), !start.isV4, !end.isV4, start <= end
-        else { return nil }
-        self = .wide(start, end, code.rawValue)
-    }
-}
-
-private func number(_ digits: ArraySlice<UInt8>) -> UInt32? {
-    guard (1...10).contains(digits.count) else { return nil }
-    var value: UInt64 = 0
-    for digit in digits {
-        guard (0x30...0x39).contains(digit) else { return nil }
-        value = value * 10 + UInt64(digit - 0x30)
-    }
-    return UInt32(exactly: value)
 }
 
 extension CountryCode {

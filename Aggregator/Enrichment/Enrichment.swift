@@ -49,6 +49,19 @@ package struct Enrichment: Sendable {
         return place
     }
 
+    /// Whether nothing is known about any address but the tenants' own.
+    package var isEmpty: Bool { sources.isEmpty }
+    /// Whether a country's ranges can be told: lists have them, MMDB files are asked by address only.
+    package var hasRanges: Bool {
+        sources.contains { source in if case .ranges = source { true } else { false } }
+    }
+    /// The ranges of a country, by the lists; nil for one that is in none of them.
+    package func ranges(of country: CountryCode) -> [ClosedRange<IPAddress>]? {
+        var found: [ClosedRange<IPAddress>] = []
+        for case .ranges(let ranges) in sources { found += ranges.ranges(of: country) }
+        return found.isEmpty ? nil : found
+    }
+
     /// The name of who announces the address, from the first source that has one. For answers to people.
     package func systemName(of address: IPAddress) -> String? {
         for case .database(let database) in sources {

@@ -5,14 +5,9 @@
 /// (`IncidentLog`).
 package import Detect
 
-/// Where an incident stands in triage.
-package enum IncidentStatus: String, Sendable, Codable, CaseIterable {
-    case open, acknowledged, resolved
-    case falsePositive = "false-positive"
-}
-
 /// The current view of one incident: what the API and `weirctl detect` write.
-///     {id, rule, title, severity, status, tactics, techniques, entities, start, end, findings, revision}
+///     {id, rule, title, severity, status, tactics, techniques, entities, start, end, findings, revision, …}
+/// and what `IncidentWork` has.
 /// Times in JSON are RFC 3339 in UTC with milliseconds.
 package struct Incident: Equatable, Sendable, Codable {
     /// 32 hexadecimal digits, derived from the first finding's id.
@@ -21,6 +16,7 @@ package struct Incident: Equatable, Sendable, Codable {
     package var rule: String
     /// That finding's title, and how many more there are.
     package var title: String
+    /// Set by a person, else assessed, else of the gravest finding.
     package var severity: Severity
     package var status: IncidentStatus
     /// Of all findings, each once, in the order of the ids.
@@ -31,6 +27,7 @@ package struct Incident: Equatable, Sendable, Codable {
     package var start: Int64, end: Int64
     package var findings: [Finding]
     package var revision: Int
+    package var work = IncidentWork()
 
     /// A fuller incident takes no new findings: the next one opens another.
     package static let entitiesMax = 64, findingsMax = 256
@@ -55,6 +52,7 @@ extension Incident {
         end = try container.decode(EventTime.self, forKey: .end).milliseconds
         findings = try container.decode([Finding].self, forKey: .findings)
         revision = try container.decode(Int.self, forKey: .revision)
+        work = try IncidentWork(from: decoder)
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -71,6 +69,7 @@ extension Incident {
         try container.encode(EventTime(end), forKey: .end)
         try container.encode(findings, forKey: .findings)
         try container.encode(revision, forKey: .revision)
+        try work.encode(to: encoder)
     }
 
     /// A new incident around its first finding, at revision 1.
@@ -79,7 +78,7 @@ extension Incident {
         rule = finding.rule
         title = finding.title
         severity = finding.severity
-        status = .open
+        status = .new
         (tactics, techniques, entities) = (finding.tactics, finding.techniques, finding.entities)
         (start, end) = (finding.start, finding.end)
         findings = [finding]
@@ -90,23 +89,32 @@ extension Incident {
     /// Puts `finding` in: adds it, or replaces the one of the same id when this one says more.
     /// - Returns: whether anything changed; then the revision is one higher.
     package mutating func add(_ finding: Finding) -> Bool {
-        if let index = findings.firstIndex(where: { $0.id == finding.id }) {
-            guard finding.update > findings[index].update else { return false }
-            findings[index] = finding
-        } else {
-            findings.append(finding)
-        }
+        guard insert(finding) else { return false }
         summarize()
         revision += 1
         return true
     }
 
-    /// Derives everything that the findings determine.
-    private mutating func summarize() {
+    /// The same without what follows from it.
+    mutating func insert(_ finding: Finding) -> Bool {
+        guard let index = findings.firstIndex(where: { $0.id == finding.id }) else {
+            findings.append(finding)
+            return true
+        }
+        guard finding.update > findings[index].update else { return false }
+        findings[index] = finding
+        return true
+    }
+
+    /// Of the gravest finding, whatever was assessed.
+    package var ruleSeverity: Severity { findings.map(\.severity).max() ?? severity }
+
+    /// Derives everything that the findings, the assessment and a person's word determine.
+    mutating func summarize() {
         findings.sort { ($0.start, $0.id) < ($1.start, $1.id) }
-        let worst = findings.map(\.severity).max() ?? severity
+        let worst = ruleSeverity
+        severity = work.pinnedSeverity ?? work.assessment?.severity ?? worst
         guard let lead = findings.first(where: { $0.severity == worst }) else { return }
-        severity = worst
         rule = lead.rule
         title = findings.count == 1 ? lead.title : "\(lead.title) (and \(findings.count - 1) more)"
         tactics = Set(findings.flatMap(\.tactics)).sorted()

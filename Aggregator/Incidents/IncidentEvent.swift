@@ -1,21 +1,41 @@
-/// What can happen to an incident, and how a history of it becomes the current view.
+/// What can happen to an incident. Events are only ever added; `IncidentFold` makes the current view of them.
 package import Detect
 
-/// One entry of an incident's history. Events are only ever added.
-package struct IncidentEvent: Equatable, Sendable, Codable {
+/// One entry of an incident's history.
+package struct IncidentEvent: Equatable, Sendable {
     package enum Change: Equatable, Sendable {
         case opened(Finding)
         case findingAdded(Finding)
         /// The same finding, grown.
         case findingUpdated(Finding)
+        case assessed(IncidentAssessment)
         case statusChanged(from: IncidentStatus, to: IncidentStatus)
+        /// By a person; nil: by assessment again.
+        case severityPinned(Severity?)
+        case assigned(from: String?, to: String?)
         case commented(String)
+        case tagged(added: [String], removed: [String])
+        case verdictGiven(IncidentVerdict)
+        case tasksAdded([IncidentTask])
+        case taskChanged(id: String, to: IncidentTask.State)
+        case clockRanOut(ServiceClock)
+        case mitigationAccepted(AcceptedMitigation)
+        case mitigationWithdrawn(id: String)
+        /// Another incident's findings came here; there it says `mergedInto`.
+        case absorbed(incident: String, findings: [Finding])
+        case mergedInto(incident: String)
+        /// Those findings went back; there it says `restored`.
+        case released(incident: String, findings: [String])
+        case restored(from: String, findings: [Finding])
+        /// Findings left for an incident of their own, which opens with `splitFrom`.
+        case split(into: String, findings: [String])
+        case splitFrom(incident: String, findings: [Finding])
     }
     package var incident: String
-    /// 1 for `opened`, then one more each.
+    /// 1 for the first, then one more each.
     package var revision: Int
     package var change: Change
-    /// `detector`, or who it was that asked.
+    /// `detector`, `clock`, `playbook:<name>`, or the key of who asked.
     package var actor: String
     /// In ms since 1970 UTC.
     package var at: Int64
@@ -36,71 +56,33 @@ extension IncidentEvent.Change {
         case .opened: "opened"
         case .findingAdded: "findingAdded"
         case .findingUpdated: "findingUpdated"
+        case .assessed: "assessed"
         case .statusChanged: "statusChanged"
+        case .severityPinned: "severityPinned"
+        case .assigned: "assigned"
         case .commented: "commented"
-        }
-    }
-}
-
-extension IncidentEvent {
-    enum CodingKeys: String, CodingKey { case incident, revision, kind, actor, at, finding, from, to, text }
-
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: CodingKeys.self)
-        incident = try container.decode(String.self, forKey: .incident)
-        revision = try container.decode(Int.self, forKey: .revision)
-        actor = try container.decode(String.self, forKey: .actor)
-        at = try container.decode(EventTime.self, forKey: .at).milliseconds
-        switch try container.decode(String.self, forKey: .kind) {
-        case "opened": change = .opened(try container.decode(Finding.self, forKey: .finding))
-        case "findingAdded": change = .findingAdded(try container.decode(Finding.self, forKey: .finding))
-        case "findingUpdated": change = .findingUpdated(try container.decode(Finding.self, forKey: .finding))
-        case "statusChanged":
-            change = .statusChanged(
-                from: try container.decode(IncidentStatus.self, forKey: .from),
-                to: try container.decode(IncidentStatus.self, forKey: .to))
-        case "commented": change = .commented(try container.decode(String.self, forKey: .text))
-        default:
-            throw DecodingError.dataCorruptedError(
-                forKey: .kind, in: container, debugDescription: "not a kind of event")
+        case .tagged: "tagged"
+        case .verdictGiven: "verdictGiven"
+        case .tasksAdded: "tasksAdded"
+        case .taskChanged: "taskChanged"
+        case .clockRanOut: "clockRanOut"
+        case .mitigationAccepted: "mitigationAccepted"
+        case .mitigationWithdrawn: "mitigationWithdrawn"
+        case .absorbed: "absorbed"
+        case .mergedInto: "mergedInto"
+        case .released: "released"
+        case .restored: "restored"
+        case .split: "split"
+        case .splitFrom: "splitFrom"
         }
     }
 
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(incident, forKey: .incident)
-        try container.encode(revision, forKey: .revision)
-        try container.encode(change.kind, forKey: .kind)
-        try container.encode(actor, forKey: .actor)
-        try container.encode(EventTime(at), forKey: .at)
-        switch change {
-        case .opened(let finding), .findingAdded(let finding), .findingUpdated(let finding):
-            try container.encode(finding, forKey: .finding)
-        case .statusChanged(let from, let to):
-            try container.encode(from, forKey: .from)
-            try container.encode(to, forKey: .to)
-        case .commented(let text): try container.encode(text, forKey: .text)
+    /// The findings that this event brings into its incident.
+    var arriving: [Finding] {
+        switch self {
+        case .opened(let finding), .findingAdded(let finding), .findingUpdated(let finding): [finding]
+        case .absorbed(_, let findings), .restored(_, let findings), .splitFrom(_, let findings): findings
+        default: []
         }
-    }
-}
-
-extension Incident {
-    /// The view that a whole history gives; nil when it does not begin with `opened`.
-    package init?(replaying events: [IncidentEvent]) {
-        guard case .opened(let first)? = events.first?.change else { return nil }
-        self.init(opening: first)
-        for event in events.dropFirst() { apply(event.change) }
-    }
-
-    /// One more event; the revision rises by one whatever it was.
-    mutating func apply(_ change: IncidentEvent.Change) {
-        switch change {
-        case .opened: break
-        case .findingAdded(let finding), .findingUpdated(let finding):
-            if add(finding) { return }
-        case .statusChanged(_, let to): status = to
-        case .commented: break
-        }
-        revision += 1
     }
 }

@@ -4,7 +4,7 @@
 /// give the projection again (`Incident.init(replaying:)`); a finding that is already there changes nothing, so a
 /// replayed log leaves no trace; nothing is read or written without a tenant; a change by a person names the revision
 /// it saw. One connection writes; WAL; `synchronous=FULL`, because the detector's checkpoint moves on after `record`.
-/// Not here: which finding goes where (`IncidentGrouping`), who may ask (`API`).
+/// Not here: which finding goes where (`IncidentGrouping`), what an edit means (`IncidentEdit`), who may ask (`API`).
 package import Detect
 internal import Foundation
 internal import GRDB
@@ -19,6 +19,10 @@ package enum IncidentError: Error, Equatable, Sendable {
     case badCursor
     /// Comments have 1 to `IncidentLog.commentOctetsMax` octets.
     case badComment
+    /// What was asked for can't be: says why.
+    case badEdit(String)
+    /// That event can't be taken back.
+    case notUndoable
     /// No room on the disk. Nothing was written; later.
     case full
     case storage(String)
@@ -32,6 +36,12 @@ package struct IncidentFilter: Equatable, Sendable {
     package var rule: String?
     /// Incidents that end at or after `from`, or start before `to`; ms since 1970 UTC.
     package var from: Int64?, to: Int64?
+    package var assignee: String?, isUnassigned = false
+    package var tag: String?
+    /// One that takes part, as the incident writes it.
+    package var address: String?
+    /// With those whose findings are another's now.
+    package var hasMerged = false
     package init() {}
 }
 
@@ -48,27 +58,34 @@ package struct IncidentChange: Equatable, Sendable {
 }
 
 package final class IncidentLog: Sendable {
-    package static let pageMax = 1_000, commentOctetsMax = 16_384
-    /// The actor of what detection records.
-    package static let detector = "detector"
+    package static let pageMax = 1_000, commentOctetsMax = 16_384, mitigationsMax = 100_000
+    /// The actors of what nobody asked for: detection, clocks, and playbooks with their name behind it.
+    package static let detector = "detector", clock = "clock", playbookActor = "playbook:"
+    static func isMachine(_ actor: String) -> Bool {
+        actor == detector || actor == clock || actor.hasPrefix(playbookActor)
+    }
 
     /// Whether the file was damaged: it was set aside, and what could be read of it is here.
     package let wasMended: Bool
     private let file: MendableFile, pool: DatabasePool
     private let grouping: IncidentGrouping
+    package let policy: IncidentPolicy
 
     /// Opens `incidents.sqlite` in `directory`, which must exist, making or migrating the file as needed.
-    package init(directory: String, grouping: IncidentGrouping = .init()) throws(IncidentError) {
+    package init(
+        directory: String, grouping: IncidentGrouping = .init(), policy: IncidentPolicy = .init()
+    ) throws(IncidentError) {
         self.grouping = grouping
+        self.policy = policy
         let path = URL(fileURLWithPath: directory).appendingPathComponent("incidents.sqlite").path
         file = MendableFile(path, migrator: { IncidentSchema.migrator }, clean: IncidentRows.dropDamaged)
         do {
-            (pool, wasMended) = try file.opened { try Self.open(path) }
+            (pool, wasMended) = try file.opened { try Self.open(path, policy) }
         } catch {
             throw .storage("\(path): \(error)")
         }
     }
-    private static func open(_ path: String) throws -> DatabasePool {
+    private static func open(_ path: String, _ policy: IncidentPolicy) throws -> DatabasePool {
         var configuration = Configuration()
         // A backup may be reading the file.
         configuration.busyMode = .timeout(60)
@@ -78,6 +95,7 @@ package final class IncidentLog: Sendable {
             try $0.execute(sql: "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
         }
         try IncidentSchema.migrator.migrate(pool)
+        try pool.write { try IncidentRows.refold(in: $0, policy: policy) }
         // What a killed process left in the WAL may be in the page cache only, and a known finding writes nothing.
         try pool.writeWithoutTransaction { _ = try $0.checkpoint(.full) }
         return pool
@@ -100,46 +118,36 @@ package final class IncidentLog: Sendable {
         if findings.isEmpty { return [] }
         let grouping = grouping
         return try write { db in
-            var rows = IncidentRows(db: db, tenant: tenant)
+            var rows = IncidentRows(db: db, tenant: tenant, policy: policy)
             for finding in findings { try rows.place(finding, grouping: grouping, at: now) }
             return rows.changes
         }
     }
 
+    /// Does all that is asked for, or nothing.
     /// - Parameter revision: the one that the caller saw.
-    /// - Returns: the incident as it is now. Setting the status it has is no event.
+    /// - Returns: the incident as it is now. What is so already is no event.
     @discardableResult
-    package func changeStatus(
-        of id: String, to status: IncidentStatus, tenant: TenantID, expecting revision: Int, by actor: String,
+    package func edit(
+        _ id: String, _ edits: [IncidentEdit], tenant: TenantID, expecting revision: Int, by actor: String,
         at now: Int64
     ) throws(IncidentError) -> Incident {
-        try change(id, tenant: tenant, expecting: revision, by: actor, at: now) {
-            $0.status == status ? nil : .statusChanged(from: $0.status, to: status)
-        }
-    }
-
-    /// See `changeStatus`. The text is in `events`, not in the incident.
-    @discardableResult
-    package func comment(
-        on id: String, _ text: String, tenant: TenantID, expecting revision: Int, by actor: String, at now: Int64
-    ) throws(IncidentError) -> Incident {
-        guard (1...Self.commentOctetsMax).contains(text.utf8.count) else { throw .badComment }
-        return try change(id, tenant: tenant, expecting: revision, by: actor, at: now) { _ in .commented(text) }
-    }
-
-    private func change(
-        _ id: String, tenant: TenantID, expecting revision: Int, by actor: String, at now: Int64,
-        _ change: @Sendable (Incident) -> IncidentEvent.Change?
-    ) throws(IncidentError) -> Incident {
         try write { db in
-            var rows = IncidentRows(db: db, tenant: tenant)
-            guard var incident = try rows.incident(id) else { throw IncidentError.unknown }
-            guard incident.revision == revision else { throw IncidentError.conflict(current: incident.revision) }
-            guard let change = change(incident) else { return incident }
-            incident.apply(change)
-            try rows.write(change, to: incident, by: actor, at: now)
+            var rows = IncidentRows(db: db, tenant: tenant, policy: policy)
+            var incident = try rows.unmerged(id, expecting: revision)
+            for edit in edits {
+                for change in try edit.changes(of: incident, policy: policy) {
+                    try rows.record(change, in: &incident, by: actor, at: now)
+                }
+            }
             return incident
         }
+    }
+
+    /// Records clocks that have run out, of all tenants.
+    /// - Returns: how many; call again while there are `limit`.
+    package func noteBreaches(at now: Int64, limit: Int = 1_000) throws(IncidentError) -> Int {
+        try write { try IncidentRows.ranOut(in: $0, policy: policy, at: now, limit: limit) }
     }
 
     /// Deletes all that is known of a tenant: overwritten in the file, and then gone from the WAL too. May be called
@@ -150,7 +158,7 @@ package final class IncidentLog: Sendable {
         let count = try write { db in
             let count = try Int.fetchOne(
                 db, sql: "SELECT count(*) FROM incident WHERE tenant = ?", arguments: [tenant.rawValue])
-            for table in ["event", "incident", "finding"] {
+            for table in IncidentSchema.tenantTables {
                 try db.execute(sql: "DELETE FROM \(table) WHERE tenant = ?", arguments: [tenant.rawValue])
             }
             return count ?? 0
@@ -162,6 +170,15 @@ package final class IncidentLog: Sendable {
     }
 
     // MARK: Reading
+
+    /// Whether anything is kept of a tenant.
+    package func hasAny(of tenant: TenantID) throws(IncidentError) -> Bool {
+        try read { db in
+            let tables = ["incident", "exception", "hidden"].map { "SELECT 1 FROM \($0) WHERE tenant = ?1" }
+            let sql = "SELECT EXISTS (\(tables.joined(separator: " UNION ALL ")))"
+            return try Bool.fetchOne(db, sql: sql, arguments: [tenant.rawValue]) ?? false
+        }
+    }
 
     /// - Parameters:
     ///   - limit: 1 to `pageMax`; what lies outside is taken as the nearest.
@@ -176,14 +193,14 @@ package final class IncidentLog: Sendable {
         }
         let after = place, rowsMax = min(max(limit, 1), Self.pageMax)
         return try read { db in
-            try IncidentRows(db: db, tenant: tenant).page(filter, after: after, limit: rowsMax)
+            try IncidentRows(db: db, tenant: tenant, policy: policy).page(filter, after: after, limit: rowsMax)
         }
     }
 
     /// - Throws: `.unknown` for another tenant's incident as for none at all.
     package func get(tenant: TenantID, id: String) throws(IncidentError) -> Incident {
         try read { db in
-            guard let incident = try IncidentRows(db: db, tenant: tenant).incident(id) else {
+            guard let incident = try IncidentRows(db: db, tenant: tenant, policy: policy).incident(id) else {
                 throw IncidentError.unknown
             }
             return incident
@@ -193,19 +210,19 @@ package final class IncidentLog: Sendable {
     /// The history of one incident, in order. See `get`.
     package func events(tenant: TenantID, id: String) throws(IncidentError) -> [IncidentEvent] {
         try read { db in
-            let events = try IncidentRows(db: db, tenant: tenant).events(id)
+            let events = try IncidentRows(db: db, tenant: tenant, policy: policy).events(id)
             guard !events.isEmpty else { throw IncidentError.unknown }
             return events
         }
     }
 
-    private func read<Value: Sendable>(_ body: (Database) throws -> Value) throws(IncidentError) -> Value {
+    func read<Value: Sendable>(_ body: (Database) throws -> Value) throws(IncidentError) -> Value {
         do { return try pool.read(body) } catch let error as IncidentError { throw error } catch {
             file.suspect(error)
             throw .storage("\(error)")
         }
     }
-    private func write<Value: Sendable>(_ body: (Database) throws -> Value) throws(IncidentError) -> Value {
+    func write<Value: Sendable>(_ body: (Database) throws -> Value) throws(IncidentError) -> Value {
         do { return try pool.write(body) } catch let error as IncidentError { throw error } catch {
             file.suspect(error)
             throw (error as? DatabaseError)?.resultCode == .SQLITE_FULL ? .full : .storage("\(error)")

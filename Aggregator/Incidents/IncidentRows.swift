@@ -6,13 +6,14 @@ import Identity
 
 struct IncidentRows {
     let db: Database
-    let tenant: TenantID
-    /// Incidents that `place` changed, in the order of first change.
+    let tenant: TenantID, policy: IncidentPolicy
+    /// Incidents that were changed, in the order of first change.
     private(set) var changes: [IncidentChange] = []
 
-    init(db: Database, tenant: TenantID) {
+    init(db: Database, tenant: TenantID, policy: IncidentPolicy) {
         self.db = db
         self.tenant = tenant
+        self.policy = policy
     }
 
     /// Puts one finding where it belongs; nothing when it is there already and says no more.
@@ -25,59 +26,116 @@ struct IncidentRows {
                 let home = String.fromDatabaseValue(known["incident"])
             else { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a finding's row is damaged") }
             guard finding.update > revised, var incident = try incident(home) else { return }
-            guard incident.add(finding) else { return }
-            try write(.findingUpdated(finding), to: incident, by: IncidentLog.detector, at: now)
+            try record(.findingUpdated(finding), in: &incident, by: IncidentLog.detector, at: now)
+            try assess(&incident, at: now)
+        } else if try hide(finding, at: now) {
+            return
         } else if var incident = try home(of: finding, grouping) {
-            guard incident.add(finding) else { return }
-            try write(.findingAdded(finding), to: incident, by: IncidentLog.detector, at: now)
+            try record(.findingAdded(finding), in: &incident, by: IncidentLog.detector, at: now)
+            try assess(&incident, at: now)
         } else {
-            let incident = Incident(opening: finding)
-            try write(.opened(finding), to: incident, by: IncidentLog.detector, at: now)
+            try open(finding, at: now)
         }
     }
 
-    /// The earliest incident that `finding` may join: one that people have closed takes nothing more.
-    private func home(of finding: Finding, _ grouping: IncidentGrouping) throws -> Incident? {
-        let json = try String.fetchOne(
-            db,
-            sql: """
-                SELECT json FROM incident
-                WHERE tenant = ? AND subject = ? AND end_ms >= ? AND start_ms <= ? AND findings < ?
-                    AND status IN ('open', 'acknowledged')
-                ORDER BY start_ms, id LIMIT 1
-                """,
-            arguments: [
-                tenant.rawValue, IncidentGrouping.subject(of: finding), finding.start &- grouping.gapMilliseconds,
-                finding.end &+ grouping.gapMilliseconds, Incident.findingsMax,
-            ])
-        return try json.map { try decoded(Incident.self, $0) }
+    private mutating func open(_ finding: Finding, at now: Int64) throws {
+        let id = IncidentGrouping.incidentID(firstFinding: finding.id)
+        guard var incident = try open(id, with: .opened(finding), by: IncidentLog.detector, at: now) else { return }
+        try assess(&incident, at: now)
+        for playbook in policy.playbooks where playbook.fits(incident, of: tenant) {
+            guard let start = playbook.start(on: incident.work) else { continue }
+            try record(start, in: &incident, by: IncidentLog.playbookActor + playbook.name, at: now)
+        }
     }
 
-    /// Adds the event that led to `incident` and replaces the projection.
-    mutating func write(
-        _ change: IncidentEvent.Change, to incident: Incident, by actor: String, at now: Int64
+    /// Records what the severity is made of, when that is not what was recorded last.
+    mutating func assess(_ incident: inout Incident, at now: Int64) throws {
+        let fresh = policy.assess(incident, of: tenant, feedback: try feedback(on: incident.rule))
+        if let last = incident.work.assessment {
+            guard (last.rule, last.asset, last.severity) != (fresh.rule, fresh.asset, fresh.severity) else { return }
+        } else if fresh.severity == fresh.rule {
+            return
+        }
+        try record(.assessed(fresh), in: &incident, by: IncidentLog.detector, at: now)
+    }
+
+    /// The earliest incident that `finding` may join: one that people have closed takes nothing more; for one that was
+    /// merged, the one that has its findings.
+    private func home(of finding: Finding, _ grouping: IncidentGrouping) throws -> Incident? {
+        func find(_ condition: String) throws -> Incident? {
+            let json = try String.fetchOne(
+                db,
+                sql: """
+                    SELECT json FROM incident
+                    WHERE tenant = ? AND subject = ? AND end_ms >= ? AND start_ms <= ? AND findings < ? AND \(condition)
+                    ORDER BY start_ms, id LIMIT 1
+                    """,
+                arguments: [
+                    tenant.rawValue, IncidentGrouping.subject(of: finding),
+                    finding.start &- grouping.gapMilliseconds, finding.end &+ grouping.gapMilliseconds,
+                    Incident.findingsMax,
+                ])
+            return try json.map { try decoded(Incident.self, $0) }
+        }
+        let open = IncidentStatus.open.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        if let own = try find("merged_into IS NULL AND status IN (\(open))") { return own }
+        var place = try find("merged_into IS NOT NULL")
+        for _ in 0..<Self.mergesFollowedMax {
+            guard let next = place?.work.mergedInto else { break }
+            place = try incident(next)
+        }
+        guard let place, place.work.mergedInto == nil, !place.status.isClosed,
+            place.findings.count < Incident.findingsMax
+        else { return nil }
+        return place
+    }
+    private static let mergesFollowedMax = 8
+
+    // MARK: Events
+
+    /// Adds an event to an incident, and what follows from it to the other tables.
+    mutating func record(
+        _ change: IncidentEvent.Change, in incident: inout Incident, by actor: String, at now: Int64
     ) throws {
         let event = IncidentEvent(
-            incident: incident.id, revision: incident.revision, change: change, actor: actor, at: now)
+            incident: incident.id, revision: incident.revision + 1, change: change, actor: actor, at: now)
+        incident.apply(event)
+        try write(event, incident)
+    }
+
+    /// The first event of an incident; nil when it opens nothing.
+    mutating func open(
+        _ id: String, with change: IncidentEvent.Change, by actor: String, at now: Int64
+    ) throws -> Incident? {
+        let event = IncidentEvent(incident: id, revision: 1, change: change, actor: actor, at: now)
+        guard let incident = Incident(first: event) else { return nil }
+        try write(event, incident)
+        return incident
+    }
+
+    private mutating func write(_ event: IncidentEvent, _ incident: Incident) throws {
         try db.execute(
             sql: """
                 INSERT INTO event (tenant, incident, revision, kind, actor, at_ms, payload) VALUES (?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
-                tenant.rawValue, incident.id, incident.revision, change.kind, actor, now, try encoded(event),
+                tenant.rawValue, incident.id, event.revision, event.change.kind, event.actor, event.at,
+                try encoded(event),
             ])
+        try db.execute(
+            sql: "INSERT INTO feed (tenant, incident, revision) VALUES (?, ?, ?)",
+            arguments: [tenant.rawValue, incident.id, event.revision])
         try project(incident)
-        switch change {
-        case .opened(let finding), .findingAdded(let finding), .findingUpdated(let finding):
+        try index(incident, after: event.change)
+        for finding in event.change.arriving {
             try db.execute(
                 sql: """
                     INSERT INTO finding (tenant, id, incident, revised) VALUES (?, ?, ?, ?)
-                    ON CONFLICT (tenant, id) DO UPDATE SET revised = excluded.revised
+                    ON CONFLICT (tenant, id) DO UPDATE SET revised = excluded.revised, incident = excluded.incident
                     """,
                 arguments: [tenant.rawValue, finding.id, incident.id, finding.update])
-        case .statusChanged, .commented: break
         }
-        note(incident, isNew: incident.revision == 1)
+        note(incident, isNew: event.revision == 1)
     }
 
     private mutating func note(_ incident: Incident, isNew: Bool) {
@@ -88,100 +146,75 @@ struct IncidentRows {
         }
     }
 
-    private func project(_ incident: Incident) throws {
+    // MARK: The projection
+
+    func project(_ incident: Incident) throws {
         let subject = incident.findings.first.map(IncidentGrouping.subject) ?? ""
         try db.execute(
             sql: """
-                INSERT INTO incident
-                    (tenant, id, subject, rule, severity, status, start_ms, end_ms, findings, revision, json)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (tenant, id) DO UPDATE SET
-                    rule = excluded.rule, severity = excluded.severity, status = excluded.status,
-                    start_ms = excluded.start_ms, end_ms = excluded.end_ms, findings = excluded.findings,
-                    revision = excluded.revision, json = excluded.json
+                INSERT OR REPLACE INTO incident (
+                    tenant, id, subject, rule, severity, status, start_ms, end_ms, findings, revision, json, fold,
+                    assignee, verdict, merged_into, due_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 tenant.rawValue, incident.id, subject, incident.rule, incident.severity.rank,
                 incident.status.rawValue, incident.start, incident.end, incident.findings.count, incident.revision,
-                try encoded(incident),
+                try encoded(incident), IncidentFold.version, incident.work.assignee,
+                incident.work.verdict?.kind.rawValue, incident.work.mergedInto, policy.nextDue(of: incident)?.at,
             ])
     }
 
-    func incident(_ id: String) throws -> Incident? {
-        try String.fetchOne(
-            db, sql: "SELECT json FROM incident WHERE tenant = ? AND id = ?", arguments: [tenant.rawValue, id]
-        ).map { try decoded(Incident.self, $0) }
-    }
-
-    func events(_ id: String) throws -> [IncidentEvent] {
-        try String.fetchAll(
-            db, sql: "SELECT payload FROM event WHERE tenant = ? AND incident = ? ORDER BY revision",
-            arguments: [tenant.rawValue, id]
-        ).map { try decoded(IncidentEvent.self, $0) }
-    }
-
-    func page(_ filter: IncidentFilter, after cursor: IncidentCursor?, limit: Int) throws -> IncidentPage {
-        var conditions = ["tenant = ?"], values: [(any DatabaseValueConvertible)?] = [tenant.rawValue]
-        func require(_ condition: String, _ more: [any DatabaseValueConvertible]) {
-            conditions.append(condition)
-            values += more
-        }
-        func marks(_ count: Int) -> String { repeatElement("?", count: count).joined(separator: ", ") }
-        if !filter.statuses.isEmpty {
-            require("status IN (\(marks(filter.statuses.count)))", filter.statuses.map(\.rawValue).sorted())
-        }
-        if !filter.severities.isEmpty {
-            require("severity IN (\(marks(filter.severities.count)))", filter.severities.map(\.rank).sorted())
-        }
-        if let rule = filter.rule { require("rule = ?", [rule]) }
-        if let from = filter.from { require("end_ms >= ?", [from]) }
-        if let to = filter.to { require("start_ms < ?", [to]) }
-        if let cursor { require("(start_ms, id) < (?, ?)", [cursor.start, cursor.id]) }
-        values.append(limit + 1)
-        let found = try String.fetchAll(
-            db,
-            sql: """
-                SELECT json FROM incident WHERE \(conditions.joined(separator: " AND "))
-                ORDER BY start_ms DESC, id DESC LIMIT ?
-                """, arguments: StatementArguments(values)
-        ).map { try decoded(Incident.self, $0) }
-        let incidents = Array(found.prefix(limit))
-        let next = found.count > limit ? incidents.last.map { IncidentCursor(start: $0.start, id: $0.id) } : nil
-        return IncidentPage(incidents: incidents, next: next?.description)
-    }
-
-    /// Deletes, of all tenants, incidents and events that don't decode, and what belongs to an incident that is not
-    /// there: it may be opened again under its id.
-    static func dropDamaged(in db: Database) throws {
-        try drop("incident", ["tenant", "id"], "json", Incident.self, in: db)
-        try drop("event", ["tenant", "incident", "revision"], "payload", IncidentEvent.self, in: db)
-        for table in ["event", "finding"] {
+    /// Brings the tables that lead to incidents up to date.
+    /// - Parameter change: what happened; nil: anything.
+    func index(_ incident: Incident, after change: IncidentEvent.Change?) throws {
+        func replace(_ table: String, _ column: String, _ values: some Sequence<String>) throws {
             try db.execute(
-                sql: """
-                    DELETE FROM \(table) WHERE NOT EXISTS (
-                        SELECT 1 FROM incident WHERE tenant = \(table).tenant AND id = \(table).incident)
-                    """)
+                sql: "DELETE FROM \(table) WHERE tenant = ? AND incident = ?",
+                arguments: [tenant.rawValue, incident.id])
+            for value in Set(values) {
+                try db.execute(
+                    sql: "INSERT INTO \(table) (tenant, \(column), incident) VALUES (?, ?, ?)",
+                    arguments: [tenant.rawValue, value, incident.id])
+            }
+        }
+        switch change {
+        case .opened, .findingAdded, .findingUpdated:
+            for value in Set(incident.entities.map(\.value)) {
+                try db.execute(
+                    sql: "INSERT OR IGNORE INTO incident_entity (tenant, value, incident) VALUES (?, ?, ?)",
+                    arguments: [tenant.rawValue, value, incident.id])
+            }
+        case .absorbed, .released, .restored, .split, .splitFrom:
+            try replace("incident_entity", "value", incident.entities.map(\.value))
+        case .tagged: try replace("incident_tag", "tag", incident.work.tags)
+        case .mitigationAccepted, .mitigationWithdrawn: try indexMitigations(of: incident)
+        case nil:
+            try replace("incident_entity", "value", incident.entities.map(\.value))
+            try replace("incident_tag", "tag", incident.work.tags)
+            try indexMitigations(of: incident)
+        default: break
         }
     }
-    private static func drop(
-        _ table: String, _ keys: [String], _ column: String, _ type: (some Decodable).Type, in db: Database
-    ) throws {
-        var damaged: [[DatabaseValue]] = []
-        let rows = try Row.fetchCursor(db, sql: "SELECT \(keys.joined(separator: ", ")), \(column) FROM \(table)")
-        while let row = try rows.next() {
-            let text = String.fromDatabaseValue(row[column]) ?? ""
-            if (try? JSONDecoder().decode(type, from: Data(text.utf8))) == nil { damaged.append(keys.map { row[$0] }) }
+    private func indexMitigations(of incident: Incident) throws {
+        try db.execute(
+            sql: "DELETE FROM mitigation WHERE tenant = ? AND incident = ?", arguments: [tenant.rawValue, incident.id])
+        for mitigation in incident.work.mitigations where mitigation.withdrawnAt == nil {
+            try db.execute(
+                sql: "INSERT INTO mitigation (tenant, id, incident, expires_ms, json) VALUES (?, ?, ?, ?, ?)",
+                arguments: [
+                    tenant.rawValue, mitigation.id, incident.id, mitigation.expiresAt.milliseconds,
+                    try encoded(mitigation),
+                ])
         }
-        let sql = "DELETE FROM \(table) WHERE " + keys.map { "\($0) = ?" }.joined(separator: " AND ")
-        for key in damaged { try db.execute(sql: sql, arguments: StatementArguments(key)) }
     }
 
-    private func encoded(_ value: some Encodable) throws -> String {
+    func encoded(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
-    private func decoded<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
+    func decoded<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
         try JSONDecoder().decode(type, from: Data(text.utf8))
     }
 }

@@ -121,13 +121,20 @@ private struct TableCopy {
     struct TargetFailure: Error {}
 
     func run() throws {
-        let columns = try target.read { try $0.columns(in: table).map { "\"\($0.name)\"" } }
+        let columns = try columns()
         let keys = try target.read { try $0.primaryKey(table).columns.map { "\"\($0)\"" } }
         for direction in ["ASC", "DESC"] {
             let order = keys.map { "\($0) \(direction)" }.joined(separator: ", ")
             let names = columns.joined(separator: ", ")
             if try copy("SELECT \(names) FROM \"\(table)\" ORDER BY \(order)", columns) { return }
         }
+    }
+
+    /// Those of the new table that the old one has: it may be of an earlier version.
+    private func columns() throws -> [String] {
+        let names = try target.read { try $0.columns(in: table).map(\.name) }
+        let old = (try? source.read { try $0.columns(in: table).map(\.name) }) ?? names
+        return names.filter(old.contains).map { "\"\($0)\"" }
     }
 
     /// - Returns: whether all was read.

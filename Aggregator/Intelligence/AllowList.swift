@@ -36,6 +36,28 @@ extension FeedRead {
     }
 }
 
+extension FeedRead {
+    /// Reads a plain list: an address or a network a line, of any width; `#` and `;` begin comments.
+    package mutating func readAllowList(_ octets: [UInt8]) -> AllowList? {
+        guard accepts(octets, max: Limit.documentOctetsMax) else { return nil }
+        var networks: [IPNetwork] = [], number = 0
+        for line in octets.split(separator: 0x0A, omittingEmptySubsequences: false) {
+            number += 1
+            let word = line.drop { $0 == 0x20 || $0 == 0x09 }.prefix {
+                ![0x20, 0x09, 0x0D, UInt8(ascii: ","), UInt8(ascii: "#"), UInt8(ascii: ";")].contains($0)
+            }
+            guard !word.isEmpty else { continue }
+            let text = String(decoding: word.prefix(Limit.textOctetsMax), as: UTF8.self)
+            if let network = IPNetwork(text), networks.count < Limit.indicatorsMax {
+                networks.append(network)
+            } else {
+                refuse(networks.count < Limit.indicatorsMax ? .notAnIndicator : .tooMuch, at: "line \(number)", text)
+            }
+        }
+        return AllowList(name: source.name, networks: networks)
+    }
+}
+
 /// All allow-lists, ready to be asked.
 package struct AllowTable: Sendable {
     private let table: NetworkTable

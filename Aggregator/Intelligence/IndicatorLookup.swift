@@ -8,6 +8,9 @@ package struct AddressOrigin: Codable, Equatable, Sendable {
     package var country: String?
     package var systemNumber: UInt32?
     package var systemName: String?
+    /// Of the tenant's own networks, the narrowest that has it: its name and tags.
+    package var network: String?
+    package var tags: [String]?
 
     package init(country: String? = nil, systemNumber: UInt32? = nil, systemName: String? = nil) {
         (self.country, self.systemNumber, self.systemName) = (country, systemNumber, systemName)

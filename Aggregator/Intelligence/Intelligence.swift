@@ -10,14 +10,17 @@ package import FlowModel
 
 /// All that detection needs to know about strangers at a time; replaced as a whole between two batches.
 package struct Intelligence: Sendable {
-    package let indicators: IndicatorSet
+    package let indicators: IndicatorLayers
     package let allowed: AllowTable
     package let rules: ScoreRules
 
     package static let none = Intelligence(indicators: .empty, allowed: AllowTable(), rules: ScoreRules())
 
     package init(indicators: IndicatorSet, allowed: AllowTable, rules: ScoreRules) {
-        self.indicators = indicators
+        self.init(layers: IndicatorLayers(shared: indicators), allowed: allowed, rules: rules)
+    }
+    package init(layers: IndicatorLayers, allowed: AllowTable, rules: ScoreRules) {
+        indicators = layers
         self.allowed = allowed
         self.rules = rules
     }

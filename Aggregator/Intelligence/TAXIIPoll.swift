@@ -134,6 +134,19 @@ package struct TAXIIPoll: Sendable {
     }
 }
 
+extension FeedRead {
+    /// What stands after all of `pages`, which are answers of a collection in the order in which they came.
+    package mutating func readTAXII(pages: [[UInt8]]) {
+        var standing = StandingFeed()
+        for page in pages {
+            guard let envelope = document(page, as: STIXObjects.self) else { continue }
+            standing.take(versions(in: envelope))
+        }
+        standing.prune(before: time)
+        for indicator in standing.indicators { append(indicator) }
+    }
+}
+
 /// A feed that sends changes: what stands after all of them. Bounded; the object that was changed longest ago makes
 /// room, and is counted.
 package struct StandingFeed: Sendable {

@@ -5,7 +5,7 @@ package import Settings
 
 /// Submits mail to a server: the connection around `SMTPDialogue`.
 package struct MailSender: ChannelSender {
-    package struct Server: Sendable {
+    package struct Server: Equatable, Sendable {
         package var host: String
         package var port: Int
         package var security: SMTPDialogue.Security

@@ -3,7 +3,7 @@
 /// Invariants: a name is resolved once, the address is checked (`EgressPolicy`), and that address is connected to;
 /// redirects are not followed and no proxy is asked; TLS checks certificate and name, and nothing can switch that off;
 /// each try ends by its timeout; a secret is read when it is needed and is in no log, error or URL.
-/// Not here: what is sent to whom and when (`Notify.Router`, `Notify.Outbox`).
+/// Not here: what is sent to whom and when (`Notify.NewsRouter`, `Notify.Outbox`).
 package import FlowModel
 internal import NIOCore
 internal import NIOPosix

@@ -7,7 +7,7 @@ package import Notify
 /// its handshake (TCP, TLS), or that it was sent (UDP).
 package struct SyslogSender: ChannelSender {
     package enum Transport: String, Sendable, CaseIterable { case tls, tcp, udp }
-    package struct Server: Sendable {
+    package struct Server: Equatable, Sendable {
         package var host: String
         package var port: Int
         package var transport: Transport

@@ -10,8 +10,13 @@ package import Settings
 /// Posts messages to a URL, signed as Standard Webhooks has it if there are secrets (Slack and Teams have theirs in the
 /// URL).
 package struct WebhookSender: ChannelSender {
-    package struct Target: Sendable {
-        package var url: WebhookURL
+    package struct Target: Equatable, Sendable {
+        /// Slack's and Teams' URLs are secrets themselves.
+        package enum Place: Equatable, Sendable {
+            case url(WebhookURL)
+            case secret(SecretReference)
+        }
+        package var place: Place
         package var format: Format
         /// The newest first; see `WebhookSigner`.
         package var secrets: [SecretReference]
@@ -19,10 +24,25 @@ package struct WebhookSender: ChannelSender {
         package var trust: String?
 
         package init(url: WebhookURL, format: Format, secrets: [SecretReference] = [], trust: String? = nil) {
-            self.url = url
+            self.init(place: .url(url), format: format, secrets: secrets, trust: trust)
+        }
+        package init(place: Place, format: Format, secrets: [SecretReference] = [], trust: String? = nil) {
+            self.place = place
             self.format = format
             self.secrets = secrets
             self.trust = trust
+        }
+
+        /// Nil when there is none to be had now.
+        var url: WebhookURL? {
+            switch place {
+            case .url(let url): return url
+            case .secret(let reference):
+                guard let text = try? reference.read().text else { return nil }
+                var line = text[...]
+                while let last = line.last, last.isWhitespace { line = line.dropLast() }
+                return try? WebhookURL(String(line))
+            }
         }
     }
 
@@ -37,19 +57,19 @@ package struct WebhookSender: ChannelSender {
     }
 
     package func send(_ message: Message, at now: Int64) async -> Outbox.Result {
-        let url = target.url
+        guard let url = target.url else { return .failed(retryAfter: nil) }
         guard egress.policy.schemes.contains(url.scheme) else { return .refused }
         return await egress.reach(url.host, url.address, port: url.port) { address in
             // Secrets that can't be read may be mended.
-            guard let request = request(message, at: now) else { return .failed(retryAfter: nil) }
-            return await post(request, to: address)
+            guard let request = request(message, to: url, at: now) else { return .failed(retryAfter: nil) }
+            return await post(request, url, to: address)
         }
     }
 
     /// Nil when a secret is not there or is none.
-    private func request(_ message: Message, at now: Int64) -> HTTPClientRequest? {
+    private func request(_ message: Message, to url: WebhookURL, at now: Int64) -> HTTPClientRequest? {
         let (contentType, octets) = rendering.body(message, as: target.format)
-        var request = HTTPClientRequest(url: target.url.text)
+        var request = HTTPClientRequest(url: url.text)
         request.method = .POST
         request.headers.add(name: "content-type", value: contentType)
         request.headers.add(name: "user-agent", value: "Weir/1")
@@ -67,17 +87,19 @@ package struct WebhookSender: ChannelSender {
     }
 
     /// A client for one try: which address its name stands for is settled when it is made.
-    private func post(_ request: HTTPClientRequest, to address: IPAddress) async -> Outbox.Result {
+    private func post(
+        _ request: HTTPClientRequest, _ url: WebhookURL, to address: IPAddress
+    ) async -> Outbox.Result {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
         if let trust = target.trust { tls.trustRoots = .file(trust) }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls, redirectConfiguration: .disallow)
         configuration.timeout.connect = .seconds(max(1, min(timeout.components.seconds, 10)))
         configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.dnsOverride = [target.url.host: address.description]
+        configuration.dnsOverride = [url.host: address.description]
         // The client goes by the name that Foundation reads: another one would be resolved, and not checked.
-        let read = URL(string: target.url.text)?.host ?? ""
-        guard read == target.url.host || read == "[\(target.url.host)]" else { return .refused }
+        let read = URL(string: url.text)?.host ?? ""
+        guard read == url.host || read == "[\(url.host)]" else { return .refused }
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         let result: Outbox.Result
         do {

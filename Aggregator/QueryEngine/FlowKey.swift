@@ -12,6 +12,9 @@ package enum FlowKey: Hashable, Sendable {
     /// Protocol and server port: see `FlowService`.
     case service
     case sourceAS, destinationAS, ingressInterface, egressInterface
+    /// The country of an address, and the number of the system that announces it, by a table and not by the record.
+    case sourceCountry(PlaceTable), destinationCountry(PlaceTable)
+    case sourceSystem(PlaceTable), destinationSystem(PlaceTable)
     /// Who exported the record: address, observation domain, protocol.
     case exporter
     case site, sensor
@@ -28,7 +31,9 @@ extension FlowKey: CaseIterable {
         (.sourceAddress, "sourceAddress"), (.destinationAddress, "destinationAddress"), (.nextHop, "ipNextHopAddress"),
         (.sourceTransportPort, "sourceTransportPort"), (.destinationTransportPort, "destinationTransportPort"),
         (.protocolIdentifier, "protocolIdentifier"), (.service, "service"), (.sourceAS, "bgpSourceAsNumber"),
-        (.destinationAS, "bgpDestinationAsNumber"), (.ingressInterface, "ingressInterface"),
+        (.destinationAS, "bgpDestinationAsNumber"), (.sourceCountry(.none), "sourceCountry"),
+        (.destinationCountry(.none), "destinationCountry"), (.sourceSystem(.none), "sourceSystem"),
+        (.destinationSystem(.none), "destinationSystem"), (.ingressInterface, "ingressInterface"),
         (.egressInterface, "egressInterface"), (.exporter, "exporter"), (.site, "site"), (.sensor, "sensor"),
         (.tcpControlBits, "tcpControlBits"), (.codePoint, "ipDiffServCodePoint"), (.vlan, "vlanId"),
         (.direction, "flowDirection"), (.family, "ipVersion"), (.time(period: 60_000), "minute"),
@@ -41,7 +46,28 @@ extension FlowKey: CaseIterable {
         switch self {
         case .sourceNetwork(let v4, let v6): "sourceAddress/\(v4)/\(v6)"
         case .destinationNetwork(let v4, let v6): "destinationAddress/\(v4)/\(v6)"
+        case .sourceCountry: "sourceCountry"
+        case .destinationCountry: "destinationCountry"
+        case .sourceSystem: "sourceSystem"
+        case .destinationSystem: "destinationSystem"
         default: Self.plain.first { $0.key == self }?.name ?? "time"
+        }
+    }
+    /// Whether it needs a `PlaceTable`.
+    package var needsPlaces: Bool {
+        switch self {
+        case .sourceCountry, .destinationCountry, .sourceSystem, .destinationSystem: true
+        default: false
+        }
+    }
+    /// The same key by `table`, where it needs one.
+    package func asked(of table: PlaceTable) -> FlowKey {
+        switch self {
+        case .sourceCountry: .sourceCountry(table)
+        case .destinationCountry: .destinationCountry(table)
+        case .sourceSystem: .sourceSystem(table)
+        case .destinationSystem: .destinationSystem(table)
+        default: self
         }
     }
     package init?(rawValue: String) { self.init(name: rawValue) }
@@ -113,6 +139,11 @@ package struct FlowGroupKey: Hashable, Sendable {
     package var service: FlowService?
     package var sourceAS: UInt32?
     package var destinationAS: UInt32?
+    /// See `PlaceTable`; 0 is not known.
+    package var sourceCountry: UInt16?
+    package var destinationCountry: UInt16?
+    package var sourceSystem: UInt32?
+    package var destinationSystem: UInt32?
     package var ingressInterface: UInt32?
     package var egressInterface: UInt32?
     package var exporter: ExporterKey?

@@ -51,6 +51,10 @@ extension FlowGroupKey {
                 protocolIdentifier: UInt8(truncatingIfNeeded: value >> 16), port: UInt16(truncatingIfNeeded: value))
         case .sourceAS: sourceAS = number
         case .destinationAS: destinationAS = number
+        case .sourceCountry: sourceCountry = UInt16(truncatingIfNeeded: value)
+        case .destinationCountry: destinationCountry = UInt16(truncatingIfNeeded: value)
+        case .sourceSystem: sourceSystem = number
+        case .destinationSystem: destinationSystem = number
         case .ingressInterface: ingressInterface = number
         case .egressInterface: egressInterface = number
         case .exporter: exporter = names.exporters[Int(number)]
@@ -96,7 +100,11 @@ extension FlowGroupKey: Comparable {
         if let order = order(a.vlan, b.vlan) { return order }
         // "Not in the record", 255, is packed as 0.
         if let order = order(a.direction.map { $0 &+ 1 }, b.direction.map { $0 &+ 1 }) { return order }
-        return order(a.family, b.family) ?? false
+        if let order = order(a.family, b.family) { return order }
+        if let order = order(a.sourceCountry, b.sourceCountry) { return order }
+        if let order = order(a.destinationCountry, b.destinationCountry) { return order }
+        if let order = order(a.sourceSystem, b.sourceSystem) { return order }
+        return order(a.destinationSystem, b.destinationSystem) ?? false
     }
     private static func order<Value: Comparable>(_ a: Value?, _ b: Value?) -> Bool? {
         guard let a, let b, a != b else { return nil }

@@ -93,7 +93,9 @@ extension FlowKey {
     var bits: UInt64 {
         switch self {
         case .protocolIdentifier, .codePoint, .direction, .family: 8
-        case .sourceTransportPort, .destinationTransportPort, .tcpControlBits, .vlan: 16
+        case .sourceTransportPort, .destinationTransportPort, .tcpControlBits, .vlan, .sourceCountry,
+            .destinationCountry:
+            16
         case .service: 24
         case .time: 48
         default: 32
@@ -102,8 +104,9 @@ extension FlowKey {
     /// What must be decoded for it.
     var fields: FieldSet {
         switch self {
-        case .sourceAddress, .sourceNetwork, .family: .sourceIPAddress
-        case .destinationAddress, .destinationNetwork: .destinationIPAddress
+        case .sourceAddress, .sourceNetwork, .family, .sourceCountry, .sourceSystem: .sourceIPAddress
+        case .destinationAddress, .destinationNetwork, .destinationCountry, .destinationSystem:
+            .destinationIPAddress
         case .nextHop: .ipNextHopAddress
         case .sourceTransportPort: .sourceTransportPort
         case .destinationTransportPort: .destinationTransportPort
@@ -147,6 +150,10 @@ extension FlowKey {
         case .vlan: 19
         case .direction: 20
         case .family: 21
+        case .sourceCountry: 22
+        case .destinationCountry: 23
+        case .sourceSystem: 24
+        case .destinationSystem: 25
         }
     }
 }

@@ -73,6 +73,12 @@ struct KeyPacker {
                 let address = IPAddress(high: highs[row], low: lows[row])
                 return address.isV4 ? 4 : address.isAbsent ? 0 : 6
             }
+        case .sourceCountry(let table): packPlaces(.source, columns, place, rows, &entries) { table.place($0).country }
+        case .destinationCountry(let table):
+            packPlaces(.destination, columns, place, rows, &entries) { table.place($0).country }
+        case .sourceSystem(let table): packPlaces(.source, columns, place, rows, &entries) { table.place($0).system }
+        case .destinationSystem(let table):
+            packPlaces(.destination, columns, place, rows, &entries) { table.place($0).system }
         case .time(let period):
             let ends = columns.flowEndMilliseconds
             write(place, rows, &entries) { KeyTime.word(ends[$0], period: period) }
@@ -80,6 +86,23 @@ struct KeyPacker {
         }
     }
 
+    /// Rows of one address often follow each other: the table is asked once for them.
+    private func packPlaces(
+        _ end: AddressEnd, _ columns: FlowColumns, _ place: KeyLayout.Place, _ rows: Span<Int32>,
+        _ entries: inout MutableSpan<UInt64>, _ value: (IPAddress) -> some BinaryInteger
+    ) {
+        let (highs, lows) = columns.words(end)
+        let high = highs.span, low = lows.span
+        var last = IPAddress.absent, known = UInt64(0)
+        write(place, rows, &entries) { row in
+            let address = IPAddress(high: high[row], low: low[row])
+            if address != last {
+                last = address
+                known = address.isAbsent ? 0 : UInt64(truncatingIfNeeded: value(address))
+            }
+            return known
+        }
+    }
     private func packService(
         _ columns: FlowColumns, _ place: KeyLayout.Place, _ rows: Span<Int32>, _ entries: inout MutableSpan<UInt64>
     ) {

@@ -6,9 +6,9 @@ import FlowModel
 
 struct RuleIndex: Sendable {
     /// Rules that must be run for every record.
-    fileprivate(set) var always: [Int32] = []
+    fileprivate(set) var always: [RuleCandidate] = []
     /// All lists, one behind the other, and where each begins.
-    fileprivate(set) var rules: [Int32] = []
+    fileprivate(set) var candidates: [RuleCandidate] = []
     fileprivate var starts: [Int32] = [0, 0]
     /// A list for each port; empty when no rule asks for one.
     fileprivate var sourcePorts: [UInt16] = [], destinationPorts: [UInt16] = []
@@ -66,11 +66,17 @@ struct RuleIndexBuilder {
     private var transports: [Int32: NumberSet] = [:]
     private var sources: [(Int32, ClosedRange<IPAddress>)] = [], destinations: [(Int32, ClosedRange<IPAddress>)] = []
     private var known: [[Int32]: UInt16] = [[]: 0]
+    private var guards: [Int32: RuleGuard] = [:]
+    private var always: Set<Int32> = []
 
     init() {}
 
-    mutating func add(_ rule: Int32, _ path: AccessPath) {
-        guard let keys = path.keys else { return index.always.append(rule) }
+    mutating func add(_ rule: Int32, _ path: AccessPath, _ guarding: RuleGuard) {
+        guards[rule] = guarding
+        guard let keys = path.keys else {
+            always.insert(rule)
+            return
+        }
         for key in keys {
             switch key {
             case .sourcePort(let set): Self.join(&sourcePorts, rule, set)
@@ -91,6 +97,7 @@ struct RuleIndexBuilder {
         index.transports = table(transports, last: 255)
         index.sources = addresses(sources)
         index.destinations = addresses(destinations)
+        index.always = candidates(always.sorted())
         return index
     }
 
@@ -139,15 +146,18 @@ struct RuleIndexBuilder {
     private mutating func number(of active: Set<Int32>) -> UInt16 {
         let list = active.sorted()
         if let number = known[list] { return number }
-        guard known.count < Int(UInt16.max), index.rules.count + list.count < 1 << 22 else {
-            index.always = Set(index.always).union(list).sorted()
+        guard known.count < Int(UInt16.max), index.candidates.count + list.count < 1 << 22 else {
+            always.formUnion(list)
             return 0
         }
         let number = UInt16(known.count)
         known[list] = number
-        index.rules += list
-        index.starts.append(Int32(index.rules.count))
+        index.candidates += candidates(list)
+        index.starts.append(Int32(index.candidates.count))
         return number
+    }
+    private func candidates(_ rules: [Int32]) -> [RuleCandidate] {
+        rules.map { RuleCandidate(rule: $0, guarding: guards[$0] ?? RuleGuard()) }
     }
 }
 

@@ -23,6 +23,7 @@ package struct SigmaLosses: Equatable, Sendable {
     /// Groups dropped because the table was full; events whose window was over; events without a field that they are
     /// grouped or measured by; values beyond what one group holds.
     package var evicted: UInt64 = 0, late: UInt64 = 0, ungrouped: UInt64 = 0, forgotten: UInt64 = 0
+    package init() {}
 }
 
 package struct SigmaFold: Sendable {
@@ -30,16 +31,18 @@ package struct SigmaFold: Sendable {
     package let rules: SigmaRuleSet
     package let parameters: SigmaParameters
     /// Records looked at, and matches of each rule, since the beginning, snapshots included.
-    package private(set) var records: UInt64 = 0
-    package private(set) var matches: [UInt64]
-    private var lost = SigmaLosses()
-    private var table: SigmaTable
+    package internal(set) var records: UInt64 = 0
+    package internal(set) var matches: [UInt64]
+    /// How often each of `SigmaRuleSet.watched` came true, by group and window, whether it raised a finding or not.
+    package internal(set) var raised: [UInt64]
+    var lost = SigmaLosses()
+    var table: SigmaTable
     /// Latest times so far, in ms: by the sensors' clocks, and of events.
-    private var received = Int64.min, watermark = Int64.min
+    var received = Int64.min, watermark = Int64.min
     /// Keys touched by this batch, by watch, each once and in the order of touching.
     private var touched: [[SigmaKey]], known: Set<SigmaKey> = []
     /// Windows that wait for their end, by when they are asked.
-    private var due: [Int64: Set<SigmaKey>] = [:]
+    var due: [Int64: Set<SigmaKey>] = [:]
     private var scratch: [SigmaMatch] = []
 
     package init(tenant: TenantID, rules: SigmaRuleSet, parameters: SigmaParameters = .init()) {
@@ -47,6 +50,7 @@ package struct SigmaFold: Sendable {
         table = SigmaTable(groupsMax: parameters.groupsMax, itemsMax: parameters.itemsMax)
         touched = [[SigmaKey]](repeating: [], count: rules.watches.count)
         matches = [UInt64](repeating: 0, count: rules.rules.count)
+        raised = [UInt64](repeating: 0, count: rules.watches.count)
     }
 
     package var losses: SigmaLosses {
@@ -193,6 +197,7 @@ extension SigmaFold {
                     isLeast: entry.forgotten > 0))
         }
         guard isNew else { return }
+        raised[key.watch] = raised[key.watch].adding(1)
         var event = SigmaEvent(answer, entry.evidence)
         for feed in rules.watchesOfWatch[key.watch] {
             guard case .watch(let group, let values) = rules.watches[feed.watch].inputs[feed.input].origin else {
@@ -200,57 +205,6 @@ extension SigmaFold {
             }
             event.isAnswer = false
             add(event, feed, key.values.chosen(group), key.values.chosen(values))
-        }
-    }
-}
-
-extension SigmaFold {
-    /// The whole state as bytes; equal states give equal bytes. Take it between two calls of `observe`.
-    package func snapshot() -> [UInt8] {
-        var writer = SnapshotWriter()
-        writer.add(rules.fingerprint)
-        writer.add(parameters.fingerprint)
-        writer.add(StableHash.of(tenant.rawValue))
-        writer.add(records)
-        writer.add(received)
-        writer.add(watermark)
-        writer.add(matches.count)
-        for count in matches { writer.add(count) }
-        for count in [lost.late, lost.ungrouped, lost.forgotten] { writer.add(count) }
-        table.save(to: &writer)
-        return writer.finish()
-    }
-
-    /// The state that `snapshot` wrote.
-    /// - Throws: `SnapshotError`; then start anew and replay the log.
-    package init(
-        restoring snapshot: [UInt8], tenant: TenantID, rules: SigmaRuleSet, parameters: SigmaParameters = .init()
-    ) throws(SnapshotError) {
-        var reader = try SnapshotReader(snapshot)
-        guard try reader.next() == rules.fingerprint, try reader.next() == parameters.fingerprint else {
-            throw .otherParameters
-        }
-        guard try reader.next() == StableHash.of(tenant.rawValue) else { throw .otherTenant }
-        self.init(tenant: tenant, rules: rules, parameters: parameters)
-        records = try reader.next()
-        received = try reader.nextSigned()
-        watermark = try reader.nextSigned()
-        guard try reader.nextCount() == matches.count else { throw .damaged }
-        for rule in matches.indices { matches[rule] = try reader.next() }
-        lost.late = try reader.next()
-        lost.ungrouped = try reader.next()
-        lost.forgotten = try reader.next()
-        try table.restore(from: &reader)
-        try reader.finish()
-        for key in table.sortedKeys {
-            guard key.watch < rules.watches.count, (0...EventTime.range.upperBound).contains(key.epoch) else {
-                throw .damaged
-            }
-            let watch = rules.watches[key.watch]
-            guard !watch.isRising else { continue }
-            let (end, overflows) = (key.epoch + 1).multipliedReportingOverflow(by: watch.span)
-            guard !overflows else { throw .damaged }
-            due[end &+ parameters.closeDelayMilliseconds, default: []].insert(key)
         }
     }
 }

@@ -26,7 +26,7 @@ package struct SigmaMatcher: Sendable {
         var builder = RuleIndexBuilder()
         for (number, rule) in rules.prefix(SigmaLimit.rulesMax).enumerated() {
             entries.append(program.add(rule.predicate))
-            builder.add(Int32(number), AccessPath(rule.predicate))
+            builder.add(Int32(number), AccessPath(rule.predicate), RuleGuard(rule.predicate))
         }
         index = builder.build()
     }
@@ -36,40 +36,51 @@ package struct SigmaMatcher: Sendable {
     package func match(_ columns: borrowing FlowColumns, rows: Range<Int>, into matches: inout [SigmaMatch]) {
         guard !entries.isEmpty else { return }
         let skipped = RecordFlags.observedElsewhere.union(.secondary).rawValue
-        for row in rows where columns.flags[row] & skipped == 0 {
+        // Of the columns that are looked at in every row, so that nothing is counted or looked up in the loop.
+        let (flags, transports) = (columns.flags, columns.protocolIdentifier)
+        let (sourcePorts, destinationPorts) = (columns.sourceTransportPort, columns.destinationTransportPort)
+        let index = self.index, asksAll = !index.always.isEmpty, hasAddresses = index.hasAddresses
+        for row in rows where flags[row] & skipped == 0 {
+            let ports = index.list(source: sourcePorts[row], destination: destinationPorts[row])
+            let transport = index.list(transport: transports[row])
+            var source: UInt16 = 0, destination: UInt16 = 0
+            if hasAddresses {
+                source = index.list(source: IPAddress(high: columns.sourceHigh[row], low: columns.sourceLow[row]))
+                destination = index.list(
+                    destination: IPAddress(high: columns.destinationHigh[row], low: columns.destinationLow[row]))
+            }
+            guard asksAll || ports.source | ports.destination | transport | source | destination != 0 else { continue }
             let before = matches.count
             var sight = RowSight(row: row)
-            for number in index.always { attempt(number, columns, &sight, &matches) }
-            let ports = index.list(
-                source: columns.sourceTransportPort[row], destination: columns.destinationTransportPort[row])
-            if ports.source != 0 { run(ports.source, columns, &sight, &matches) }
-            if ports.destination != 0 { run(ports.destination, columns, &sight, &matches) }
-            let transport = index.list(transport: columns.protocolIdentifier[row])
-            if transport != 0 { run(transport, columns, &sight, &matches) }
-            if index.hasAddresses {
-                let source = index.list(
-                    source: IPAddress(high: columns.sourceHigh[row], low: columns.sourceLow[row]))
-                if source != 0 { run(source, columns, &sight, &matches) }
-                let destination = index.list(
-                    destination: IPAddress(high: columns.destinationHigh[row], low: columns.destinationLow[row]))
-                if destination != 0 { run(destination, columns, &sight, &matches) }
+            let values = GuardSight(columns, row: row)
+            for candidate in index.always { attempt(candidate, values, columns, &sight, &matches) }
+            if ports.source != 0 { run(ports.source, values, columns, &sight, &matches) }
+            // Twice the same list: the rules of one service whose both ends have its port.
+            if ports.destination != 0, ports.destination != ports.source {
+                run(ports.destination, values, columns, &sight, &matches)
             }
+            if transport != 0 { run(transport, values, columns, &sight, &matches) }
+            if source != 0 { run(source, values, columns, &sight, &matches) }
+            if destination != 0, destination != source { run(destination, values, columns, &sight, &matches) }
             if matches.count > before + 1 { Self.tidy(&matches, from: before) }
         }
     }
 
-    @inline(__always)
     private func run(
-        _ list: UInt16, _ columns: borrowing FlowColumns, _ sight: inout RowSight, _ matches: inout [SigmaMatch]
+        _ list: UInt16, _ values: GuardSight, _ columns: borrowing FlowColumns, _ sight: inout RowSight,
+        _ matches: inout [SigmaMatch]
     ) {
-        for at in index.range(of: list) { attempt(index.rules[at], columns, &sight, &matches) }
+        for at in index.range(of: list) { attempt(index.candidates[at], values, columns, &sight, &matches) }
     }
     @inline(__always)
     private func attempt(
-        _ number: Int32, _ columns: borrowing FlowColumns, _ sight: inout RowSight, _ matches: inout [SigmaMatch]
+        _ candidate: RuleCandidate, _ values: GuardSight, _ columns: borrowing FlowColumns, _ sight: inout RowSight,
+        _ matches: inout [SigmaMatch]
     ) {
-        guard program.run(entries[Int(number)], columns, &sight) else { return }
-        matches.append(SigmaMatch(row: Int32(sight.row), rule: number))
+        guard values.passes(candidate.guarding), program.run(entries[Int(candidate.rule)], columns, &sight) else {
+            return
+        }
+        matches.append(SigmaMatch(row: Int32(sight.row), rule: candidate.rule))
     }
 
     /// In order, each once: two indexes may have led to one rule.

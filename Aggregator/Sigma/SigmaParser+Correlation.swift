@@ -51,7 +51,7 @@ extension DocumentReader {
     }
 
     /// `90m`: a number and one of s, m, h, d, w.
-    private mutating func readTimespan(
+    mutating func readTimespan(
         _ entry: YAMLEntry?, in node: YAMLNode
     ) -> (milliseconds: Int64, text: String)? {
         guard let entry, let text = entry.value.text else {
@@ -101,7 +101,10 @@ extension DocumentReader {
         for alias in map {
             var fields: [SigmaCorrelation.Reference: String] = [:]
             for part in alias.value.map ?? [] {
-                guard let field = part.value.text else { continue }
+                guard let field = part.value.text, !part.value.isNull else {
+                    issues.add(part.place, .correlation, part.key, "`\(part.key)` is no name of a field")
+                    continue
+                }
                 fields[SigmaCorrelation.Reference(key: part.key, place: part.place)] = field
             }
             guard !fields.isEmpty, fields.count <= SigmaLimit.correlatedRulesMax else {

@@ -7,8 +7,10 @@ extension DocumentReader {
             return nil
         }
         var searches: [SigmaSearch] = [], budget = Budget()
+        if others.isEmpty { readCount(map) }
         for entry in map where entry.key != "condition" && !others.contains(entry.key) {
             if entry.key == "timeframe" {
+                if count != nil { continue }
                 issues.add(
                     entry.place, .condition, "timeframe",
                     "`timeframe` belongs to counting conditions of rules before Sigma 2; correlations have a `timespan`"
@@ -39,7 +41,8 @@ extension DocumentReader {
         var conditions: [SigmaCondition] = []
         for condition in texts(entry.value, "condition", .condition) ?? [] {
             do throws(SigmaIssue) {
-                conditions.append(try ConditionParser.parse(condition.text, names: names, at: condition.place))
+                let text = count?.condition ?? condition.text
+                conditions.append(try ConditionParser.parse(text, names: names, at: condition.place))
             } catch {
                 issues.add(error)
             }
@@ -56,7 +59,7 @@ extension DocumentReader {
 
     private mutating func selection(_ entry: YAMLEntry, _ budget: inout Budget) -> SigmaSelection? {
         switch entry.value.content {
-        case .map(let map): return items(map, &budget)
+        case .map(let map): return items(map, entry, &budget)
         case .list(let list) where list.isEmpty:
             issues.add(entry.place, .document, entry.key, "search `\(entry.key)` is empty")
             return nil
@@ -64,7 +67,7 @@ extension DocumentReader {
             var members: [SigmaSelection] = [], words: [SigmaValue] = []
             for member in list {
                 switch member.content {
-                case .map(let map): if let selection = items(map, &budget) { members.append(selection) }
+                case .map(let map): if let selection = items(map, entry, &budget) { members.append(selection) }
                 case .scalar: words += value(member, &budget).map { [$0] } ?? []
                 case .list:
                     issues.add(member.place, .document, entry.key, "a list within the list of `\(entry.key)`")
@@ -85,7 +88,13 @@ extension DocumentReader {
         }
     }
 
-    private mutating func items(_ map: [YAMLEntry], _ budget: inout Budget) -> SigmaSelection? {
+    private mutating func items(
+        _ map: [YAMLEntry], _ search: YAMLEntry, _ budget: inout Budget
+    ) -> SigmaSelection? {
+        guard !map.isEmpty else {
+            issues.add(search.place, .document, search.key, "a map of search `\(search.key)` is empty")
+            return nil
+        }
         var items: [SigmaItem] = []
         for entry in map {
             budget.items -= 1
@@ -95,13 +104,16 @@ extension DocumentReader {
             }
             let parts = entry.key.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
             let field = parts[0].isEmpty ? nil : parts[0]
+            guard field != nil || parts.count > 1 else {
+                issues.add(entry.place, .document, "", "a field has no name")
+                return nil
+            }
             guard let values = values(entry, &budget) else { return nil }
             items.append(
                 SigmaItem(
                     field: field, modifiers: parts.dropFirst().map { $0.lowercased() }, values: values,
                     isList: entry.value.list != nil, place: entry.place))
         }
-        guard !items.isEmpty else { return nil }
         return .all(items)
     }
 

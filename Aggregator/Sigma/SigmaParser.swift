@@ -12,7 +12,7 @@ package struct SigmaParse: Sendable {
         for root in roots {
             var reader = DocumentReader(root)
             if let document = reader.document(), reader.issues.isEmpty {
-                documents.append(document)
+                documents += reader.documents(document)
             } else {
                 refusals.append(reader.refusal)
             }
@@ -25,6 +25,8 @@ struct DocumentReader {
     let root: YAMLNode
     var issues = IssueList()
     private(set) var metadata: SigmaMetadata
+    /// What the rule counts in its condition.
+    var count: LegacyCount?
 
     init(_ root: YAMLNode) {
         self.root = root

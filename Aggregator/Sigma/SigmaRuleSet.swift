@@ -2,8 +2,8 @@
 /// order in which one feeds the next.
 ///
 /// Invariants: every document is either in the set or among the refusals; a correlation is refused with what it refers
-/// to. The set is a value and never changes; another set is another fingerprint, and a snapshot of the old one is
-/// refused.
+/// to. The set is a value and never changes; what of a fold's state can go on under another set is told by
+/// `identities`.
 package import Detect
 
 package struct SigmaRuleSet: Sendable {
@@ -19,10 +19,13 @@ package struct SigmaRuleSet: Sendable {
     /// By watch, the same for its own matches.
     private(set) var watchesOfWatch: [[SigmaFeed]] = []
     /// Of all that the set is made of.
-    let fingerprint: UInt64
+    package let fingerprint: UInt64
+    /// Of each rule and of each watch: all that its state depends on.
+    private(set) var ruleIdentities: [UInt64] = [], watchIdentities: [UInt64] = []
 
-    package init(_ documents: [SigmaDocument], compiler: SigmaCompiler = .init()) {
-        var maker = SetMaker(documents, compiler)
+    /// - Parameter tested: keys of documents that raise nothing and are counted only.
+    package init(_ documents: [SigmaDocument], tested: Set<String> = [], compiler: SigmaCompiler = .init()) {
+        var maker = SetMaker(documents, compiler, tested)
         maker.make()
         rules = maker.rules
         correlations = maker.correlations
@@ -32,8 +35,34 @@ package struct SigmaRuleSet: Sendable {
         matcher = SigmaMatcher(rules)
         let texts = documents.map(\.yaml)
         let names = compiler.placeholders.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        fingerprint = StableHash.of((texts + names).joined(separator: "\u{0}"))
+        fingerprint = StableHash.of((texts + names + [""] + tested.sorted()).joined(separator: "\u{0}"))
+        identify(StableHash.of(names.joined(separator: "\u{0}")))
     }
+
+    /// Equal for what counts the same things in the same way, whatever else is in the set.
+    private mutating func identify(_ placeholders: UInt64) {
+        let texts = filters.map { SigmaDocument.filter($0).yaml }
+        ruleIdentities = rules.map { rule in
+            let joined = zip(filters, texts).filter { rule.filters.contains($0.0.metadata.key) }.map(\.1)
+            return StableHash.of(
+                ([SigmaDocument.rule(rule.rule).yaml, String(placeholders)] + joined).joined(separator: "\u{0}"))
+        }
+        var feeds = [[String]](repeating: [], count: watches.count)
+        for (rule, list) in watchesOfRule.enumerated() {
+            for feed in list { feeds[feed.watch].append("\(feed.input) \(ruleIdentities[rule])") }
+        }
+        // A watch feeds later ones only.
+        for number in watches.indices {
+            let watch = watches[number]
+            let own = correlations.first { $0.metadata.key == watch.info.id }.map { SigmaDocument.correlation($0).yaml }
+            let parts = [watch.info.id, own ?? "", String(watch.raises)] + feeds[number].sorted()
+            watchIdentities.append(StableHash.of(parts.joined(separator: "\u{0}")))
+            for feed in watchesOfWatch[number] { feeds[feed.watch].append("\(feed.input) \(watchIdentities[number])") }
+        }
+    }
+
+    /// What is counted, by the key of its document, in the order of `SigmaFold.raised`.
+    package var watched: [String] { watches.map(\.info.id) }
 
     /// What the rules can raise, as findings name it.
     package var infos: [RuleInfo] { watches.filter(\.raises).map(\.info) }
@@ -58,9 +87,11 @@ private struct SetMaker {
     private var ruleNumbers: [String: Int] = [:], watchNumbers: [String: Int] = [:]
     /// Rules that only feed correlations.
     private var silent: Set<Int> = []
+    /// Keys of what raises nothing.
+    private let tested: Set<String>
 
-    init(_ documents: [SigmaDocument], _ compiler: SigmaCompiler) {
-        self.compiler = compiler
+    init(_ documents: [SigmaDocument], _ compiler: SigmaCompiler, _ tested: Set<String>) {
+        (self.compiler, self.tested) = (compiler, tested)
         var known: Set<String> = []
         for document in documents.prefix(SigmaLimit.rulesMax) {
             let metadata = document.metadata
@@ -190,6 +221,7 @@ private struct SetMaker {
     }
     private mutating func append(_ watch: SigmaWatch) -> Int {
         watches.append(watch)
+        if tested.contains(watch.info.id) { watches[watches.count - 1].raises = false }
         watchesOfWatch.append([])
         return watches.count - 1
     }

@@ -106,6 +106,21 @@ struct SigmaTable: Sendable {
         young.entries[key] = entry
     }
 
+    /// Gives each key's watch the number at its place; without one it goes.
+    /// - Parameter places: of all watches that keys have.
+    mutating func renumber(_ places: [Int?]) {
+        guard places != places.indices.map({ $0 }) else { return }
+        for age in [\SigmaTable.young, \SigmaTable.old] {
+            var kept = Generation()
+            for (key, entry) in self[keyPath: age].entries {
+                guard let place = places[key.watch] else { continue }
+                kept.entries[SigmaKey(watch: place, epoch: key.epoch, values: key.values)] = entry
+                kept.items += entry.itemCount
+            }
+            self[keyPath: age] = kept
+        }
+    }
+
     func save(to writer: inout SnapshotWriter) {
         writer.add(evictions)
         for generation in [old, young] {

@@ -4,7 +4,8 @@ import Yams
 
 struct YAMLNode: Hashable, Sendable {
     indirect enum Content: Hashable, Sendable {
-        /// A plain scalar may be a number, a boolean or null; a quoted one is text.
+        /// Plain is what has no quotation marks and is a number, a boolean or null; all else is text, however it was
+        /// written, so that it may be written otherwise.
         case scalar(String, isPlain: Bool)
         case list([YAMLNode])
         case map([YAMLEntry])
@@ -146,6 +147,16 @@ enum YAMLText {
 
     private struct Reader {
         private var nodes = 0
+        private var sight = Sight()
+
+        /// Escapes may have hidden what would be taken for anchors and aliases when the text is written again.
+        private mutating func look(_ text: String, _ place: SigmaPlace) throws(SigmaIssue) {
+            sight.take(UInt8(ascii: text.utf8.contains(0x0A) ? "\n" : "'"))
+            for octet in text.utf8 { sight.take(octet) }
+            sight.take(UInt8(ascii: "'"))
+            guard sight.anchor != nil, sight.alias != nil else { return }
+            throw SigmaIssue(place, .document, "&", "anchors and aliases of YAML are not taken")
+        }
 
         mutating func node(_ node: Node, depth: Int) throws(SigmaIssue) -> YAMLNode {
             let place = node.mark.map { SigmaPlace(line: max($0.line, 1), column: max($0.column, 1)) } ?? .start
@@ -154,7 +165,10 @@ enum YAMLText {
             guard depth < SigmaLimit.depthMax else { throw tooMany("levels", SigmaLimit.depthMax, place) }
             switch node {
             case .scalar(let scalar):
-                return YAMLNode(place: place, content: .scalar(scalar.string, isPlain: scalar.style == .plain))
+                try look(scalar.string, place)
+                var isPlain = scalar.style == .plain
+                if isPlain, case .text = SigmaValue.Kind(plain: scalar.string) { isPlain = false }
+                return YAMLNode(place: place, content: .scalar(scalar.string, isPlain: isPlain))
             case .sequence(let sequence):
                 var list: [YAMLNode] = []
                 for item in sequence { list.append(try self.node(item, depth: depth + 1)) }

@@ -26,6 +26,16 @@ enum ControlSchema {
                         PRIMARY KEY (tenant, name)) STRICT, WITHOUT ROWID;
                     """)
         }
+        migrator.registerMigration("sigma rules") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE sigmaRule (
+                        tenant TEXT NOT NULL REFERENCES tenant(name), key TEXT NOT NULL, version INTEGER NOT NULL,
+                        text TEXT, state TEXT, level TEXT, isRemoved INTEGER NOT NULL,
+                        atMilliseconds INTEGER NOT NULL, actor TEXT NOT NULL,
+                        PRIMARY KEY (tenant, key, version)) STRICT, WITHOUT ROWID;
+                    """)
+        }
         return migrator
     }
 }

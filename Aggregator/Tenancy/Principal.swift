@@ -12,6 +12,15 @@ package enum Scope: String, Sendable, CaseIterable, Codable {
     case writeSensors = "sensors:write"
     /// To change what names of networks stand for; reading them is `readFlows`.
     case writeNetworks = "networks:write"
+    /// To fetch the lists of what people accepted: what firewalls and BGP speakers have.
+    case readMitigation = "mitigation:read"
+    /// To accept and to withdraw proposals.
+    case writeMitigation = "mitigation:write"
+    /// To look up what feeds say, and how feeds do.
+    case readIntelligence = "intel:read"
+    /// Detection rules: to see them, and to change what is run.
+    case readRules = "rules:read"
+    case writeRules = "rules:write"
 
     /// What a key may do if nothing is said: all.
     package static let usual = Set(allCases).subtracting([.readPseudonyms])

@@ -8,11 +8,13 @@ import Hummingbird
 import Incidents
 import Ingest
 import Logging
+import NotifyChannels
 import ObjectStore
 import Platform
 import Query
 import ServerChannel
 import ServiceLifecycle
+import Sigma
 import Telemetry
 import Tenancy
 internal import UnixSignals
@@ -27,7 +29,9 @@ struct Aggregator {
     private let metrics = MetricRegistry(), registry = SensorRegistry()
     private let listeners: Listeners
     private let flowLog: SQLiteFlowLog, store: SQLiteFlowStore, incidents: IncidentLog, control: ControlLog
-    private let pipeline: AggregatorPipeline, upkeep: StoreUpkeep, keys: DataKeys
+    private let sigma: SigmaRegister, sigmaFolder: SigmaFolder?
+    private let notify: NotifyService
+    private let pipeline: AggregatorPipeline, upkeep: StoreUpkeep, keys: DataKeys, surroundings: Surroundings
 
     private static let drainMax: Duration = .seconds(20)
 
@@ -64,6 +68,8 @@ struct Aggregator {
         self.logger = logger
         listeners = try Listeners(settings, metrics: metrics, time: time, logger: logger)
         let folder = settings.dataDirectory
+        surroundings = Surroundings(
+            settings.knowledge, folder: folder, time: time, metrics: metrics, logger: Logger(label: "knowledge"))
         do {
             keys = try settings.backup.keys.keys(in: folder, random: SystemRandomNumberGenerator(), time: time)
             flowLog = try SQLiteFlowLog(directory: folder, sealing: keys.sealing)
@@ -75,14 +81,28 @@ struct Aggregator {
                     cacheBytesMax: archive.cacheBytes, time: time, registry: metrics)
             }
             store = try SQLiteFlowStore(directory: folder + "/flows", sealer: StoreKeys(keys: keys), archive: archive)
-            incidents = try IncidentLog(directory: folder)
+            incidents = try IncidentLog(directory: folder, policy: settings.incidents)
             if incidents.wasMended {
                 logger.error("Incidents were damaged: the file was set aside, and what could be read is in a new one.")
             }
+            notify = try NotifyService(
+                settings.notify, incidents: incidents, folder: folder, time: time, registry: metrics,
+                logger: Logger(label: "notify"))
             control = try ControlLog(folder: folder)
+            sigma = SigmaRegister(usual: settings.sigmaState, control: control)
+            sigmaFolder = settings.sigmaRules.map { [sigma] in
+                SigmaFolder(path: $0, register: sigma, logger: Logger(label: "sigma"))
+            }
+            if let sigmaFolder {
+                sigma.load(sigmaFolder.read())
+                sigmaFolder.announce()
+            }
             pipeline = try AggregatorPipeline(
                 log: flowLog, store: store, incidents: incidents, directory: folder,
-                time: time, registry: metrics, logger: logger, sealing: keys.sealing)
+                tenantParameters: surroundings.detectorParameters,
+                intelligence: surroundings.intelligence, places: surroundings.lookup, sigma: sigma, time: time,
+                registry: metrics, logger: logger,
+                sealing: keys.sealing)
             upkeep = StoreUpkeep(
                 store: store, compaction: settings.compaction,
                 archive: settings.archive?.policy ?? ArchivePolicy(), retention: settings.retention, time: time,
@@ -113,10 +133,14 @@ struct Aggregator {
 
     /// Runs until SIGTERM or SIGINT, or until a part fails.
     func run() async throws {
-        let services: [any Service] = [
-            KeyUpkeep(keys: keys, incidents: incidents, logger: Logger(label: "keys")), upkeep, pipeline,
+        await surroundings.load()
+        let knowledge = surroundings.upkeep(store: store, incidents: incidents, control: control, time: time)
+        var services: [any Service] = [
+            KeyUpkeep(keys: keys, incidents: incidents, notify: notify, logger: Logger(label: "keys")), notify, upkeep,
+            knowledge, pipeline,
             listeners.sensors, listeners.api, sensorServer(), apiServer(),
         ]
+        if let sigmaFolder { services.append(sigmaFolder) }
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.drainMax
@@ -155,15 +179,16 @@ struct Aggregator {
         let listener = Listener(
             options: options, policy: .anyone, tls: listeners.api,
             metrics: ConnectionMetrics(listener: "api", in: metrics), time: time)
-        let router = apiRouter(
-            APISources(
-                query: FlowQuery(store: store, time: time), incidents: incidents, control: control, sensors: registry,
-                log: flowLog, metrics: metrics, time: time, pseudonymSecret: pseudonymSecret,
-                unready: { [flowLog] in
-                    do { _ = try await flowLog.headOffset() } catch { return ["the log: \(error)"] }
-                    return []
-                }))
-        return server(router, listener, at: settings.api.listen, named: "api")
+        var sources = APISources(
+            query: FlowQuery(store: store, time: time), incidents: incidents, control: control, sensors: registry,
+            log: flowLog, metrics: metrics, time: time, knowledge: surroundings.sources, sigma: sigma,
+            pseudonymSecret: pseudonymSecret,
+            unready: { [flowLog] in
+                do { _ = try await flowLog.headOffset() } catch { return ["the log: \(error)"] }
+                return []
+            })
+        sources.notify = notify.desk
+        return server(apiRouter(sources), listener, at: settings.api.listen, named: "api")
     }
 
     /// The secret that exports' pseudonyms are made of: made at first use, and kept, so that exports of different days

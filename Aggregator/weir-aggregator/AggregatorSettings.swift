@@ -1,10 +1,15 @@
 import Backup
 import DataKeys
 import FlowStore
+import Incidents
+import Knowledge
+import KnowledgeUpkeep
 import Logging
+import NotifyChannels
 import ObjectStore
 import ServerChannel
 import Settings
+import Sigma
 
 /// The aggregator's settings, all checked.
 ///
@@ -27,6 +32,11 @@ import Settings
 /// - `archive.cacheBytes` (size, `256MiB`, 0…64GiB): of memory, for what is read from there.
 /// - `keys`: how data keys are wrapped, see `KeySettings`.
 /// - `backup`: where backups go, see `ObjectStoreSettings`. Nowhere without `backup.to`.
+/// - `incidents`: criticality, clocks and playbooks, see `IncidentPolicy`.
+/// - `notify`: channels, routes and what may be proposed, see `NotifySettings`.
+/// - `intelligence`, `enrichment`, `tenants`: feeds, countries, what belongs to each tenant; see `KnowledgeSettings`.
+/// - `sigma.rules` (path): a folder of Sigma rules, see `SigmaFolder`.
+/// - `sigma.state` (`draft`, `test`, `enabled` or `disabled`, `enabled`): of its rules, unless a tenant says otherwise.
 /// - `log.level` (`trace` to `critical`, `info`).
 struct AggregatorSettings: Equatable, Sendable {
     struct Address: Equatable, Sendable {
@@ -48,6 +58,9 @@ struct AggregatorSettings: Equatable, Sendable {
     let archive: Archive?
     /// Keys and the backups' place.
     let backup: BackupSettings
+    let incidents: IncidentPolicy, notify: NotifySettings
+    let knowledge: KnowledgeSettings
+    let sigmaRules: String?, sigmaState: SigmaState
     let logLevel: Logger.Level
 
     init(_ reader: SettingsReader) throws(SettingError) {
@@ -66,10 +79,31 @@ struct AggregatorSettings: Equatable, Sendable {
         (retention, archive) = try Self.archive(reader.scoped(to: "archive"), kept)
         self.compaction = compaction
         backup = try BackupSettings(reader)
+        incidents = try IncidentPolicy(reader.scoped(to: "incidents"))
+        notify = try NotifySettings(reader.scoped(to: "notify"))
+        try Self.check(incidents.playbooks, notify.channels, reader)
+        knowledge = try KnowledgeSettings(reader, urlProblem: HTTPFeedTransport.problem)
+        let sigma = reader.scoped(to: "sigma")
+        sigmaRules = try sigma.optionalPath(of: "rules")
+        sigmaState =
+            SigmaState(
+                rawValue: try sigma.choice("state", default: "enabled", of: SigmaState.allCases.map(\.rawValue)))
+            ?? .enabled
         let level = try reader.scoped(to: "log").choice(
             "level", default: "info", of: Logger.Level.allCases.map(\.rawValue))
         logLevel = Logger.Level(rawValue: level) ?? .info
         try reader.checkAllUsed()
+    }
+
+    /// An action tells a channel that there is.
+    private static func check(
+        _ playbooks: [Playbook], _ channels: [NotifySettings.Channel], _ reader: SettingsReader
+    ) throws(SettingError) {
+        let known = Set(channels.map(\.name))
+        for step in playbooks.flatMap(\.steps) {
+            guard let channel = step.channel, !known.contains(channel) else { continue }
+            throw reader.error("incidents.playbooks", "there is no channel \"\(channel)\" in notify.channels")
+        }
     }
 
     private static func trustDomain(_ reader: SettingsReader) throws(SettingError) -> String {

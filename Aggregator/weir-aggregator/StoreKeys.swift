@@ -3,6 +3,7 @@ import FlowStore
 import Identity
 import Incidents
 import Logging
+import NotifyChannels
 import Platform
 import ServiceLifecycle
 
@@ -37,13 +38,13 @@ struct StoreKeys: StoreSealer {
 /// Forgets keys that another process destroyed, and the incidents of their tenants: detectors may have found some more
 /// in what they still had in memory.
 struct KeyUpkeep: Service {
-    let keys: DataKeys, incidents: IncidentLog, logger: Logger
+    let keys: DataKeys, incidents: IncidentLog, notify: NotifyService, logger: Logger
 
     func run() async throws {
         while !Task.isShuttingDownGracefully {
             // What can't be read now is tried again; the keys' next use says so too.
             try? keys.refresh()
-            forgetDestroyed()
+            await forgetDestroyed()
             do {
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: DataKeys.refreshInterval) }
             } catch is CancellationError where !Task.isCancelled {
@@ -52,10 +53,12 @@ struct KeyUpkeep: Service {
         }
     }
 
-    private func forgetDestroyed() {
+    private func forgetDestroyed() async {
         do {
             for tenant in try keys.file.destroyed().keys.compactMap({ TenantID($0) }) {
-                guard try !incidents.list(tenant: tenant, limit: 1).incidents.isEmpty else { continue }
+                // Another process may have erased the incidents; what waits to be told of them is in this one's memory.
+                await notify.forget(tenant)
+                guard try incidents.hasAny(of: tenant) else { continue }
                 let count = try incidents.forget(tenant)
                 logger.notice(
                     "Incidents went with their tenant's key.", metadata: ["tenant": "\(tenant)", "count": "\(count)"])

@@ -19,13 +19,16 @@ struct WeirAggregator: AsyncParsableCommand {
               weir-aggregator backup --config aggregator.yaml
               weir-aggregator verify --config aggregator.yaml
 
+            Who is told of incidents:
+              weir-aggregator notify test CHANNEL --config aggregator.yaml
+
             Tenants and keys can be changed while the service runs; it sees them with the next request.
             Exit status: 0 done, 1 the work failed, 2 the command line or settings are wrong.
             """,
         version: version,
         subcommands: [
             RunCommand.self, CheckCommand.self, TenantsCommand.self, KeysCommand.self, BackupCommand.self,
-            RestoreCommand.self, VerifyCommand.self,
+            RestoreCommand.self, VerifyCommand.self, NotifyCommand.self,
         ])
 
     static func main() async {

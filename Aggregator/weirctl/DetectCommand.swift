@@ -1,7 +1,4 @@
 import ArgumentParser
-import Capture
-import Decode
-import FlowModel
 import Foundation
 import Identity
 import Incidents
@@ -19,54 +16,13 @@ struct DetectCommand: ParsableCommand {
     @OptionGroup var rows: RowOptions
     @Argument(help: "pcap or pcapng files; '-' for standard input.") var files: [String]
 
-    /// Records handed to the detectors at a time.
-    private static let rowsAtOnce = 16_384
-
     func run() throws {
         guard let tenant = TenantID("offline") else { throw Failure.work("no tenant to detect for") }
-        var detection = OfflineDetection(tenant: tenant), decoder = DatagramDecoder(), columns = FlowColumns()
-        var lost: [Loss: UInt64] = [:]
-        for file in files {
-            try read(file) { reader, reference in
-                let result = reader.withPayload(of: reference) {
-                    decoder.decode($0, from: reference.origin, into: &columns)
-                }
-                lost.merge(result.losses, uniquingKeysWith: +)
-                if columns.count >= Self.rowsAtOnce {
-                    detection.observe(columns)
-                    columns.removeAll()
-                }
-            }
-        }
-        while let result = decoder.replayHeld(into: &columns) { lost.merge(result.losses, uniquingKeysWith: +) }
-        for loss in decoder.expireHeld(atMilliseconds: .max) { lost[.noTemplate, default: 0] += loss.sets }
-        detection.observe(columns)
+        var detection = OfflineDetection(tenant: tenant)
+        try CaptureRecords(files: files).read { detection.observe($0) }
         try print(detection.finish())
-        for (reason, count) in lost.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            complain("weirctl: not decoded: \(count) \(reason.unit.rawValue), \(reason.rawValue)")
-        }
     }
 
-    private func read(_ file: String, _ body: (CaptureReader, DatagramReference) -> Void) throws {
-        var reader: CaptureReader
-        do {
-            reader = try CaptureReader(bytes: contents(of: file))
-        } catch let error as CaptureError {
-            throw Failure.usage("\(file): \(error)")
-        }
-        do {
-            while let reference = try reader.nextReference() { body(reader, reference) }
-        } catch {
-            complain("weirctl: \(file): \(error); what came before it is used")
-        }
-    }
-    private func contents(of file: String) throws -> [UInt8] {
-        if file == "-" { return [UInt8](FileHandle.standardInput.readDataToEndOfFile()) }
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: file)) else {
-            throw Failure.usage("\(file): cannot be read")
-        }
-        return [UInt8](data)
-    }
     private func print(_ incidents: [Incident]) throws {
         var printer = RowPrinter(rows.chosen, columns: incidentColumns)
         let encoder = JSONEncoder()

@@ -79,7 +79,7 @@ extension FlowTextWriter {
         fixedNames.contains(name) ? name + "_2" : name
     }
     /// The members for columns and those made here.
-    static let fixedNames: Set<String> = [
+    package static let fixedNames: Set<String> = [
         "flowStartMilliseconds", "flowEndMilliseconds", "exporterIPv4Address", "exporterIPv6Address",
         "observationDomainId", "exportProtocol", "sourceIPv4Address", "sourceIPv6Address", "destinationIPv4Address",
         "destinationIPv6Address", "sourceTransportPort", "destinationTransportPort", "icmpTypeCodeIPv4",

@@ -40,6 +40,22 @@ package struct NetworkTable: Sendable {
         return IPNetwork(IPAddress(high: wideHighs[wide], low: wideLows[wide]), length: Int(wideLengths[wide]))
     }
 
+    /// The networks here that `other` has not, in this table's order.
+    package func networks(notIn other: NetworkTable) -> [IPNetwork] {
+        var found: [IPNetwork] = [], there = 0
+        for here in 0..<starts.count {
+            while there < other.starts.count, other.key(there) < key(here) { there += 1 }
+            if there >= other.starts.count || other.key(there) != key(here) { found.append(self[here]) }
+        }
+        there = 0
+        for here in 0..<wideHighs.count {
+            while there < other.wideHighs.count, other.wideKey(there) < wideKey(here) { there += 1 }
+            if there < other.wideHighs.count, !(wideKey(here) < other.wideKey(there)) { continue }
+            found.append(self[starts.count + here])
+        }
+        return found
+    }
+
     /// The place of the narrowest network that holds `address`.
     package func narrowest(holding address: IPAddress) -> Int? {
         address.isV4 ? narrowest(v4: address.v4) : narrowest(wide: address)

@@ -37,6 +37,7 @@ import Testing
         let loaded = try file.load()
         #expect(loaded == checkpoint && !file.wasDamaged)
         checkpoint.offset += 1
+        checkpoint.sigma = [acme: [4, 5]]
         try await file.save(checkpoint)
         let saved = try file.load()
         #expect(saved == checkpoint)

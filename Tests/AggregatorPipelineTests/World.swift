@@ -10,6 +10,7 @@ import Identity
 import Incidents
 import Logging
 import Platform
+import Sigma
 import Telemetry
 import TestKit
 import Testing
@@ -36,11 +37,12 @@ struct World {
     }
 
     func pipeline(
-        _ node: Node, store: (any FlowStore)? = nil, log: (any FlowLog)? = nil, pace: AggregatorPipeline.Pace = small
+        _ node: Node, store: (any FlowStore)? = nil, log: (any FlowLog)? = nil, sigma: SigmaRegister? = nil,
+        pace: AggregatorPipeline.Pace = small
     ) throws -> AggregatorPipeline {
         try AggregatorPipeline(
             log: log ?? node.log, store: store ?? node.store, incidents: node.incidents, directory: folder.path,
-            pace: pace, time: node.time, registry: node.registry,
+            sigma: sigma, pace: pace, time: node.time, registry: node.registry,
             logger: Logger(label: "test") { StreamLogHandler.standardError(label: $0) })
     }
 

@@ -23,7 +23,8 @@ struct APIWorld {
     static let now: Int64 = 1_700_000_000_000
     let folder: TemporaryFolder
     let acme: TenantID, globex: TenantID
-    let sources: APISources
+    var sources: APISources
+    let time: ManualTime
     let acmeKey: String, acmeKeyID: String, globexKey: String, incidentsOnlyKey: String
     let incidentID: String
 
@@ -31,7 +32,8 @@ struct APIWorld {
         folder = try TemporaryFolder()
         guard let acme = TenantID("acme"), let globex = TenantID("globex") else { throw Missing() }
         (self.acme, self.globex) = (acme, globex)
-        let control = try ControlLog(folder: folder.path), time = ManualTime(wallMilliseconds: Self.now)
+        time = ManualTime(wallMilliseconds: Self.now)
+        let control = try ControlLog(folder: folder.path)
         for tenant in [acme, globex] { try control.createTenant(tenant, by: "test", at: Self.now) }
         var chance = SystemRandomNumberGenerator()
         let acmeMade = try control.createKey(tenant: acme, name: "a", by: "test", at: Self.now, using: &chance)
@@ -94,13 +96,15 @@ struct APIWorld {
         return (answer.status, answer.fields, answer.json)
     }
     func ask(
-        _ method: HTTPRequest.Method, _ uri: String, key: String?, body: String? = nil
+        _ method: HTTPRequest.Method, _ uri: String, key: String?, body: String? = nil, fields: HTTPFields = [:]
     ) async throws -> (status: Int, fields: HTTPFields, json: [String: Any], octets: [UInt8]) {
         let app = Application(router: apiRouter(sources))
-        let headers: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
+        var headers: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
+        for field in fields { headers.append(field) }
+        let sent = headers
         let answer = try await app.test(.router) { client in
             try await client.execute(
-                uri: uri, method: method, headers: headers, body: body.map { ByteBuffer(string: $0) }
+                uri: uri, method: method, headers: sent, body: body.map { ByteBuffer(string: $0) }
             ) { response in
                 (Int(response.status.code), response.headers, Data(response.body.readableBytesView))
             }

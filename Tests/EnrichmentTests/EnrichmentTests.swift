@@ -182,6 +182,35 @@ import Testing
         }
     }
 
+    @Test("IPv6 addresses in lists are read as everywhere else") func wideLines() throws {
+        var texts = [
+            "::", "::1", "1::", ":1", "1:", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1:2:3:4:5:6:7",
+            "1:2:3:4:5:6:7:8:9", "1::2::3", ":::", "1:::2", "12345::", "fffff::1", "FFFF:abcd::", "::192.0.2.1", "g::",
+            "1:2:3:4::5:6:7:8", "64:ff9b::192.0.2.33", "1::2:3:4:5:6:7:8:9", "",
+        ]
+        forAll(runs: 200) { generator, _ in
+            var groups = (0..<Int.random(in: 0...9, using: &generator)).map { _ in
+                String(UInt32.random(in: 0...0x1_1000, using: &generator), radix: 16)
+            }
+            if Bool.random(using: &generator) {
+                groups.insert("", at: Int.random(in: 0...groups.count, using: &generator))
+            }
+            let text = groups.joined(separator: ":")
+            texts.append(text.hasPrefix(":") ? ":" + text : text.hasSuffix(":") ? text + ":" : text)
+        }
+        var read = 0
+        for text in texts {
+            let address = IPAddress(text), isWide = address.map { !$0.isV4 } ?? false
+            let ranges = AddressRanges(lists: [Array("\(text),\(text),CH".utf8)])
+            #expect(ranges.count == (isWide ? 1 : 0), "\(text)")
+            guard let address, isWide else { continue }
+            read += 1
+            #expect("\(ranges.country(of: address))" == "CH", "\(text)")
+            #expect(ranges.ranges(of: try Self.country("CH")) == [address...address], "\(text)")
+        }
+        #expect(read > 50)
+    }
+
     private static let torFolder = ["/usr/share/tor", ProcessInfo.processInfo.environment["WEIR_GEOIP"] ?? ""]
         .first { FileManager.default.fileExists(atPath: $0 + "/geoip6") }
 

@@ -74,7 +74,7 @@ import Testing
             ])
         #expect(object["start"] as? String == "2026-03-01T12:00:00.000Z")
         #expect(object["end"] as? String == "2026-03-01T12:00:30.000Z")
-        #expect(object["status"] as? String == "open")
+        #expect(object["status"] as? String == "new")
         let entities = try #require(object["entities"] as? [[String: String]])
         #expect(entities.first == ["type": "ipv4-addr", "role": "attacker", "value": "10.0.0.7"])
         let back = try JSONDecoder().decode(Incident.self, from: data)

@@ -86,7 +86,7 @@ import Testing
         let incident = try open("a", acme)
         _ = try log.record([try Samples.finding("b", minutes: 2)], tenant: acme, at: Samples.noon)
         try log.changeStatus(
-            of: incident.id, to: .acknowledged, tenant: acme, expecting: 2, by: "ada", at: Samples.noon + 5)
+            of: incident.id, to: .triaged, tenant: acme, expecting: 2, by: "ada", at: Samples.noon + 5)
         try log.comment(on: incident.id, "seen", tenant: acme, expecting: 3, by: "ada", at: Samples.noon + 6)
         _ = try log.record([try Samples.finding("b", minutes: 2, update: 4)], tenant: acme, at: Samples.noon)
         let events = try log.events(tenant: acme, id: incident.id), now = try log.get(tenant: acme, id: incident.id)
@@ -110,8 +110,8 @@ import Testing
         #expect(throws: IncidentError.badComment) {
             try log.comment(on: incident.id, "", tenant: acme, expecting: 2, by: "ada", at: 0)
         }
-        let same = try log.changeStatus(of: incident.id, to: .open, tenant: acme, expecting: 2, by: "ada", at: 0)
-        #expect(same.revision == 2 && same.status == .open)
+        let same = try log.changeStatus(of: incident.id, to: .new, tenant: acme, expecting: 2, by: "ada", at: 0)
+        #expect(same.revision == 2 && same.status == .new)
         let events = try log.events(tenant: acme, id: incident.id)
         #expect(events.count == 2)
     }
@@ -127,7 +127,7 @@ import Testing
         #expect(empty.incidents.isEmpty && empty.next == nil)
         let theirs = try log.record([try Samples.finding("a")], tenant: globex, at: Samples.noon)
         #expect(theirs.map(\.isNew) == [true])
-        try log.changeStatus(of: ours.id, to: .falsePositive, tenant: globex, expecting: 1, by: "bob", at: 0)
+        try log.changeStatus(of: ours.id, to: .resolved, tenant: globex, expecting: 1, by: "bob", at: 0)
         let untouched = try log.get(tenant: acme, id: ours.id)
         #expect(untouched == ours)
     }

@@ -14,6 +14,11 @@ struct ReleasedIncidentsTests {
 
         let log = try IncidentLog(directory: folder.path)
         #expect(!log.wasMended)
+        // Its row was folded anew: the status has its name of now, and the address leads to it.
+        var filter = IncidentFilter()
+        (filter.statuses, filter.address) = ([.new], "10.0.0.7")
+        #expect(try log.list(tenant: acme, filter: filter).incidents.map(\.status) == [.new])
+        #expect(try log.feed(after: 0).entries.isEmpty, "what was before is not told now")
         let incident = try #require(try log.list(tenant: acme).incidents.first)
         #expect(incident.rule == "port-scan-vertical" && incident.revision == 2 && incident.findings.count == 2)
         let events = try log.events(tenant: acme, id: incident.id)

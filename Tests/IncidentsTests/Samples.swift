@@ -24,3 +24,19 @@ enum Samples {
             start: start.milliseconds, end: end.milliseconds, windowStart: noon, evidence: evidence, update: update)
     }
 }
+
+extension IncidentLog {
+    @discardableResult
+    func changeStatus(
+        of id: String, to status: IncidentStatus, tenant: TenantID, expecting revision: Int, by actor: String,
+        at now: Int64
+    ) throws(IncidentError) -> Incident {
+        try edit(id, [.status(status)], tenant: tenant, expecting: revision, by: actor, at: now)
+    }
+    @discardableResult
+    func comment(
+        on id: String, _ text: String, tenant: TenantID, expecting revision: Int, by actor: String, at now: Int64
+    ) throws(IncidentError) -> Incident {
+        try edit(id, [.comment(text)], tenant: tenant, expecting: revision, by: actor, at: now)
+    }
+}

@@ -77,4 +77,21 @@ import Testing
             }
         }
     }
+
+    @Test("what one table has and another has not is told as sets tell it") func difference() {
+        forAll(runs: 60) { generator, seed in
+            func some() -> [IPNetwork] {
+                (0..<Int.random(in: 0..<60, using: &generator)).map { _ in
+                    let isWide = Bool.random(using: &generator)
+                    let low = UInt64.random(in: 0..<16, using: &generator) << 60
+                    let address = isWide ? IPAddress(high: low, low: 0) : IPAddress(v4: UInt32(low >> 32))
+                    return IPNetwork(address, length: Int.random(in: 0...(isWide ? 64 : 32), using: &generator))
+                }
+            }
+            let (one, other) = (some(), some()), table = NetworkTable(one)
+            let found = table.networks(notIn: NetworkTable(other))
+            #expect(Set(found) == Set(one).subtracting(other), "SEED=\(seed)")
+            #expect(found == (0..<table.count).map { table[$0] }.filter { !other.contains($0) }, "SEED=\(seed)")
+        }
+    }
 }

@@ -17,10 +17,12 @@ struct NotifierTests {
             return answers.with { $0.isEmpty ? .delivered : $0.removeFirst() }
         }
     }
-    private func router(_ channels: [String], pace: Pace = .atOnce) -> Router {
-        Router(
-            routes: [Route("r", action: .deliver(to: channels, pace))],
-            owners: Dictionary(uniqueKeysWithValues: channels.map { ($0, TenantID?.none) }))
+    private let routes = { (channels: [String]) in [Route("r", action: .deliver(to: channels, .atOnce))] }
+    private func owners(_ channels: [String]) -> [String: TenantID?] {
+        Dictionary(uniqueKeysWithValues: channels.map { ($0, TenantID?.none) })
+    }
+    private func states(_ folder: TemporaryFolder) -> FileNotifierState {
+        FileNotifierState(path: folder.file("state").path)
     }
     private func wait(until isDone: () async -> Bool) async throws {
         for _ in 0..<200 {
@@ -42,7 +44,8 @@ struct NotifierTests {
         let folder = try TemporaryFolder("weir-outbox"), store = try FolderOutboxStore(folder: folder.path)
         let target = Target(), notices = Locked<[Notifier.Notice]>([])
         let notifier = try Notifier(
-            router: router(["a", "b"]), store: store, senders: ["a": target], time: SystemTime(),
+            routes: routes(["a", "b"]), owners: owners(["a", "b"]), store: store, states: states(folder),
+            senders: ["a": target], time: SystemTime(),
             random: SeededGenerator(seed: 1), notice: { notice in notices.with { $0.append(notice) } })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await notifier.run() }
@@ -50,7 +53,7 @@ struct NotifierTests {
             var grown = try Setup.news("x")
             grown.change = .grew
             await notifier.take(grown)
-            try await wait { target.got.with { $0.count } == 20 && notices.with { $0.count } == 21 }
+            try await wait { target.got.with { $0.count } == 20 && notices.with { $0.count } == 41 }
             group.cancelAll()
         }
         #expect(Set(target.got.with { $0 }).count == 20)
@@ -67,7 +70,8 @@ struct NotifierTests {
         let time = ManualTime(wallMilliseconds: Setup.noon)
         func notifier(_ target: Target) throws -> Notifier {
             try Notifier(
-                router: router(["a"]), store: store, senders: ["a": target], time: time,
+                routes: routes(["a"]), owners: owners(["a"]), store: store, states: states(folder),
+                senders: ["a": target], time: time,
                 random: SeededGenerator(seed: 1), notice: { _ in })
         }
         let down = Target([.failed(retryAfter: nil)]), first = try notifier(down)
@@ -91,7 +95,8 @@ struct NotifierTests {
         await third.take(try Setup.news("2"))
         let notices = Locked<[Notifier.Notice]>([])
         let fourth = try Notifier(
-            router: router([]), store: store, senders: [:], time: time, random: SeededGenerator(seed: 1),
+            routes: routes([]), owners: owners([]), store: store, states: states(folder), senders: [:], time: time,
+            random: SeededGenerator(seed: 1),
             notice: { notice in notices.with { $0.append(notice) } })
         let lost = Notifier.Notice.lost(
             incidents: [try Setup.news("2").incident.id], channel: "a", .unknownChannel)

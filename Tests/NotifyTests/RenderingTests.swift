@@ -131,7 +131,7 @@ struct RenderingTests {
         #expect(
             text == "<107>1 2026-03-01T12:00:00.000Z weir.example weir - opened [weir@32473 tenant=\"acme\" "
                 + "incident=\"\(brief.id)\" revision=\"1\" rule=\"port-scan-vertical\" severity=\"high\" "
-                + "status=\"open\" change=\"opened\"] [high] Port scan of one host (acme)")
+                + "status=\"new\" change=\"opened\"] [high] Port scan of one host (acme)")
         #expect(SyslogRendering.framed(line) == Array("\(line.count) ".utf8) + line)
         let foreign = try #require(
             SyslogRendering(rendering).messages(

@@ -8,10 +8,10 @@ import Testing
 
 @Suite("Who is told")
 struct RoutingTests {
-    private func router(_ routes: [Route], _ owners: [String: TenantID?] = ["mail": nil, "chat": nil]) -> Router {
-        Router(routes: routes, owners: owners)
+    private func router(_ routes: [Route], _ owners: [String: TenantID?] = ["mail": nil, "chat": nil]) -> NewsRouter {
+        NewsRouter(routes: routes, owners: owners)
     }
-    private func channels(_ outcomes: [Router.Outcome]) -> [String] { outcomes.compactMap { $0.delivery?.channel } }
+    private func channels(_ outcomes: [NewsRouter.Outcome]) -> [String] { outcomes.compactMap { $0.delivery?.channel } }
 
     @Test("rule, severity, tag, change and tenant each restrict; what fits nothing is named") func restrictions() throws
     {
@@ -72,7 +72,7 @@ struct RoutingTests {
 
     @Test("a storm is a few messages and then one that counts and names the rest") func storm() throws {
         var router = router([Route("r", action: .deliver(to: ["mail"], .folding(messagesMax: 3, seconds: 60)))])
-        var outcomes: [Router.Outcome] = []
+        var outcomes: [NewsRouter.Outcome] = []
         for index in 0..<50 { outcomes += router.take(try Samples.news("\(index)", seconds: Int64(index))) }
         #expect(channels(outcomes).count == 3)
         #expect(router.nextDue == Samples.noon + 60_000)
@@ -149,9 +149,9 @@ struct RoutingTests {
                     return route
                 } + [low]
             let owners: [String: TenantID?] = ["c0": nil, "c1": acme, "c2": other]
-            var router = Router(routes: routes, owners: owners), twin = router
+            var router = NewsRouter(routes: routes, owners: owners), twin = router
             var told: [String: Int] = [:], owed: [String: Int] = [:], messages: Set<String> = []
-            func book(_ outcomes: [Router.Outcome]) {
+            func book(_ outcomes: [NewsRouter.Outcome]) {
                 for delivery in outcomes.compactMap(\.delivery) {
                     #expect(messages.insert(delivery.channel + delivery.message.id).inserted, "SEED=\(seed)")
                     let owner = owners[delivery.channel] ?? nil
@@ -183,8 +183,9 @@ struct RoutingTests {
                 if index % 50 == 0 {
                     // As after a restart.
                     let saved = try JSONEncoder().encode(router.state)
-                    router = Router(
-                        routes: routes, owners: owners, state: try JSONDecoder().decode(Router.State.self, from: saved))
+                    router = NewsRouter(
+                        routes: routes, owners: owners,
+                        state: try JSONDecoder().decode(NewsRouter.State.self, from: saved))
                 }
             }
             book(router.advance(to: .max))
@@ -194,14 +195,14 @@ struct RoutingTests {
     }
 
     @Test("more gatherings than there is room for go out early, not away") func bounded() throws {
-        var router = Router(
+        var router = NewsRouter(
             routes: [Route("r", action: .deliver(to: ["mail"], .digest(minutes: 60)))], owners: ["mail": nil])
         var told = 0
-        for index in 0..<(Router.streamsMax + 10) {
+        for index in 0..<(NewsRouter.streamsMax + 10) {
             told += router.take(try Samples.news("1", "t\(index)", seconds: 1)).compactMap(\.delivery).count
         }
         #expect(told == 10 && router.state.counts.early == 10)
         told += router.advance(to: .max).compactMap(\.delivery).count
-        #expect(told == Router.streamsMax + 10)
+        #expect(told == NewsRouter.streamsMax + 10)
     }
 }

@@ -48,7 +48,7 @@ enum Samples {
             id: "msg_0123456789abcdef0123456789abcdef", tenant: try tenant(), at: noon, body: .single(brief, change))
     }
     static func message(gathering count: Int, title: String = "Port scan of one host") throws -> Message {
-        var router = Router(
+        var router = NewsRouter(
             routes: [Route("all", action: .deliver(to: ["c"], .digest(minutes: 10)))], owners: ["c": nil])
         for index in 0..<count {
             var news = try Samples.news("\(index)", seconds: 1)
@@ -60,7 +60,7 @@ enum Samples {
     }
 }
 
-extension Router.Outcome {
+extension NewsRouter.Outcome {
     var delivery: Delivery? { if case .deliver(let delivery) = self { delivery } else { nil } }
 }
 

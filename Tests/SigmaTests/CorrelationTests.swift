@@ -244,4 +244,30 @@ private func found(_ text: String, _ records: [FlowRecord], batch: Int = 1_000) 
             #expect(issues.map(\.subject) == [.filter], "a filter for nothing is refused")
         }
     }
+
+    @Test("counting in a condition, as before Sigma 2, is read as the correlation that says the same") func legacy()
+        throws
+    {
+        func rule(_ counting: String) -> String {
+            Sample.text(
+                "s:\n    dst_port: 80\ntimeframe: 5m\ncondition: s | \(counting)", title: "old", more: "level: high\n")
+        }
+        var fold = try Sample.fold(rule("count(dst_ip) by src_ip > 2"))
+        #expect(fold.rules.rules.count == 1 && fold.rules.correlations.first?.kind == .valueCount)
+        let records = try (1...4).map {
+            try Sample.record("10.0.0.1", 50_000, to: "192.0.2.\($0)", 80, at: Sample.noon + Int64($0))
+        }
+        let said = fold.observe(Sample.columns(records))
+        #expect(said.map(\.rule) == ["old"] && said.first?.severity == .high)
+        let documents = SigmaParse(rule("count()   by src_ip>=10")).documents
+        #expect(documents.count == 2 && SigmaParse(SigmaDocument.yaml(documents)).documents == documents)
+        guard case .correlation(let correlation) = try #require(documents.last) else { throw SigmaSampleError.noRule }
+        #expect(correlation.kind == .eventCount && correlation.groupBy.map(\.key) == ["src_ip"])
+        #expect(correlation.bounds.map(\.comparison) == [.gte] && correlation.bounds.first?.value == 10)
+        #expect(correlation.timespan == "5m")
+        for bad in ["near other", "count() by src_ip", "count() by a b > 5", "min(bytes) > 5", "count(bytes > 5"] {
+            #expect(SigmaParse(rule(bad)).documents.isEmpty, "\(bad)")
+            #expect(Sample.issues(rule(bad)).contains { $0.reason.contains("correlation") }, "\(bad)")
+        }
+    }
 }

@@ -103,16 +103,43 @@ import Testing
         }
     }
 
-    @Test("a snapshot of other rules, limits or tenants is refused, and so is a damaged one") func refused() throws {
+    @Test("under other rules what counts the same goes on, and the rest begins anew") func carried() throws {
+        var fold = try Sample.fold(Self.text)
+        let first = try fold.observe(Sample.columns([Sample.record(50_000, 80)]))
+        let more = Self.text + "\n---\n" + Sample.text("s:\n    dst_port: 81\ncondition: s", title: "late")
+        let set = SigmaRuleSet(SigmaParse(more).documents)
+        var next = try SigmaFold(restoring: fold.snapshot(), tenant: fold.tenant, rules: set)
+        let second = try next.observe(
+            Sample.columns([Sample.record(50_001, 80, at: Sample.noon + 10), Sample.record(50_002, 81)]))
+        #expect(second.first { $0.rule == "web" }?.id == first.first?.id)
+        #expect(second.first { $0.rule == "web" }?.evidence.flows == 2 && second.contains { $0.rule == "late" })
+        let back = try SigmaFold(restoring: next.snapshot(), tenant: fold.tenant, rules: fold.rules)
+        #expect(back.matches == [2, 0])
+        #expect(back.groups == next.groups - 1)
+        let changed = SigmaRuleSet(SigmaParse(Self.text.replacing("8080", with: "8081")).documents)
+        var other = try SigmaFold(restoring: next.snapshot(), tenant: fold.tenant, rules: changed)
+        #expect(other.matches == [0, 0])
+        #expect(other.finish().isEmpty)
+    }
+
+    @Test("a rule on trial is counted as it would have raised, and raises nothing") func onTrial() throws {
+        let documents = SigmaParse(Self.text).documents
+        var trial = SigmaFold(tenant: try Sample.tenant(), rules: SigmaRuleSet(documents, tested: ["web"]))
+        var real = SigmaFold(tenant: try Sample.tenant(), rules: SigmaRuleSet(documents))
+        let columns = try Sample.columns([Sample.record(50_000, 80), Sample.record(50_001, 80, at: Sample.noon + 10)])
+        #expect(real.observe(columns).map(\.rule) == ["web"] && trial.observe(columns).isEmpty)
+        let place = try #require(trial.rules.watched.firstIndex(of: "web"))
+        #expect(trial.raised[place] == 1 && trial.raised == real.raised && trial.matches == real.matches)
+        #expect(trial.finish().isEmpty)
+    }
+
+    @Test("a snapshot of other limits or tenants is refused, and so is a damaged one") func refused() throws {
         var fold = try Sample.fold(Self.text)
         _ = try fold.observe(Sample.columns([Sample.record(50_000, 80)]))
         let bytes = fold.snapshot(), tenant = try Sample.tenant(), other = try Sample.tenant("other")
-        let rules = fold.rules, changed = SigmaRuleSet(SigmaParse(Self.text.replacing("8080", with: "8081")).documents)
+        let rules = fold.rules
         var small = SigmaParameters()
         small.groupsMax = 10
-        #expect(throws: SnapshotError.otherParameters) {
-            try SigmaFold(restoring: bytes, tenant: tenant, rules: changed)
-        }
         #expect(throws: SnapshotError.otherParameters) {
             try SigmaFold(restoring: bytes, tenant: tenant, rules: rules, parameters: small)
         }

@@ -207,31 +207,20 @@ import Testing
     }
 
     /// In a release build; a debug build's figures say nothing.
-    @Test("a hundred rules cost less than 10 ns a record and rule") func cost() throws {
-        let rules = try (0..<100).map { number -> CompiledSigmaRule in
-            let third = "203.0.\(number)"
-            return switch number % 5 {
-            case 0: try Sample.compiled("s:\n    dst_port: \(1_000 + number * 13)\ncondition: s")
-            case 1: try Sample.compiled("s:\n    - dst_ip: \(third).7\n    - src_ip: \(third).7\ncondition: s")
-            case 2:
-                try Sample.compiled(
-                    "s:\n    dst_port:\n        - \(number)\n        - 80\nf:\n    dst_ip|cidr: 10.0.0.0/8\n"
-                        + "condition: s and not f")
-            case 3:
-                try Sample.compiled(
-                    "s:\n    id.resp_p: \(number)\n    orig_bytes|gt: 1000000\ncondition: s",
-                    logsource: "{product: zeek, service: conn}")
-            default: try Sample.compiled("s:\n    proto: udp\n    bytes|gt: \(number * 10_000)\ncondition: s")
-            }
-        }
+    @Test("a hundred rules cost less than 60 ns a record") func cost() throws {
+        let rules = try Self.hundred.map { try Sample.compiled($0.detection, logsource: $0.logsource) }
         var records: [FlowRecord] = []
         for number in 0..<8_192 {
             let port: UInt16 = [443, 443, 53, 80, 22, 8_443, 123, 3_389][number % 8]
-            records.append(
-                try Sample.record(
-                    "10.0.\(number >> 8).\(number & 255)", UInt16(32_768 + number), to: "198.51.100.\(number % 251)",
-                    port,
-                    transport: port == 53 || port == 123 ? 17 : 6, bits: port == 53 ? 0 : 0x1B))
+            let isUDP = port == 53 || port == 123
+            var record = try Sample.record(
+                "10.0.\(number >> 8).\(number & 255)", UInt16(32_768 + number), to: "198.51.100.\(number % 251)",
+                port, transport: isUDP ? 17 : 6, bits: isUDP ? 0 : 0x1B)
+            if number % 2 == 1 {  // the answer
+                swap(&record.sourceIPAddress, &record.destinationIPAddress)
+                swap(&record.sourceTransportPort, &record.destinationTransportPort)
+            }
+            records.append(record)
         }
         let columns = Sample.columns(records), matcher = SigmaMatcher(rules)
         var found: [SigmaMatch] = []
@@ -246,12 +235,43 @@ import Testing
             best = min(best, ContinuousClock.now - start)
         }
         let nanoseconds = Double(best / .nanoseconds(1)) / Double(turns * columns.count)
-        print(
-            "100 rules: \(nanoseconds) ns a record, \(matcher.unindexed) rules without an index, \(found.count) matches"
-        )
+        print("100 rules: \(nanoseconds) ns a record, \(matcher.unindexed) for all records, \(found.count) matches")
         #expect(!found.isEmpty)
         #if !DEBUG
-        #expect(nanoseconds < 1_000)
+        #expect(nanoseconds < 120, "twice the bar: the machine may be busy")
         #endif
+    }
+
+    /// Of the kinds that people write: a service that should not be reached from outside, addresses of somebody's
+    /// list, large transfers, what a firewall refused, odd ports.
+    private static let hundred: [(detection: String, logsource: String)] = (0..<100).map { number in
+        let third = "203.0.\(number)", zeek = "{product: zeek, service: conn}"
+        return switch number % 5 {
+        case 0: ("s:\n    dst_port: \(1_000 + number * 13)\ncondition: s", "category: firewall")
+        case 1: ("s:\n    - dst_ip: \(third).7\n    - src_ip: \(third).7\ncondition: s", "category: firewall")
+        case 2:
+            (
+                "s:\n    dst_port:\n        - \(number)\n        - \(4_000 + number)\n"
+                    + "f:\n    src_ip|cidr: 10.0.0.0/8\ncondition: s and not f", "category: firewall"
+            )
+        case 3:
+            (
+                "s:\n    id.resp_p: \([22, 80, 443, 3_389][number / 5 % 4])\n"
+                    + "    orig_bytes|gt: \(number)000000\ncondition: s",
+                zeek
+            )
+        default:
+            number == 4
+                ? (
+                    "s:\n    DestinationPort: 3389\n    SourceIp|cidr: 10.0.1.0/24\ncondition: s",
+                    "category: network_connection"
+                )
+                : number % 10 == 4
+                    ? (
+                        "s:\n    action: deny\n    dst_port: \([22, 23, 445, 3_389][number / 10 % 4])\ncondition: s",
+                        "category: firewall"
+                    )
+                    : ("s:\n    proto: udp\n    bytes|gt: \(number * 10_000)\ncondition: s", "category: firewall")
+        }
     }
 }

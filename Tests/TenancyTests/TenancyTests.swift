@@ -77,6 +77,29 @@ struct TenancyTests {
         #expect(try log.tenants() == [acme, other])
     }
 
+    @Test("of rules every version is kept, the newest counts, and one that was removed is gone") func sigmaRules()
+        throws
+    {
+        func set(_ state: String?, text: String? = nil) throws -> Int {
+            try log.setSigmaRule("web", text: text, state: state, level: nil, of: acme, by: "ada", at: 7)
+        }
+        #expect(try set(nil, text: "title: web") == 1 && set("test") == 2)
+        #expect(try log.sigmaRules(of: acme).map(\.version) == [2] && log.sigmaRules(of: other).isEmpty)
+        #expect(try log.removeSigmaRule("web", of: other, by: "bob", at: 8) == false)
+        #expect(try log.removeSigmaRule("web", of: acme, by: "bob", at: 8))
+        #expect(try log.removeSigmaRule("web", of: acme, by: "bob", at: 9) == false)
+        #expect(try log.sigmaRules(of: acme).isEmpty)
+        #expect(try set("enabled") == 4)
+        let versions = try log.sigmaVersions("web", of: acme)
+        #expect(versions.map(\.state) == [nil, "test", "enabled"] && versions.map(\.actor) == ["ada", "ada", "ada"])
+        let long = String(repeating: "x", count: ControlLog.sigmaTextBytesMax + 1)
+        #expect(throws: ControlError.self) { try set(nil, text: long) }
+        let nobody = try #require(TenantID("nobody"))
+        #expect(throws: ControlError.unknownTenant(nobody)) {
+            try log.setSigmaRule("web", text: nil, state: "test", level: nil, of: nobody, by: "ada", at: 7)
+        }
+    }
+
     @Test("the checksum of a key is the CRC-32 of IEEE 802.3") func checksum() {
         #expect(CRC32.checksum(Array("123456789".utf8)) == 0xCBF4_3926)
         #expect(Base62.encode(.max, digits: 6) == Array("4gfFC3".utf8))

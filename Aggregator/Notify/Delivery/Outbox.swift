@@ -1,3 +1,5 @@
+package import Identity
+
 /// What is to be sent until it has been: tries, pauses, circuits, and giving up by name.
 ///
 /// Invariants: a delivery is handed out only after a `save` of it, and forgotten only with a `remove`, so whoever
@@ -84,6 +86,17 @@ package struct Outbox: Sendable {
     /// Waiting and under way.
     package var count: Int { entries.count }
     package func count(of channel: String) -> Int { waiting[channel] ?? 0 }
+
+    /// Oldest first.
+    package var all: [Entry] { entries.values.sorted { ($0.addedAt, $0.id) < ($1.addedAt, $1.id) } }
+
+    /// Removes all that waits for a tenant: nobody is to hear of it any more.
+    package mutating func forget(_ tenant: TenantID) -> [Directive] {
+        all.filter { $0.delivery.message.tenant == tenant }.flatMap { entry in
+            inFlight[entry.delivery.channel]?.remove(entry.id)
+            return forget(entry)
+        }
+    }
 
     /// Takes a delivery in. One whose id is here, or was delivered lately, is the same one.
     package mutating func add(_ delivery: Delivery, at now: Int64) -> [Directive] {

@@ -11,14 +11,27 @@ package import Incidents
 package enum Change: String, Sendable, Codable, CaseIterable {
     case opened, grew
     case statusChanged = "status-changed"
-    case commented
+    case commented, assigned, edited
+    case severityChanged = "severity-changed"
+    /// A clock ran out: see `IncidentBrief.note`.
+    case overdue
+    /// A person said yes to an action: see `IncidentBrief.note`.
+    case approved
+    case mitigation
 
     package init(_ change: IncidentEvent.Change) {
         switch change {
-        case .opened: self = .opened
-        case .findingAdded, .findingUpdated: self = .grew
+        case .opened, .splitFrom: self = .opened
+        case .findingAdded, .findingUpdated, .absorbed: self = .grew
         case .statusChanged: self = .statusChanged
         case .commented: self = .commented
+        case .assigned: self = .assigned
+        case .assessed, .severityPinned: self = .severityChanged
+        case .clockRanOut: self = .overdue
+        case .mitigationAccepted, .mitigationWithdrawn: self = .mitigation
+        case .taskChanged(_, .approved): self = .approved
+        case .tagged, .verdictGiven, .tasksAdded, .taskChanged, .mergedInto, .released, .restored, .split:
+            self = .edited
         }
     }
 }
@@ -60,6 +73,9 @@ package struct IncidentBrief: Equatable, Sendable, Codable {
     package var start: Int64, end: Int64
     package var findings: Int
     package var revision: Int
+    package var assignee: String?
+    /// What a change is about, in one line: an action's title, a clock's name.
+    package var note: String?
 
     package static let entitiesMax = 16, namesMax = 32, titleCharactersMax = 300
 
@@ -81,6 +97,23 @@ package struct IncidentBrief: Equatable, Sendable, Codable {
         (start, end) = (incident.start, incident.end)
         findings = incident.findings.count
         revision = incident.revision
+        assignee = incident.work.assignee.map { oneLine($0, charactersMax: 100) }
+    }
+
+    /// With a note on what happened.
+    package init(_ incident: Incident, after change: IncidentEvent.Change) {
+        self.init(incident)
+        let text: String? =
+            switch change {
+            case .clockRanOut(let clock): clock.rawValue
+            case .taskChanged(let id, _): incident.work.tasks.first { $0.id == id }?.title
+            case .mitigationAccepted(let accepted):
+                "\(accepted.kind) \(accepted.source ?? accepted.destination ?? "") until \(accepted.expiresAt)"
+            case .mitigationWithdrawn(let id): "withdrawn: \(id)"
+            case .mergedInto(let other): "merged into \(other)"
+            default: nil
+            }
+        note = text.map { oneLine($0, charactersMax: Self.titleCharactersMax) }
     }
 
     /// The values of the entities of one role, in their order.

@@ -31,6 +31,15 @@ package struct Proposal: Equatable, Sendable {
     package var createdAt: Int64, expiresAt: Int64
     package var approval: Approval
 
+    package init(
+        id: String, tenant: TenantID, incident: String, kind: Kind, traffic: TrafficMatch, collateral: Collateral,
+        createdAt: Int64, expiresAt: Int64, approval: Approval
+    ) {
+        (self.id, self.tenant, self.incident, self.kind) = (id, tenant, incident, kind)
+        (self.traffic, self.collateral) = (traffic, collateral)
+        (self.createdAt, self.expiresAt, self.approval) = (createdAt, expiresAt, approval)
+    }
+
     package func isInForce(at now: Int64) -> Bool { approval != .needed && now >= createdAt && now < expiresAt }
 }
 

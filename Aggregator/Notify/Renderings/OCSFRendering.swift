@@ -30,7 +30,7 @@ extension Rendering {
     private func activityID(_ message: Message) -> Int64 {
         guard case .single(let brief, let change) = message.body else { return 2 }
         if change == .opened { return 1 }
-        return [.resolved, .falsePositive].contains(brief.status) ? 3 : 2
+        return brief.status.isClosed ? 3 : 2
     }
     private func severityID(_ severity: Severity) -> Int64 { Int64(severity.rank) + 1 }
     private func severityName(_ severity: Severity) -> String {
@@ -44,8 +44,8 @@ extension Rendering {
     /// 1 New, 2 In Progress, 3 Suppressed, 4 Resolved.
     private func statusID(_ status: IncidentStatus) -> Int64 {
         switch status {
-        case .open: 1
-        case .acknowledged: 2
+        case .new: 1
+        case .triaged, .inProgress, .contained: 2
         case .falsePositive: 3
         case .resolved: 4
         }

@@ -76,6 +76,12 @@ extension Rendering {
         case .grew: "more findings"
         case .statusChanged: "now \(brief.status.rawValue)"
         case .commented: "commented"
+        case .assigned: brief.assignee.map { "assigned to \($0)" } ?? "assigned to nobody"
+        case .edited: brief.note ?? "worked on"
+        case .severityChanged: "severity now \(brief.severity.rawValue)"
+        case .overdue: "overdue: \(brief.note ?? "")"
+        case .approved: "approved: \(brief.note ?? "")"
+        case .mitigation: "mitigation: \(brief.note ?? "")"
         }
     }
     /// `12` and `12.5`.

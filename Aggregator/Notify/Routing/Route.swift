@@ -5,7 +5,7 @@ package import Identity
 package struct Route: Equatable, Sendable, Codable {
     package enum Action: Equatable, Sendable, Codable {
         case deliver(to: [String], Pace)
-        /// Not told, and said so: see `Router.Outcome.muted`.
+        /// Not told, and said so: see `NewsRouter.Outcome.muted`.
         case mute
     }
 

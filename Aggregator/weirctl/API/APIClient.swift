@@ -17,10 +17,16 @@ struct APIClient {
     }
     /// - Returns: the answer's JSON object; empty when there is none.
     func send(
-        _ method: HTTPMethod, _ path: String, query: [String: String] = [:], json: Any? = nil
+        _ method: HTTPMethod, _ path: String, query: [String: String] = [:], json: Any? = nil, text: String? = nil,
+        ifMatch: Int? = nil
     ) async throws -> [String: Any] {
         var request = try request(path, query)
         request.method = method
+        if let ifMatch { request.headers.add(name: "if-match", value: "\"\(ifMatch)\"") }
+        if let text {
+            request.headers.add(name: "content-type", value: "text/csv")
+            request.body = .bytes(ByteBuffer(string: text))
+        }
         if let json {
             request.headers.add(name: "content-type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: try JSONSerialization.data(withJSONObject: json)))
@@ -132,6 +138,6 @@ struct APIClient {
         let separator = problem?["column"] == nil ? ": " : ":\n"
         let detail = (problem?["detail"] as? String).map { separator + $0 } ?? ""
         let message = "\(profile.url) says \(status) \(title)\(detail)"
-        return [400, 401, 403, 404].contains(status) ? .usage(message) : .work(message)
+        return [400, 401, 403, 404, 422].contains(status) ? .usage(message) : .work(message)
     }
 }

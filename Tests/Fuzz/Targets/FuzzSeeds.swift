@@ -92,7 +92,24 @@ package enum FuzzSeeds {
             ("rule", rule), ("all", [rule, correlation, filter].joined(separator: "\n---\n")), ("values", values),
             ("aliases", "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n"), ("depth", String(repeating: "[", count: 400)),
         ]
-        return texts.map { FuzzSeed("sigma-\($0.0)", .sigma, Array($0.1.utf8)) }
+        return (texts + sigmaFound).map { FuzzSeed("sigma-\($0.0)", .sigma, Array($0.1.utf8)) }
+    }
+
+    /// Rules that were written and read again as others, or refused without a reason.
+    private static var sigmaFound: [(String, String)] {
+        func rule(_ more: String, source: String = "", search: String = "{dst_port: 22}") -> String {
+            "title: d\n\(more)logsource: {category: firewall\(source)}\ndetection:\n    s: \(search)\n    condition: s\n"
+        }
+        return [
+            // Keys of nobody's, whose values have quotation marks, or can't be written without.
+            ("found-quoted", rule("x: \"abc\"\n", source: ", k: 'v'")), ("found-dashes", rule("x: ---y\n")),
+            ("found-lines", rule("x: a\n\n  b\n")),
+            // A field without a name, and a map without fields.
+            ("found-nameless", rule("", search: "[{'': [a]}, {dst_port: 1}]")),
+            ("found-empty", rule("", search: "{}\n    t: {dst_port: 1}")),
+            // What escapes hid looks like an anchor and an alias when it is written without them.
+            ("found-hidden-alias", rule(#"description: "\n&a and\n*b""# + "\n")),
+        ]
     }
 
     // MARK: Other readers

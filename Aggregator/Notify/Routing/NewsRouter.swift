@@ -6,7 +6,7 @@ package import Identity
 /// between; every pair of news and fitting channel ends as delivered alone or gathered in one later message; each
 /// change that nobody hears of is an outcome with its incident's id. At most `streamsMax` gatherings of at most
 /// `Gathering.membersMax` incidents are open.
-package struct Router: Sendable {
+package struct NewsRouter: Sendable {
     /// What became of a piece of news.
     package enum Outcome: Equatable, Sendable {
         /// To be sent.
@@ -82,6 +82,13 @@ package struct Router: Sendable {
         return outcomes
     }
 
+    /// Tells one channel, whatever the routes say: for actions that a person approved.
+    package mutating func direct(_ news: News, to channel: String) -> [Outcome] {
+        let outcomes = advance(to: news.at)
+        state.counts.news &+= 1
+        return outcomes + tell(news, Route("", action: .mute), channel, .atOnce)
+    }
+
     /// Lets time pass: sends what is due, in the order of its due times.
     package mutating func advance(to time: Int64) -> [Outcome] {
         guard time > state.now else { return [] }
@@ -89,6 +96,14 @@ package struct Router: Sendable {
         let due = state.streams.filter { $0.value.closesAt <= time }
             .sorted { ($0.value.closesAt, $0.key) < ($1.value.closesAt, $1.key) }
         return due.flatMap { key, _ in close(key) }
+    }
+
+    /// Drops what is gathered of a tenant.
+    /// - Returns: whether there was anything.
+    package mutating func forget(_ tenant: TenantID) -> Bool {
+        let count = state.streams.count
+        state.streams = state.streams.filter { $0.value.tenant != tenant }
+        return state.streams.count < count
     }
 
     // MARK: One channel

@@ -1,0 +1,66 @@
+import API
+import Detect
+import Enrichment
+import FlowStore
+import Identity
+import Incidents
+import Intelligence
+import Knowledge
+import KnowledgeUpkeep
+import Logging
+import Platform
+import Query
+import Telemetry
+import Tenancy
+
+/// What a node knows about the world around its flows, and who keeps it up to date.
+struct Surroundings {
+    let intelligence = CurrentIntelligence(), enrichment = CurrentEnrichment(.none)
+    private let settings: KnowledgeSettings
+    private let feeds: FeedUpkeep, places: EnrichmentUpkeep
+
+    init(
+        _ settings: KnowledgeSettings, folder: String, time: any TimeSource, metrics: MetricRegistry, logger: Logger
+    ) {
+        self.settings = settings
+        feeds = FeedUpkeep(
+            settings, folder: folder + "/intelligence", current: intelligence,
+            transport: HTTPFeedTransport(HTTPFeedTransport.policy(settings.egress)), time: time, registry: metrics,
+            logger: logger)
+        places = EnrichmentUpkeep(settings.enrichment, current: enrichment, registry: metrics, logger: logger)
+    }
+
+    /// What needs no network, before the first record.
+    func load() async {
+        await feeds.load()
+        await places.refresh()
+    }
+
+    func upkeep(
+        store: any FlowStore, incidents: IncidentLog, control: ControlLog, time: any TimeSource
+    ) -> KnowledgeUpkeep {
+        let settings = settings
+        let hunter = HistoryHunt(
+            query: FlowQuery(store: store, time: time, atOnce: 1), incidents: incidents, time: time
+        ) { settings.parameters(of: $0, usual: .init()) }
+        return KnowledgeUpkeep(feeds: feeds, enrichment: places, hunter: hunter) { try control.tenants() }
+    }
+
+    /// Of tenants that have networks or policies of their own.
+    var detectorParameters: [TenantID: DetectorParameters] { settings.parameters(usual: DetectorParameters()) }
+
+    /// Where addresses are, for the detectors.
+    var lookup: PlaceLookup {
+        PlaceLookup { [enrichment] address in
+            let place = enrichment.value.place(of: address)
+            return (place.country.rawValue, place.systemNumber)
+        }
+    }
+
+    var sources: KnowledgeSources {
+        KnowledgeSources(
+            intelligence: intelligence, enrichment: enrichment,
+            assets: settings.tenants.mapValues { AssetNetworks($0.networks) }
+        ) { [feeds] in await feeds.states(for: $0) }
+    }
+}

@@ -1,0 +1,99 @@
+import Detect
+import Foundation
+import Identity
+import Incidents
+import Intelligence
+import Knowledge
+import TestKit
+import Testing
+
+@Suite("Intelligence in a running node") struct NodeTests {
+    @Test("a tenant's feed gives incidents to that tenant alone, a shared one to all, and changes count at once")
+    func live() async throws {
+        let world = try World(knowing: ["acme.txt": "198.51.100.66\n"])
+        await world.feeds.load()
+        try await world.contact("198.51.100.66")
+        let found = try world.findings(world.acme)
+        #expect(found.count == 1)
+        #expect(found.first?.title.contains("10.0.0.5 called 198.51.100.66") == true)
+        #expect(found.first?.severity == .critical)
+        #expect(try world.findings(world.globex).isEmpty)
+
+        try world.write("shared.txt", "203.0.113.0/24 # new\n")
+        try world.write("acme.txt", "# none any more\n")
+        await world.feeds.refresh()
+        try await world.contact("203.0.113.9", at: 600_000)
+        try await world.contact("198.51.100.66", at: 700_000)
+        #expect(try world.findings(world.globex).map(\.entities.first?.value) == ["203.0.113.9"])
+        #expect(
+            try world.findings(world.acme).count == 2, "one of each address: what is off the list is not told again")
+        #expect(try world.findings(world.acme).first { $0.id == found[0].id }?.update == 0)
+    }
+
+    @Test("a new indicator is found in history, as it would have been when it happened, and told once")
+    func history() async throws {
+        let days: [Int64] = [0, 86_400_000, 86_400_000 * 3]
+        let early = try World(knowing: ["shared.txt": "198.51.100.66\n"]), late = try World()
+        await early.feeds.load()
+        await late.feeds.load()
+        await late.hunt()
+        for day in days {
+            for world in [early, late] {
+                try await world.contact("198.51.100.66", at: day, calls: 5)
+                try await world.contact("198.51.100.67", at: day)
+            }
+        }
+        #expect(try late.findings(late.acme).isEmpty)
+        try late.write("shared.txt", "198.51.100.66\n")
+        await late.feeds.refresh()
+        await late.hunt()
+        let live = try early.findings(early.acme), hunted = try late.findings(late.acme)
+        #expect(live.count == 3)
+        #expect(hunted.map(\.id) == live.map(\.id))
+        #expect(hunted.map(\.start) == days.map { World.start + $0 })
+        #expect(hunted.map(\.end) == live.map(\.end))
+        #expect(hunted.map(\.evidence) == live.map(\.evidence))
+        #expect(try late.findings(late.globex).count == 3)
+        #expect(late.counts("weir_intelligence_hunt_sightings_total 2"))
+        #expect(late.counts("weir_intelligence_hunt_findings_total 6"))
+
+        let before = try late.incidents.list(tenant: late.acme, limit: 100).incidents
+        await late.hunt()
+        try late.write("shared.txt", "# new order\n198.51.100.66\n")
+        await late.feeds.refresh()
+        await late.hunt()
+        #expect(try late.incidents.list(tenant: late.acme, limit: 100).incidents == before)
+        #expect(late.counts("weir_intelligence_hunts_total 2"))
+    }
+
+    @Test("what live detection told, a search of history does not tell again") func both() async throws {
+        let world = try World(knowing: ["acme.txt": "198.51.100.66\n"])
+        await world.feeds.load()
+        try await world.contact("198.51.100.66", calls: 3)
+        let before = try world.incidents.list(tenant: world.acme, limit: 100).incidents
+        #expect(!before.isEmpty)
+        await world.hunt()
+        #expect(world.counts("weir_intelligence_hunt_findings_total 1"))
+        #expect(try world.incidents.list(tenant: world.acme, limit: 100).incidents == before)
+    }
+
+    @Test("a tenant's own networks and policies count for it alone") func policies() async throws {
+        let world = try World()
+        let strict = try World(
+            also: """
+                    policies:
+                      - name: no-outside
+                        from: [10.0.0.0/8]
+                        to: [198.51.100.0/24]
+                        severity: high
+
+                """)
+        for node in [world, strict] { try await node.contact("198.51.100.66") }
+        func rules(_ world: World, _ tenant: TenantID) throws -> [String] {
+            try world.incidents.list(tenant: tenant, limit: 100).incidents.map(\.rule)
+        }
+        #expect(try rules(strict, strict.acme) == ["policy"])
+        #expect(try rules(strict, strict.globex).isEmpty)
+        #expect(try rules(world, world.acme).isEmpty)
+    }
+}
