@@ -182,6 +182,7 @@ let aggregator: [Target] = [
             "CProcesses", "Detect", "FilterLanguage", "FlowModel", "FlowText", "Identity", "InformationElements",
             "Intelligence", "Platform",
         ], beside: ["examples"]),
+    module("Trends", in: "Aggregator"),
     module(
         "Sigma", in: "Aggregator", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", yams]),
     module(
@@ -361,6 +362,7 @@ let checks: [Target] = [
     tests(
         "ProgramsTests",
         uses: ["Detect", "FlowModel", "Identity", "Intelligence", "Platform", "Programs"]),
+    tests("TrendsTests", uses: ["Trends"]),
     tests("SigmaTests", uses: ["Detect", "FlowModel", "Identity", "Platform", "Sigma"]),
     tests(
         "SigmaBacktestTests",
