@@ -180,14 +180,15 @@ extension MutableSpan where Element == UInt8 {
 /// first and at most `span` more. The rows must lie within both spans.
 @inlinable @inline(__always)
 package func areOrdered(
-    _ starts: Span<Int64>, _ ends: Span<Int64>, _ rows: Range<Int>, latest: Int64, span: UInt64
+    _ starts: Span<Int64>, _ ends: Span<Int64>, _ rows: Range<Int>, latest: Int64, span: Int64
 ) -> Bool {
     precondition(rows.lowerBound >= 0 && rows.upperBound <= min(starts.count, ends.count), "rows \(rows)")
-    var bad = 0
+    var signs: Int64 = 0
     for row in rows {
         let (start, end) = unsafe (starts[unchecked: row], ends[unchecked: row])
-        let isBad = start <= 0 || end > latest || UInt64(bitPattern: end &- start) > span
-        bad |= isBad ? 1 : 0
+        let length = end &- start
+        // One of them is negative when something is wrong, however the differences wrap.
+        signs |= (start &- 1) | (latest &- end) | length | (span &- length)
     }
-    return bad == 0
+    return signs >= 0
 }

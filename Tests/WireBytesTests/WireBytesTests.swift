@@ -58,6 +58,22 @@ struct WireBytesTests {
         }
     }
 
+    @Test("times are ordered as told one by one, at the ends of their range too") func ordered() {
+        let latest: Int64 = 1_700_000_000_000, span: Int64 = 604_800_000
+        let edges = [Int64.min, -latest, -1, 0, 1, latest - span, latest, latest + 1, Int64.max]
+        let moments = Set(edges.flatMap { edge in (-2...2).map { edge &+ $0 } })
+        for start in moments {
+            for end in moments {
+                let (length, wraps) = end.subtractingReportingOverflow(start)
+                let isSound = start > 0 && end <= latest && !wraps && (0...span).contains(length)
+                let starts: [Int64] = [latest - 1, start, latest - 2], ends: [Int64] = [latest, end, latest]
+                let all = areOrdered(starts.span, ends.span, 0..<3, latest: latest, span: span)
+                let last = areOrdered(starts.span, ends.span, 2..<3, latest: latest, span: span)
+                #expect(all == isSound && last, "\(start) \(end)")
+            }
+        }
+    }
+
     private struct Refused: Error, Equatable { let count: Int }
     @Test("withBytes passes on the result and the error") func passesOn() {
         func refuse(_ bytes: [UInt8]) throws(Refused) -> Int {

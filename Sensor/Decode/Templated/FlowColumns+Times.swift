@@ -73,7 +73,7 @@ struct TimeRepair {
 
     /// Whether all rows are as they should be, which is the rule. Changes nothing: `inout` costs no reference count.
     func isSound(_ rows: Range<Int>, _ starts: inout [Int64], _ ends: inout [Int64]) -> Bool {
-        areOrdered(starts.span, ends.span, rows, latest: latest, span: UInt64(Self.spanMaxMilliseconds))
+        areOrdered(starts.span, ends.span, rows, latest: latest, span: Self.spanMaxMilliseconds)
     }
 
     func times(_ start: Int64, _ end: Int64) -> (start: Int64, end: Int64, flags: RecordFlags) {

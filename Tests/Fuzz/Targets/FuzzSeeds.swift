@@ -98,7 +98,8 @@ package enum FuzzSeeds {
     /// Rules that were written and read again as others, or refused without a reason.
     private static var sigmaFound: [(String, String)] {
         func rule(_ more: String, source: String = "", search: String = "{dst_port: 22}") -> String {
-            "title: d\n\(more)logsource: {category: firewall\(source)}\ndetection:\n    s: \(search)\n    condition: s\n"
+            "title: d\n\(more)logsource: {category: firewall\(source)}\ndetection:\n"
+                + "    s: \(search)\n    condition: s\n"
         }
         return [
             // Keys of nobody's, whose values have quotation marks, or can't be written without.
