@@ -38,11 +38,11 @@ struct World {
 
     func pipeline(
         _ node: Node, store: (any FlowStore)? = nil, log: (any FlowLog)? = nil, sigma: SigmaRegister? = nil,
-        pace: AggregatorPipeline.Pace = small
+        places: PlaceLookup = .none, pace: AggregatorPipeline.Pace = small
     ) throws -> AggregatorPipeline {
         try AggregatorPipeline(
             log: log ?? node.log, store: store ?? node.store, incidents: node.incidents, directory: folder.path,
-            sigma: sigma, pace: pace, time: node.time, registry: node.registry,
+            places: places, sigma: sigma, pace: pace, time: node.time, registry: node.registry,
             logger: Logger(label: "test") { StreamLogHandler.standardError(label: $0) })
     }
 
@@ -60,25 +60,32 @@ struct World {
         var encoder = BatchEncoder(), batches: [LogAppend] = []
         for number in 0..<24 {
             let tenant = try #require(TenantID(number % 2 == 0 ? "acme" : "globex"))
-            var columns = FlowColumns()
-            let exporter = ExporterKey(
-                address: IPAddress(v4: 0xC000_0201), observationDomain: 1, exportProtocol: .netflow5)
-            let interned = columns.intern(exporter)
-            let index = try #require(interned)
-            for row in 0..<4 {
-                var record = probe(number, row)
-                record.exporter = index
-                columns.append(record)
-            }
-            let body = try encoder.encode(columns, fidelity: .full)
             batches.append(
-                LogAppend(
-                    sensor: SensorIdentity(tenant: tenant, site: "hq", name: "edge-1"),
-                    key: BatchKey(epoch: Epoch(high: 3, low: 4), sequence: UInt64(number / 2)),
-                    digest: BatchDigest(of: body), receivedMilliseconds: start + Int64(number) * 70_000,
-                    rows: columns.count, tally: columns.tally, body: body))
+                try batch(
+                    (0..<4).map { probe(number, $0) }, of: tenant, sequence: UInt64(number / 2),
+                    at: start + Int64(number) * 70_000, &encoder))
         }
         return batches
+    }
+
+    static func batch(
+        _ records: [FlowRecord], of tenant: TenantID, sequence: UInt64, at received: Int64,
+        _ encoder: inout BatchEncoder
+    ) throws -> LogAppend {
+        var columns = FlowColumns()
+        let exporter = ExporterKey(
+            address: IPAddress(v4: 0xC000_0201), observationDomain: 1, exportProtocol: .netflow5)
+        let interned = columns.intern(exporter)
+        let index = try #require(interned)
+        for var record in records {
+            record.exporter = index
+            columns.append(record)
+        }
+        let body = try encoder.encode(columns, fidelity: .full)
+        return LogAppend(
+            sensor: SensorIdentity(tenant: tenant, site: "hq", name: "edge-1"),
+            key: BatchKey(epoch: Epoch(high: 3, low: 4), sequence: sequence), digest: BatchDigest(of: body),
+            receivedMilliseconds: received, rows: columns.count, tally: columns.tally, body: body)
     }
 
     /// A SYN to the next port, unanswered.
