@@ -11,6 +11,15 @@ struct RowOptions: ParsableArguments {
     var chosen: RowFormat { format ?? (standardOutputIsTerminal ? .table : .ndjson) }
 }
 
+extension RowOptions {
+    /// Prints the `items` of an answer that comes in one page.
+    func printItems(_ answer: [String: Any], columns: [RowPrinter.Column], whenEmpty: String) throws {
+        var printer = RowPrinter(chosen, columns: columns)
+        for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
+        printer.finish(whenEmpty: whenEmpty)
+    }
+}
+
 /// Prints JSON objects as rows. NDJSON has all that each object holds; table and CSV have `columns`.
 struct RowPrinter {
     struct Column: Sendable {

@@ -34,11 +34,10 @@ struct ExceptionsCommand: AsyncParsableCommand {
 
         func run() async throws {
             let answer = try await APIClient(connection.profile()).get("/v1/exceptions")
-            var printer = RowPrinter(
-                rows.chosen,
-                columns: ["id", "owner", "expiresAt", "endedAt", "hidden", "reason"].map { RowPrinter.column($0) })
-            for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-            printer.finish(whenEmpty: "no exceptions")
+            try rows.printItems(
+                answer,
+                columns: ["id", "owner", "expiresAt", "endedAt", "hidden", "reason"].map { RowPrinter.column($0) },
+                whenEmpty: "no exceptions")
         }
     }
 
@@ -101,62 +100,6 @@ struct ExceptionsCommand: AsyncParsableCommand {
         func run() async throws {
             let client = APIClient(try connection.profile())
             try printJSON(await client.get("/v1/exceptions/\(id)/hidden", ["limit": String(limit)]))
-        }
-    }
-}
-
-struct NotifyCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "notify", abstract: "What waits to be told, and tests of the tenant's own channels.",
-        discussion: """
-            weirctl notify outbox
-            weirctl notify test CHANNEL
-            The operator's channels are tested on the node: weir-aggregator notify test CHANNEL
-            """,
-        subcommands: [Outbox.self, Channels.self, Test.self], defaultSubcommand: Outbox.self)
-
-    struct Outbox: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Lists messages that wait, oldest first.", discussion: "weirctl notify outbox --format csv")
-        @OptionGroup var connection: ConnectionOptions
-        @OptionGroup var rows: RowOptions
-
-        func run() async throws {
-            let answer = try await APIClient(connection.profile()).get("/v1/notify/outbox")
-            var printer = RowPrinter(
-                rows.chosen,
-                columns: ["id", "channel", "addedAt", "tries", "nextTry"].map { RowPrinter.column($0) })
-            for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-            printer.finish(whenEmpty: "nothing waits")
-        }
-    }
-
-    struct Channels: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Lists the tenant's own channels.", discussion: "weirctl notify channels")
-        @OptionGroup var connection: ConnectionOptions
-        @OptionGroup var rows: RowOptions
-
-        func run() async throws {
-            let answer = try await APIClient(connection.profile()).get("/v1/notify/channels")
-            var printer = RowPrinter(rows.chosen, columns: [RowPrinter.column("name")])
-            for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-            printer.finish(whenEmpty: "no channels")
-        }
-    }
-
-    struct Test: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Sends a test message by a channel, and says how that went.",
-            discussion: "weirctl notify test soc")
-        @Argument(help: "The channel's name.") var channel: String
-        @OptionGroup var connection: ConnectionOptions
-
-        func run() async throws {
-            let answer = try await APIClient(connection.profile()).send(.POST, "/v1/notify/channels/\(channel)/test")
-            let result = answer["result"] as? String ?? "no result"
-            guard result == "delivered" else { throw Failure.work("\(channel): \(result)") }
-            print("\(channel): delivered")
         }
     }
 }

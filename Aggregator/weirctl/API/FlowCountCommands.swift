@@ -62,17 +62,15 @@ struct FlowPercentilesCommand: AsyncParsableCommand {
         query["limit"] = String(limit)
         if explain { query["explain"] = "true" }
         let answer = try await APIClient(connection.profile()).get("/v1/flows/percentiles", query)
-        var printer = RowPrinter(
-            rows.chosen,
+        try rows.printItems(
+            answer,
             columns: [
                 RowPrinter.column("key", query["by"]), RowPrinter.column("percentile", "\(percent) % below, bit/s"),
                 RowPrinter.column("mean", "mean, bit/s"), RowPrinter.column("most", "most, bit/s"),
                 RowPrinter.Column(title: "octets") {
                     RowPrinter.text($0["total"] as? [String: Any] ?? [:], "octetDeltaCount")
                 },
-            ])
-        for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-        printer.finish(whenEmpty: "no flows match")
+            ], whenEmpty: "no flows match")
         printPlan(answer)
     }
 }
@@ -108,15 +106,13 @@ struct FlowConversationsCommand: AsyncParsableCommand {
                 return address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
             }
         }
-        var printer = RowPrinter(
-            rows.chosen,
+        try rows.printItems(
+            answer,
             columns: [
                 end("source"), end("destination"), RowPrinter.column("protocolIdentifier", "protocol"),
                 sums("sent", "octetDeltaCount"), sums("received", "octetDeltaCount"),
                 sums("sent", "packetDeltaCount"), sums("received", "packetDeltaCount"),
-            ])
-        for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-        printer.finish(whenEmpty: "no flows match")
+            ], whenEmpty: "no flows match")
         printPlan(answer)
     }
 }

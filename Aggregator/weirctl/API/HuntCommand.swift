@@ -34,8 +34,8 @@ struct HuntCommand: AsyncParsableCommand {
         if explain { query["explain"] = "true" }
         let answer = try await APIClient(connection.profile()).send(
             .POST, "/v1/hunts", query: query, json: ["indicators": wanted])
-        var printer = RowPrinter(
-            rows.chosen,
+        try rows.printItems(
+            answer,
             columns: ["indicator", "met", "host", "firstSeen", "lastSeen"].map { RowPrinter.column($0) }
                 + [
                     RowPrinter.Column(title: "octets sent") {
@@ -44,9 +44,7 @@ struct HuntCommand: AsyncParsableCommand {
                     RowPrinter.Column(title: "octets received") {
                         RowPrinter.text($0["received"] as? [String: Any] ?? [:], "octetDeltaCount")
                     },
-                ])
-        for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-        printer.finish(whenEmpty: "nobody met any of them")
+                ], whenEmpty: "nobody met any of them")
         printPlan(answer)
     }
 

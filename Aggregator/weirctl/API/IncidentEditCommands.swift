@@ -16,6 +16,9 @@ struct IncidentTarget: ParsableArguments {
 
     func seen(_ client: APIClient) async throws -> Int {
         if let revision { return revision }
+        return try await Self.newest(id, client)
+    }
+    static func newest(_ id: String, _ client: APIClient) async throws -> Int {
         guard let revision = try await client.get("/v1/incidents/\(id)")["revision"] as? Int else {
             throw Failure.work("the answer has no revision")
         }
@@ -79,9 +82,7 @@ struct IncidentMergeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let client = APIClient(try connection.profile())
-        guard let revision = try await client.get("/v1/incidents/\(other)")["revision"] as? Int else {
-            throw Failure.work("the answer has no revision")
-        }
+        let revision = try await IncidentTarget.newest(other, client)
         try printJSON(
             await client.send(
                 .POST, "/v1/incidents/\(target.id)/merge", json: ["incident": other, "revision": revision],

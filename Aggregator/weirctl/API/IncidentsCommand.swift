@@ -94,10 +94,9 @@ struct IncidentsCommand: AsyncParsableCommand {
 
         func run() async throws {
             let answer = try await APIClient(connection.profile()).get("/v1/incidents/\(id)/events")
-            var printer = RowPrinter(
-                rows.chosen, columns: ["revision", "at", "actor", "kind", "to", "text"].map { RowPrinter.column($0) })
-            for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-            printer.finish(whenEmpty: "no events")
+            try rows.printItems(
+                answer, columns: ["revision", "at", "actor", "kind", "to", "text"].map { RowPrinter.column($0) },
+                whenEmpty: "no events")
         }
     }
 

@@ -41,9 +41,7 @@ struct IntelCommand: AsyncParsableCommand {
                 query["indicator"] = indicators.joined(separator: ",")
                 answer = try await client.get("/v1/intel/lookup", query)
             }
-            var printer = RowPrinter(rows.chosen, columns: Self.columns)
-            for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-            printer.finish(whenEmpty: "nothing was asked")
+            try rows.printItems(answer, columns: Self.columns, whenEmpty: "nothing was asked")
         }
 
         private static func contents(_ path: String) throws -> String {
@@ -86,9 +84,7 @@ struct IntelCommand: AsyncParsableCommand {
         func run() async throws {
             let answer = try await APIClient(connection.profile()).get("/v1/intel/feeds")
             let names = ["name", "kind", "place", "format", "indicators", "confirmed", "failures", "problem"]
-            var printer = RowPrinter(rows.chosen, columns: names.map { RowPrinter.column($0) })
-            for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-            printer.finish(whenEmpty: "no feeds are set")
+            try rows.printItems(answer, columns: names.map { RowPrinter.column($0) }, whenEmpty: "no feeds are set")
         }
     }
 }

@@ -20,16 +20,14 @@ struct NetworksCommand: AsyncParsableCommand {
 
         func run() async throws {
             let answer = try await APIClient(connection.profile()).get("/v1/networks")
-            var printer = RowPrinter(
-                rows.chosen,
+            try rows.printItems(
+                answer,
                 columns: [
                     RowPrinter.column("name"),
                     RowPrinter.Column(title: "networks") { object in
                         (object["networks"] as? [String] ?? []).joined(separator: " ")
                     },
-                ])
-            for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-            printer.finish(whenEmpty: "no names")
+                ], whenEmpty: "no names")
         }
     }
 

@@ -15,12 +15,10 @@ struct SensorsCommand: AsyncParsableCommand {
 
         func run() async throws {
             let answer = try await APIClient(connection.profile()).get("/v1/sensors")
-            var printer = RowPrinter(
-                rows.chosen,
+            try rows.printItems(
+                answer,
                 columns: ["site", "name", "version", "lastHeartbeat", "lastBatch", "flows", "octets", "fidelity"]
-                    .map { RowPrinter.column($0) })
-            for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-            printer.finish(whenEmpty: "no sensor has been seen")
+                    .map { RowPrinter.column($0) }, whenEmpty: "no sensor has been seen")
         }
     }
 

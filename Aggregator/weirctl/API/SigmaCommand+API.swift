@@ -12,17 +12,15 @@ extension SigmaCommand {
 
         func run() async throws {
             let answer = try await APIClient(connection.profile()).get("/v1/sigma/rules")
-            var printer = RowPrinter(
-                rows.chosen,
+            try rows.printItems(
+                answer,
                 columns: ["key", "state", "level", "kind", "origin", "matches", "raised", "title"].map {
                     RowPrinter.column($0)
                 } + [
                     RowPrinter.Column(title: "refused") { object in
                         (object["issues"] as? [[String: Any]])?.first?["reason"] as? String ?? "-"
                     }
-                ])
-            for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
-            printer.finish(whenEmpty: "no rules")
+                ], whenEmpty: "no rules")
         }
     }
 
