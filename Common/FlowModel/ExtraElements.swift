@@ -90,24 +90,17 @@ package struct ExtraElements: Sendable {
         return place
     }
 
-    /// Adds `count` entries of `shape`, whose fields have fixed lengths, `valueOctets` together: `write` sets the
-    /// values of all in `octets`, given where the first entry begins there; the others follow, each with its shape in
-    /// front.
+    /// Adds `count` entries of one shape, whose fields have fixed lengths, `valueOctets` together: `write` sets the
+    /// octets of all, given where the first entry begins; each is its shape, in two octets, and then its values.
     /// - Returns: where the first begins; nil, and nothing added, when there is no room for all.
+    @inline(__always)
     package mutating func add(
-        _ shape: UInt16, count: Int, valueOctets: Int, _ write: (inout MutableSpan<UInt8>, Int) -> Void
+        count: Int, valueOctets: Int, _ write: (inout MutableSpan<UInt8>, Int) -> Void
     ) -> Int? {
-        let start = octets.count, size = 2 + valueOctets
-        guard start <= Self.octetsMax - count * size else { return nil }
-        octets.append(addingCapacity: count * size) { $0.append(repeating: 0, count: count * size) }
+        let start = octets.count, more = count * (2 + valueOctets)
+        guard start <= Self.octetsMax - more else { return nil }
+        octets.append(addingCapacity: more) { $0.append(repeating: 0, count: more) }
         var span = octets.mutableSpan
-        let (high, low) = (UInt8(truncatingIfNeeded: shape >> 8), UInt8(truncatingIfNeeded: shape))
-        var at = start
-        for _ in 0..<count {
-            span[at] = high
-            span[at + 1] = low
-            at += size
-        }
         write(&span, start)
         return start
     }

@@ -30,6 +30,10 @@ package struct FlowColumns: Sendable {
     package var protocolIdentifier, ipClassOfService, sourceIPPrefixLength, destinationIPPrefixLength, flowDirection,
         flags: [UInt8]
 
+    /// Where the columns are: see `secureMemory`.
+    package internal(set) var memory = ColumnMemory()
+    var memoryOwner: MemoryOwner?
+
     package static let exportersMax = 65_536
     /// `flowDirection` is held one higher than IPFIX has it, so that zeroed storage means "not in the record".
     package static let directionBase: UInt8 = 1
@@ -148,6 +152,7 @@ package struct FlowColumns: Sendable {
         flowDirection.append(contentsOf: repeatElement(0, count: more))
         flags.append(contentsOf: repeatElement(0, count: more))
         capacity = newCapacity
+        if memoryOwner != nil { secureMemory() }
     }
 
     private mutating func clear(_ rows: Range<Int>) {

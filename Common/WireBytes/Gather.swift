@@ -1,3 +1,5 @@
+internal import CGather
+
 /// One field of many records at a time: the inner loops of the flow decoders. Each checks its bounds once, before the
 /// loop; with a check at every load it takes twice as long.
 extension MutableSpan where Element: BitwiseCopyable {
@@ -26,72 +28,6 @@ extension MutableSpan where Element: BitwiseCopyable {
     package mutating func fill(_ rows: Range<Int>, with value: Element) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) of \(count)")
         for row in rows { unsafe self[unchecked: row] = value }
-    }
-}
-
-/// Two columns in one loop: the same as `gather` for each, from two places of the same records.
-@inlinable @inline(__always)
-package func gatherPair<Element: BitwiseCopyable, Wire: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-    _ first: inout MutableSpan<Element>, _ second: inout MutableSpan<Element>, _ rows: Range<Int>, from data: RawSpan,
-    at offsets: (Int, Int), stride: Int, _ value: (Wire) -> Element
-) {
-    guard !rows.isEmpty else { return }
-    precondition(rows.lowerBound >= 0 && rows.upperBound <= min(first.count, second.count), "rows \(rows)")
-    let last = max(offsets.0, offsets.1) + (rows.count - 1) * stride
-    precondition(
-        min(offsets.0, offsets.1) >= 0 && stride >= 0 && last + MemoryLayout<Wire>.size <= data.byteCount,
-        "\(offsets)...\(last) of \(data.byteCount)")
-    var (a, b) = offsets
-    for row in rows {
-        let one = unsafe data.unsafeLoadUnaligned(fromUncheckedByteOffset: a, as: Wire.self)
-        let other = unsafe data.unsafeLoadUnaligned(fromUncheckedByteOffset: b, as: Wire.self)
-        unsafe first[unchecked: row] = value(Wire(bigEndian: one))
-        unsafe second[unchecked: row] = value(Wire(bigEndian: other))
-        a &+= stride
-        b &+= stride
-    }
-}
-
-/// Sets `rows` of two columns to one value each. The rows must lie within both spans.
-@inlinable @inline(__always)
-package func fillPair<Element: BitwiseCopyable>(
-    _ first: inout MutableSpan<Element>, _ one: Element, _ second: inout MutableSpan<Element>, _ other: Element,
-    _ rows: Range<Int>
-) {
-    precondition(rows.lowerBound >= 0 && rows.upperBound <= min(first.count, second.count), "rows \(rows)")
-    for row in rows {
-        unsafe first[unchecked: row] = one
-        unsafe second[unchecked: row] = other
-    }
-}
-
-/// Two columns of unsigned integers of the same `width` in one loop: the same as `gatherUnsigned` for each.
-@inlinable @inline(__always)
-package func gatherUnsignedPair<Element: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-    _ first: inout MutableSpan<Element>, _ second: inout MutableSpan<Element>, _ rows: Range<Int>, from data: RawSpan,
-    at offsets: (Int, Int), width: Int, stride: Int
-) {
-    typealias Column = MutableSpan<Element>
-    switch width {
-    case 1:
-        gatherPair(&first, &second, rows, from: data, at: offsets, stride: stride) { (wire: UInt8) in
-            Column.fitting(wire)
-        }
-    case 2:
-        gatherPair(&first, &second, rows, from: data, at: offsets, stride: stride) { (wire: UInt16) in
-            Column.fitting(wire)
-        }
-    case 4:
-        gatherPair(&first, &second, rows, from: data, at: offsets, stride: stride) { (wire: UInt32) in
-            Column.fitting(wire)
-        }
-    case 8:
-        gatherPair(&first, &second, rows, from: data, at: offsets, stride: stride) { (wire: UInt64) in
-            Column.fitting(wire)
-        }
-    default:
-        first.gatherUnsigned(rows, from: data, at: offsets.0, width: width, stride: stride)
-        second.gatherUnsigned(rows, from: data, at: offsets.1, width: width, stride: stride)
     }
 }
 
@@ -137,7 +73,6 @@ extension MutableSpan where Element: FixedWidthInteger & UnsignedInteger & Bitwi
 extension MutableSpan where Element == UInt8 {
     /// Copies `length` octets from `offset` of `data` to `start` of the span, from `offset + stride` to
     /// `start + step` and so on, `times` times. All must lie within their spans.
-    @inlinable
     package mutating func copyRuns(
         _ times: Int, of length: Int, from data: RawSpan, at offset: Int, stride: Int, to start: Int, step: Int
     ) {
@@ -145,33 +80,21 @@ extension MutableSpan where Element == UInt8 {
         let lastIn = offset + (times - 1) * stride, lastOut = start + (times - 1) * step
         precondition(offset >= 0 && stride >= 0 && lastIn + length <= data.byteCount, "\(lastIn) of \(data.byteCount)")
         precondition(start >= 0 && step >= 0 && lastOut + length <= count, "\(lastOut) of \(count)")
-        switch length {
-        case 1: copyWords(UInt8.self, times, data, offset, stride, start, step)
-        case 2: copyWords(UInt16.self, times, data, offset, stride, start, step)
-        case 4: copyWords(UInt32.self, times, data, offset, stride, start, step)
-        case 8: copyWords(UInt64.self, times, data, offset, stride, start, step)
-        default:
-            for turn in 0..<times {
-                let (from, to) = (offset &+ turn &* stride, start &+ turn &* step)
-                for octet in 0..<length {
-                    unsafe self[unchecked: to &+ octet] = data.unsafeLoad(
-                        fromUncheckedByteOffset: from &+ octet, as: UInt8.self)
-                }
+        unsafe withUnsafeMutableBufferPointer { to in
+            unsafe data.withUnsafeBytes { from in
+                unsafe weirCopyRuns(to.baseAddress, start, step, from.baseAddress, offset, stride, length, times)
             }
         }
     }
 
-    /// The same for words; the caller has checked the bounds.
-    @inlinable @inline(__always)
-    mutating func copyWords<Word: FixedWidthInteger & BitwiseCopyable>(
-        _: Word.Type, _ times: Int, _ data: RawSpan, _ offset: Int, _ stride: Int, _ start: Int, _ step: Int
-    ) {
-        unsafe withUnsafeMutableBytes { octets in
-            for turn in 0..<times {
-                let word = unsafe data.unsafeLoadUnaligned(
-                    fromUncheckedByteOffset: offset &+ turn &* stride, as: Word.self)
-                unsafe octets.storeBytes(of: word, toByteOffset: start &+ turn &* step, as: Word.self)
-            }
+    /// Writes `value`, its more significant octet first, to `start` of the span, to `start + step` and so on, `times`
+    /// times. All must lie within the span.
+    package mutating func stampRuns(_ times: Int, of value: UInt16, to start: Int, step: Int) {
+        guard times > 0 else { return }
+        let last = start + (times - 1) * step
+        precondition(start >= 0 && step >= 0 && last + 2 <= count, "\(last) of \(count)")
+        unsafe withUnsafeMutableBufferPointer { to in
+            unsafe weirStampRuns(to.baseAddress, start, step, value.bigEndian, times)
         }
     }
 }

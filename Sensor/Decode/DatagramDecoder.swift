@@ -66,6 +66,7 @@ package struct DatagramDecoder: Sendable {
         store.plansLeft = max(PlanShelf.costMax, datagram.byteCount / 64)
         work = DatagramWork(octets: datagram.byteCount, session: origin.session)
         warmth ^= datagram.warm()
+        columns.secureMemory()
         switch datagram.be16(at: 0) {
         case 1:
             decodeFixed(datagram, by: fixed.netflow1(datagram), from: origin, into: &columns, &result)
@@ -121,6 +122,7 @@ package struct DatagramDecoder: Sendable {
         var result = DecodeResult(row: columns.count)
         result.exporter = key
         (isRepeat, work, store.plansLeft) = (false, DatagramWork(octets: 0), PlanShelf.costMax)
+        columns.secureMemory()
         replay(key, isFirst: true, into: &columns, &result)
         result.rows = result.rows.lowerBound..<columns.count
         return result

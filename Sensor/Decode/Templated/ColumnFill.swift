@@ -1,9 +1,9 @@
 import FlowModel
 import WireBytes
 
-/// The loops at the bottom of the decoder: one field of many records into one column, or two fields into two, with
-/// bounds checked once a loop (`WireBytes`, "Gather"). `rows` and the records' places must fit their spans: both are
-/// the caller's arithmetic. Functions of their own, so that the code of all loops together stays small.
+/// The loops for fields that are not common, of which one comes after the other, and for records of variable length,
+/// one at a time: one field into one column, with bounds checked once a loop (`WireBytes`, "Gather"). `rows` and the
+/// records' places must fit their spans: both are the caller's arithmetic.
 
 /// Stores `value(data, offset)` for each row, with `offset` moving on by `stride`: for what is not one integer.
 @inline(__always)
@@ -28,15 +28,6 @@ func store<T: BitwiseCopyable, Wire: FixedWidthInteger & UnsignedInteger & Bitwi
     span.gather(rows, from: data, at: offset, stride: stride, value)
 }
 
-@inline(__always)
-private func storePair<T: BitwiseCopyable, Wire: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-    _ a: inout [T], _ b: inout [T], _ rows: Range<Int>, _ data: RawSpan, _ at: (Int, Int), _ stride: Int,
-    _ value: (Wire) -> T
-) {
-    var first = a.mutableSpan, second = b.mutableSpan
-    gatherPair(&first, &second, rows, from: data, at: at, stride: stride, value)
-}
-
 /// Stores unsigned integers of `width` octets (1...8). A value too large for the column becomes 0, "not in the record".
 @inline(never)
 func storeUnsigned<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
@@ -53,39 +44,6 @@ func storeConstant<T: BitwiseCopyable>(_ column: inout [T], _ rows: Range<Int>, 
     span.fill(rows, with: value)
 }
 
-// MARK: Columns in pairs
-
-@inline(never)
-func storeConstants<T: BitwiseCopyable>(
-    _ a: inout [T], _ one: T, _ b: inout [T], _ other: T, _ rows: Range<Int>
-) {
-    var first = a.mutableSpan, second = b.mutableSpan
-    fillPair(&first, one, &second, other, rows)
-}
-
-/// Two columns of unsigned integers; in one loop when both are there and equally wide.
-@inline(never)
-func storeUnsigned<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-    _ a: inout [T], _ b: inout [T], _ rows: Range<Int>, _ data: RawSpan, _ one: CommonPlaces.Place,
-    _ other: CommonPlaces.Place, _ stride: Int
-) {
-    guard one.width == other.width, one.isThere else {
-        if one.isThere { storeUnsigned(&a, rows, data, one.at, one.octets, stride) }
-        if other.isThere { storeUnsigned(&b, rows, data, other.at, other.octets, stride) }
-        return
-    }
-    var first = a.mutableSpan, second = b.mutableSpan
-    gatherUnsignedPair(
-        &first, &second, rows, from: data, at: (one.at, other.at), width: one.octets, stride: stride)
-}
-
-@inline(never)
-func storeV4(
-    _ a: inout [UInt64], _ b: inout [UInt64], _ rows: Range<Int>, _ data: RawSpan, _ at: (Int, Int), _ stride: Int
-) {
-    let prefix = IPAddress.mappedPrefix
-    storePair(&a, &b, rows, data, at, stride) { (bits: UInt32) in prefix | UInt64(bits) }
-}
 @inline(never)
 func storeV4(_ low: inout [UInt64], _ rows: Range<Int>, _ data: RawSpan, _ at: Int, _ stride: Int) {
     let prefix = IPAddress.mappedPrefix
@@ -96,7 +54,8 @@ func storeV4(_ low: inout [UInt64], _ rows: Range<Int>, _ data: RawSpan, _ at: I
 func storeV6(
     _ high: inout [UInt64], _ low: inout [UInt64], _ rows: Range<Int>, _ data: RawSpan, _ at: Int, _ stride: Int
 ) {
-    storePair(&high, &low, rows, data, (at, at &+ 8), stride) { (bits: UInt64) in bits }
+    store(&high, rows, data, at, stride) { (bits: UInt64) in bits }
+    store(&low, rows, data, at &+ 8, stride) { (bits: UInt64) in bits }
 }
 
 @inline(never)
@@ -108,13 +67,6 @@ func storeDirection(_ column: inout [UInt8], _ rows: Range<Int>, _ data: RawSpan
 func storeMilliseconds(_ column: inout [Int64], _ rows: Range<Int>, _ data: RawSpan, _ at: Int, _ stride: Int) {
     store(&column, rows, data, at, stride) { (value: UInt64) in Int64(bitPattern: value) }
 }
-@inline(never)
-func storeMilliseconds(
-    _ a: inout [Int64], _ b: inout [Int64], _ rows: Range<Int>, _ data: RawSpan, _ at: (Int, Int), _ stride: Int
-) {
-    storePair(&a, &b, rows, data, at, stride) { (value: UInt64) in Int64(bitPattern: value) }
-}
-
 /// Times since the exporter's start, of which the header says how long ago that was: as every NetFlow exporter has it.
 @inline(never)
 func storeUptime(
@@ -122,16 +74,6 @@ func storeUptime(
 ) {
     let export = context.exportMilliseconds, uptime = context.uptime ?? 0
     store(&column, rows, data, at, stride) { (value: UInt32) in
-        RecordContext.moment(atUptime: value, export: export, uptime: uptime)
-    }
-}
-@inline(never)
-func storeUptime(
-    _ a: inout [Int64], _ b: inout [Int64], _ rows: Range<Int>, _ data: RawSpan, _ at: (Int, Int), _ stride: Int,
-    _ context: RecordContext
-) {
-    let export = context.exportMilliseconds, uptime = context.uptime ?? 0
-    storePair(&a, &b, rows, data, at, stride) { (value: UInt32) in
         RecordContext.moment(atUptime: value, export: export, uptime: uptime)
     }
 }

@@ -1,25 +1,24 @@
+import WireBytes
+
 /// Where the fields that most templates have lie in a record of fixed length, column by column.
 ///
 /// Not a list of ops: one `if` for each column is a branch that is always right from the second set of a template on,
 /// a jump through a list is one that never is.
 struct CommonPlaces: Sendable {
-    struct Place: Sendable {
-        var offset: Int32 = 0
-        /// 0: not in the template.
-        var width: Int32 = 0
-        @inline(__always) var isThere: Bool { width > 0 }
-        @inline(__always) var at: Int { Int(offset) }
-        @inline(__always) var octets: Int { Int(width) }
-    }
-    var sourceV4 = Place(), destinationV4 = Place(), nextHopV4 = Place()
-    var sourceV6 = Place(), destinationV6 = Place(), nextHopV6 = Place()
-    var octets = Place(), packets = Place(), sourcePort = Place(), destinationPort = Place()
-    var protocolIdentifier = Place(), tcpControlBits = Place(), ipClassOfService = Place(), direction = Place()
-    var ingressInterface = Place(), egressInterface = Place(), sourceAS = Place(), destinationAS = Place()
-    var vlan = Place(), sourcePrefix = Place(), destinationPrefix = Place()
-    var startMilliseconds = Place(), endMilliseconds = Place()
+    var sourceV4 = RecordField(), destinationV4 = RecordField(), nextHopV4 = RecordField()
+    var sourceV6 = RecordField(), destinationV6 = RecordField(), nextHopV6 = RecordField()
+    var octets = RecordField(), packets = RecordField(), sourcePort = RecordField(), destinationPort = RecordField()
+    var protocolIdentifier = RecordField(), tcpControlBits = RecordField(), ipClassOfService = RecordField(),
+        direction = RecordField()
+    var ingressInterface = RecordField(), egressInterface = RecordField(), sourceAS = RecordField(),
+        destinationAS = RecordField()
+    var vlan = RecordField(), sourcePrefix = RecordField(), destinationPrefix = RecordField()
+    var startMilliseconds = RecordField(), endMilliseconds = RecordField()
     /// Times since the exporter's start, for headers that say how long ago that was.
-    var startUptime = Place(), endUptime = Place()
+    var startUptime = RecordField(), endUptime = RecordField()
+
+    /// Where the last of them ends, in octets from the record's first.
+    private(set) var reach = 0
 
     /// `ops` by column as far as they are common, and the others in their order.
     static func split(_ ops: [FieldOp]) -> (CommonPlaces, [FieldOp]) {
@@ -29,13 +28,14 @@ struct CommonPlaces: Sendable {
                 rare.append(op)
                 continue
             }
-            common[keyPath: column] = Place(
-                offset: Int32(clamping: op.place.offset), width: Int32(clamping: op.place.width))
+            let field = RecordField(at: op.place.offset, width: op.place.width)
+            common[keyPath: column] = field
+            common.reach = max(common.reach, field.end)
         }
         return (common, rare)
     }
 
-    private static func column(of op: FieldOp) -> WritableKeyPath<CommonPlaces, Place>? {
+    private static func column(of op: FieldOp) -> WritableKeyPath<CommonPlaces, RecordField>? {
         guard !op.isOverlay else { return nil }
         switch op.form {
         case .unsigned, .address: return plain(op.target)
@@ -45,7 +45,7 @@ struct CommonPlaces: Sendable {
         default: return nil
         }
     }
-    private static func plain(_ target: Target) -> WritableKeyPath<CommonPlaces, Place>? {
+    private static func plain(_ target: Target) -> WritableKeyPath<CommonPlaces, RecordField>? {
         switch target {
         case .sourceV4: \.sourceV4
         case .destinationV4: \.destinationV4

@@ -54,7 +54,8 @@ extension FlowColumns {
         guard !rows.isEmpty else { return 0 }
         let step = ExtraPlan.headerBytes + plan.octets
         guard let shape = extras.shape(plan.fields) else { return rows.count }
-        let first = extras.add(shape, count: rows.count, valueOctets: plan.octets) { octets, entries in
+        let first = extras.add(count: rows.count, valueOctets: plan.octets) { octets, entries in
+            octets.stampRuns(rows.count, of: shape, to: entries, step: step)
             for index in plan.runs.indices {
                 let run = plan.runs[index]
                 octets.copyRuns(

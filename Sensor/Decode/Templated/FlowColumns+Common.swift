@@ -3,76 +3,85 @@ import WireBytes
 
 /// The columns that most templates fill, one loop for one or two of them.
 extension FlowColumns {
-    mutating func fillCommon(_ plan: FlowPlan, _ rows: Range<Int>, _ data: RawSpan, _ context: RecordContext) {
-        let stride = plan.recordLength
-        fillAddresses(plan, rows, data, stride)
-        storeUnsigned(
-            &octetDeltaCount, &packetDeltaCount, rows, data, plan.common.octets, plan.common.packets, stride)
-        storeUnsigned(
-            &sourceTransportPort, &destinationTransportPort, rows, data, plan.common.sourcePort,
-            plan.common.destinationPort, stride)
-        storeUnsigned(
-            &protocolIdentifier, &ipClassOfService, rows, data, plan.common.protocolIdentifier,
-            plan.common.ipClassOfService, stride)
-        storeUnsigned(&tcpControlBits, &vlanId, rows, data, plan.common.tcpControlBits, plan.common.vlan, stride)
-        storeUnsigned(
-            &ingressInterface, &egressInterface, rows, data, plan.common.ingressInterface,
-            plan.common.egressInterface, stride)
-        storeUnsigned(
-            &bgpSourceAsNumber, &bgpDestinationAsNumber, rows, data, plan.common.sourceAS, plan.common.destinationAS,
-            stride)
-        storeUnsigned(
-            &sourceIPPrefixLength, &destinationIPPrefixLength, rows, data, plan.common.sourcePrefix,
-            plan.common.destinationPrefix, stride)
-        if plan.common.direction.isThere {
-            storeDirection(&flowDirection, rows, data, plan.common.direction.at, stride)
-        }
-        fillTimes(plan, rows, data, stride, context)
+    mutating func fillCommon(
+        _ plan: FlowPlan, _ records: borrowing RecordRows, _ data: RawSpan, _ context: RecordContext
+    ) {
+        fillAddresses(plan.common, records)
+        let common = plan.common
+        unsafe records.gather(
+            common.octets, into: memory.octetDeltaCount, common.packets, into: memory.packetDeltaCount)
+        unsafe records.gather(
+            common.sourcePort, into: memory.sourceTransportPort, common.destinationPort,
+            into: memory.destinationTransportPort)
+        unsafe records.gather(
+            common.protocolIdentifier, into: memory.protocolIdentifier, common.ipClassOfService,
+            into: memory.ipClassOfService)
+        unsafe records.gather(common.tcpControlBits, into: memory.tcpControlBits)
+        unsafe records.gather(common.vlan, into: memory.vlanId)
+        unsafe records.gather(
+            common.ingressInterface, into: memory.ingressInterface, common.egressInterface, into: memory.egressInterface
+        )
+        unsafe records.gather(
+            common.sourceAS, into: memory.bgpSourceAsNumber, common.destinationAS, into: memory.bgpDestinationAsNumber)
+        unsafe records.gather(
+            common.sourcePrefix, into: memory.sourceIPPrefixLength, common.destinationPrefix,
+            into: memory.destinationIPPrefixLength)
+        unsafe records.gather(common.direction, into: memory.flowDirection, plus: FlowColumns.directionBase)
+        fillTimes(plan, records, data, context)
+    }
+
+    /// What is the same in all records of a set.
+    @inline(__always)
+    mutating func setCommon(_ records: borrowing RecordRows, _ context: RecordContext) {
+        unsafe records.fill(
+            memory.exporter, context.exporter, memory.deltaFlowCount, 1, memory.exportMilliseconds,
+            context.exportMilliseconds, memory.receiveMilliseconds, context.receiveMilliseconds)
+        if context.isBorrowed { storeConstant(&flags, records.rows, RecordFlags.templateBorrowed.rawValue) }
     }
 
     @inline(__always)
-    private mutating func fillAddresses(_ plan: FlowPlan, _ rows: Range<Int>, _ data: RawSpan, _ stride: Int) {
-        let hasSource = plan.common.sourceV4.isThere, hasDestination = plan.common.destinationV4.isThere
-        if hasSource && hasDestination {
-            let at = (plan.common.sourceV4.at, plan.common.destinationV4.at)
-            storeV4(&sourceLow, &destinationLow, rows, data, at, stride)
-        } else if hasSource {
-            storeV4(&sourceLow, rows, data, plan.common.sourceV4.at, stride)
-        } else if hasDestination {
-            storeV4(&destinationLow, rows, data, plan.common.destinationV4.at, stride)
+    private mutating func fillAddresses(_ common: CommonPlaces, _ records: borrowing RecordRows) {
+        let prefix = IPAddress.mappedPrefix
+        if common.sourceV4.isThere && common.destinationV4.isThere {
+            unsafe records.gatherAddresses(
+                common.sourceV4, into: memory.sourceLow, common.destinationV4, into: memory.destinationLow,
+                prefix: prefix)
+        } else {
+            unsafe records.gatherAddresses(common.sourceV4, into: memory.sourceLow, prefix: prefix)
+            unsafe records.gatherAddresses(common.destinationV4, into: memory.destinationLow, prefix: prefix)
         }
-        if plan.common.nextHopV4.isThere { storeV4(&nextHopLow, rows, data, plan.common.nextHopV4.at, stride) }
-        if plan.common.sourceV6.isThere {
-            storeV6(&sourceHigh, &sourceLow, rows, data, plan.common.sourceV6.at, stride)
-        }
-        if plan.common.destinationV6.isThere {
-            storeV6(&destinationHigh, &destinationLow, rows, data, plan.common.destinationV6.at, stride)
-        }
-        if plan.common.nextHopV6.isThere {
-            storeV6(&nextHopHigh, &nextHopLow, rows, data, plan.common.nextHopV6.at, stride)
-        }
+        unsafe records.gatherAddresses(common.nextHopV4, into: memory.nextHopLow, prefix: prefix)
+        unsafe records.gatherAddresses(common.sourceV6, high: memory.sourceHigh, low: memory.sourceLow)
+        unsafe records.gatherAddresses(common.destinationV6, high: memory.destinationHigh, low: memory.destinationLow)
+        unsafe records.gatherAddresses(common.nextHopV6, high: memory.nextHopHigh, low: memory.nextHopLow)
     }
 
     @inline(__always)
     private mutating func fillTimes(
-        _ plan: FlowPlan, _ rows: Range<Int>, _ data: RawSpan, _ stride: Int, _ context: RecordContext
+        _ plan: FlowPlan, _ records: borrowing RecordRows, _ data: RawSpan, _ context: RecordContext
     ) {
         let start = plan.common.startMilliseconds, end = plan.common.endMilliseconds
         if start.isThere && end.isThere {
-            storeMilliseconds(
-                &flowStartMilliseconds, &flowEndMilliseconds, rows, data, (start.at, end.at), stride)
-        } else if start.isThere {
-            storeMilliseconds(&flowStartMilliseconds, rows, data, start.at, stride)
-        } else if end.isThere {
-            storeMilliseconds(&flowEndMilliseconds, rows, data, end.at, stride)
+            unsafe records.gatherTimes(start, into: memory.flowStartMilliseconds, end, into: memory.flowEndMilliseconds)
+        } else if start.isThere || end.isThere {
+            applyEach(plan, .milliseconds, records.rows, data, context)
         }
         let first = plan.common.startUptime, last = plan.common.endUptime
         guard first.isThere || last.isThere else { return }
-        if first.isThere && last.isThere && context.uptime != nil {
-            let at = (first.at, last.at)
-            storeUptime(&flowStartMilliseconds, &flowEndMilliseconds, rows, data, at, stride, context)
+        if first.isThere && last.isThere, let uptime = context.uptime {
+            unsafe records.gatherUptimes(
+                first, into: memory.flowStartMilliseconds, last, into: memory.flowEndMilliseconds,
+                moment: context.exportMilliseconds, uptime: uptime)
         } else {
-            for op in plan.ops where op.form == .uptime { apply(op, rows, data, at: 0, stride: stride, context) }
+            applyEach(plan, .uptime, records.rows, data, context)
         }
+    }
+
+    /// Times of one form, one at a time.
+    @inline(never)
+    private mutating func applyEach(
+        _ plan: FlowPlan, _ form: Form, _ rows: Range<Int>, _ data: RawSpan, _ context: RecordContext
+    ) {
+        for op in plan.ops where op.form == form { apply(op, rows, data, at: 0, stride: plan.recordLength, context) }
     }
 }

@@ -8,12 +8,13 @@ extension FlowColumns {
         _ data: RawSpan, by plan: FlowPlan, in context: RecordContext, _ result: inout DecodeResult
     ) -> Range<Int> {
         let stride = plan.recordLength
-        let rows = extend(by: data.byteCount / stride)
-        fillCommon(plan, rows, data, context)
+        let records = RecordRows(data, stride: stride, reach: plan.common.reach, addedTo: &self)
+        let rows = records.rows
+        fillCommon(plan, records, data, context)
         if plan.hasRareOps {
             for op in plan.rareOps { apply(op, rows, data, at: 0, stride: stride, context) }
         }
-        setCommon(rows, context)
+        setCommon(records, context)
         if let uptimes = plan.uptimes { estimateTimes(uptimes, rows, data, stride, context) }
         result.timesClamped += repairTimes(rows, context)
         if let extras = plan.extras {
@@ -108,9 +109,10 @@ extension FlowColumns {
 
     /// What is the same in all records of a set.
     mutating func setCommon(_ rows: Range<Int>, _ context: RecordContext) {
-        storeConstants(&exporter, context.exporter, &deltaFlowCount, 1, rows)
-        storeConstants(
-            &exportMilliseconds, context.exportMilliseconds, &receiveMilliseconds, context.receiveMilliseconds, rows)
+        storeConstant(&exporter, rows, context.exporter)
+        storeConstant(&deltaFlowCount, rows, 1)
+        storeConstant(&exportMilliseconds, rows, context.exportMilliseconds)
+        storeConstant(&receiveMilliseconds, rows, context.receiveMilliseconds)
         if context.isBorrowed { storeConstant(&flags, rows, RecordFlags.templateBorrowed.rawValue) }
     }
 
