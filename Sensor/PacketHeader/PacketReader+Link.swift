@@ -4,11 +4,15 @@ import WireBytes
 /// Link layers, tags and labels.
 extension PacketReader {
     ///     | destination :6 | source :6 | type :2 |
+    @inline(__always)
     mutating func readEthernet(_ packet: RawSpan) {
         guard has(12) else { return }
         if isOutside {
-            summary.destinationMAC = packet.be64(at: at) >> 16
-            summary.sourceMAC = UInt64(packet.be16(at: at &+ 6)) << 32 | UInt64(packet.be32(at: at &+ 8))
+            let header = rest(packet)
+            guard header.byteCount >= 12 else { return stop(.truncated) }  // never: what is read below fits
+            let first = header.be64(at: 0)
+            summary.destinationMAC = first >> 16
+            summary.sourceMAC = (first & 0xFFFF) << 32 | UInt64(header.be32(at: 8))
         }
         at &+= 12
         readType(packet)

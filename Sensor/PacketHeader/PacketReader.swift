@@ -48,17 +48,30 @@ package struct PacketReader: Sendable, BitwiseCopyable {
         summary.reset()
         (at, end, internetHeaders, hasSegmentRouting) = (0, packet.byteCount, 0, false)
         next = Layer(link)
-        run(packet)
+        // What most packets begin with, straight on: where it lies and that nothing is around it is known here.
+        var layersLeft = PacketSummary.layersMax
+        if next == .ethernet {
+            readEthernet(packet)
+            layersLeft &-= 1
+        }
+        if next == .ipv4 {
+            readIPv4(packet)
+            layersLeft &-= 1
+        } else if next == .ipv6 {
+            readIPv6(packet)
+            layersLeft &-= 1
+        }
+        if next != .done { run(packet, layersLeft) }
     }
 
     /// Ends: `layersMax` turns at most.
-    private mutating func run(_ packet: RawSpan) {
-        for _ in 0..<PacketSummary.layersMax {
+    @inline(never)
+    private mutating func run(_ packet: RawSpan, _ layersLeft: Int) {
+        for _ in 0..<layersLeft {
             switch next {
             case .ethernet: readEthernet(packet)
             case .etherType: readTyped(packet)
-            case .ipv4: readIPv4(packet)
-            case .ipv6: readIPv6(packet)
+            case .ipv4, .ipv6: readInternetHeader(packet)
             case .internet: readInternet(packet)
             case .mpls: readMPLS(packet)
             case .ppp: readPPP(packet)
@@ -85,6 +98,10 @@ package struct PacketReader: Sendable, BitwiseCopyable {
         stop(.truncated)
         return false
     }
+    /// All octets from here on, after `has`: so that what is read at fixed places has its bounds checked once.
+    @inline(__always)
+    @_lifetime(copy packet)
+    func rest(_ packet: RawSpan) -> RawSpan { packet.extracting(at..<packet.byteCount) }
     /// Passes over a header of `count` octets, which may lead beyond the end.
     mutating func skip(_ count: Int, to layer: Layer) {
         guard has(count) else { return }

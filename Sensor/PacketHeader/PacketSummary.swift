@@ -94,6 +94,16 @@ package struct PacketKeys: Equatable, Sendable, BitwiseCopyable {
     package var fragment = PacketFragment.whole
 
     package init() {}
+    /// Of an IP header, without ports.
+    @inline(__always)
+    init(
+        version: UInt8, _ source: IPAddress, _ destination: IPAddress, totalLength: UInt32, trafficClass: UInt8,
+        hopLimit: UInt8, _ protocolIdentifier: UInt8, _ fragment: PacketFragment
+    ) {
+        (self.source, self.destination, self.totalLength) = (source, destination, totalLength)
+        (self.trafficClass, self.hopLimit, self.protocolIdentifier) = (trafficClass, hopLimit, protocolIdentifier)
+        (self.version, self.fragment) = (version, fragment)
+    }
 
     @inline(__always)
     mutating func reset() {
