@@ -145,4 +145,34 @@ import Testing
         #expect(decoding.decode(Bytes().u32(5, 9, 1, 1).bytes).losses == [.malformed: 1])
         #expect(decoding.decode(Bytes().u32(5, 1, 1, 1).bytes).losses == [.datagramTruncated: 1])
     }
+
+    @Test("as many samples as a datagram can hold are rows in their order, each with what is its own and no more")
+    func many() {
+        var decoding = Decoding(), samples: [[UInt8]] = []
+        for number in 1...500 as ClosedRange<UInt32> {
+            let header = SFlow.header(SFlow.ethernet(0x0800, SFlow.ipv4(6, SFlow.tcp)), frameLength: number)
+            let router = SFlow.sample(1002, Bytes().u32(1, 0x0A00_00FE, 24, 16).bytes)
+            let length = SFlow.sample(2, Bytes().u32(number, 0, 0, 0, 0, 0).bytes)
+            switch number % 5 {
+            case 0: samples.append(SFlow.flow([header, router]))
+            case 1: samples.append(SFlow.flow([header]))
+            case 2: samples.append(SFlow.flow([length], input: 0, output: 0))
+            default: samples.append(SFlow.flow([]))  // a sample's least octets, and no row
+            }
+        }
+        let result = decoding.decode(SFlow.datagram(samples))
+        #expect(result.losses == [.sampleUndecodable: 200] && result.rows.count == 300)
+        for (record, number) in zip(decoding.records, (1...500).filter { $0 % 5 < 3 }) {
+            #expect(record.octetDeltaCount == UInt64(number) && record.packetDeltaCount == 1)
+            #expect(record.destinationTransportPort == (number % 5 == 2 ? 0 : 443), "\(number)")
+            #expect(record.ingressInterface == (number % 5 == 2 ? 0 : 3), "\(number)")
+            #expect(record.ipNextHopAddress == (number % 5 == 0 ? address("10.0.0.254") : .absent), "\(number)")
+            #expect(record.sourceIPPrefixLength == (number % 5 == 0 ? 24 : 0), "\(number)")
+        }
+        // Nothing of it is left for the next one.
+        decoding.decode(SFlow.datagram([SFlow.flow([SFlow.sample(2, Bytes().u32(9, 0, 0, 0, 0, 0).bytes)])]))
+        #expect(decoding.record(300).octetDeltaCount == 9 && decoding.record(300).protocolIdentifier == 0)
+        let full = decoding.decode(SFlow.datagram([[UInt8]](repeating: SFlow.flow([]), count: 1_600)))
+        #expect(full.losses == [.sampleUndecodable: 1_600] && full.rows.isEmpty)
+    }
 }

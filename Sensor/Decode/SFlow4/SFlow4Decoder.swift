@@ -85,6 +85,7 @@ extension SFlowState {
         }
         if !begun.isRepeat { sources.note(head, agent: begun.agent, kind: 0, seconds: begun.seconds, &result) }
         row.extra = add(details, of: sample, into: &columns, &result)
+        row.hasRare = true
         if count == rows.count { addRows() }
         rows[count] = row
         count += 1

@@ -14,6 +14,8 @@ struct FlowSampleHead {
     var recordCount: UInt32
     /// Where the records begin.
     var bodyAt: Int
+    /// That all forms have at least.
+    static let octetsMin = 32
 
     ///     compact  | sequence :4 | source :4 | rate :4 | pool :4 | drops :4 | input :4 | output :4 | count :4 | …
     ///     expanded | sequence :4 | source :8 | rate :4 | pool :4 | drops :4 | input :8 | output :8 | count :4 | …
@@ -84,27 +86,19 @@ struct SampleInterface {
 }
 
 extension SampleRow {
-    /// Begins anew with a flow sample. Returns false when none of its records describes a packet.
+    /// Begins anew with a flow sample: its head, and its records as far as they are there. Lengths are bounded by the
+    /// sample, the count is the sender's word. What is left is a span whose first octets are next, so that one look at
+    /// its length holds for all that is read.
     @inline(__always)
-    mutating func read(_ head: FlowSampleHead, _ sample: RawSpan, _ reader: inout PacketReader) -> Bool {
+    mutating func read(_ head: FlowSampleHead, _ sample: RawSpan, _ reader: inout PacketReader) {
         head.begin(&self)
-        read(flowRecords: head.recordCount, of: sample, from: head.bodyAt, &reader)
-        return found != .none
-    }
-
-    /// Reads the flow records of a sample; lengths are bounded by the sample, the count is the sender's word.
-    @inline(__always)
-    mutating func read(
-        flowRecords count: UInt32, of sample: RawSpan, from start: Int, _ reader: inout PacketReader
-    ) {
-        var offset = start
-        for _ in 0..<count {  // ends: each turn adds at least 8
-            guard sample.byteCount &- offset >= 8 else { return }
-            let format = sample.be32(at: offset), length = Int(sample.be32(at: offset &+ 4))
-            offset &+= 8
-            guard length <= sample.byteCount &- offset else { return }
-            read(flowRecord: format, sample.extracting(offset..<(offset &+ length)), &reader)
-            offset &+= length
+        var rest = sample.extracting(head.bodyAt..<sample.byteCount)
+        for _ in 0..<head.recordCount {  // ends: each turn takes at least 8
+            guard rest.byteCount >= 8 else { return }
+            let format = rest.be32(at: 0), length = Int(rest.be32(at: 4))
+            guard length <= rest.byteCount &- 8 else { return }
+            read(flowRecord: format, rest.extracting(8..<(8 &+ length)), &reader)
+            rest = rest.extracting((8 &+ length)..<rest.byteCount)
         }
     }
 
@@ -112,10 +106,16 @@ extension SampleRow {
     private mutating func read(flowRecord format: UInt32, _ body: RawSpan, _ reader: inout PacketReader) {
         switch format {
         case 1: readSampledHeader(body, &reader)
+        case 1001: readSwitch(body)
+        default: read(rareFlowRecord: format, body)
+        }
+    }
+    @inline(never)
+    private mutating func read(rareFlowRecord format: UInt32, _ body: RawSpan) {
+        switch format {
         case 2: readEthernet(body)
         case 3: readAddresses(body, isV6: false)
         case 4: readAddresses(body, isV6: true)
-        case 1001: readSwitch(body)
         case 1002: readRouter(body)
         case 1003: readGateway(body)
         case 1004...1007, 1009, 1012, 1020...1030: hasDetails = true
@@ -171,7 +171,7 @@ extension SampleRow {
     ///     | next hop | source mask bits :4 | destination mask bits :4 |
     mutating func readRouter(_ body: RawSpan) {
         guard let (address, end) = SFlow5.address(body, at: 0), body.byteCount - end >= 8 else { return }
-        nextHop = address
+        (nextHop, hasRare) = (address, true)
         sourcePrefix = UInt8(truncatingIfNeeded: min(body.be32(at: end), 128))
         destinationPrefix = UInt8(truncatingIfNeeded: min(body.be32(at: end + 4), 128))
     }
@@ -182,6 +182,7 @@ extension SampleRow {
         take(gateway)
     }
     mutating func take(_ gateway: SampledGateway) {
+        hasRare = true
         (sourceAS, destinationAS) = (gateway.sourceAS, gateway.destinationAS)
         if gateway.hasNeighbours { hasDetails = true }
     }

@@ -13,11 +13,13 @@ struct SFlowState: Sendable {
     var agents = SFlowAgents()
     var shapes = SampleShapes()
     var reader = PacketReader()
-    /// The samples of the datagram at hand are the first `count` of these.
+    /// The samples of the datagram at hand are the first `count` of these. While version 5 is read they are outside,
+    /// so that the storage is asked once a datagram whether it may be written to.
     var rows: [SampleRow] = []
     var count = 0
     /// The numbers that exporters had in the columns last, found by their agent's key.
-    var numbers = [UInt32](repeating: 0, count: 64)
+    var numbers = [UInt32](repeating: 0, count: Self.numbersMax)
+    static let numbersMax = 1_024
 
     init(_ settings: DecodeSettings) {
         self.settings = settings.sflow
@@ -59,7 +61,7 @@ struct SFlowState: Sendable {
     /// Adds the datagram's samples to the columns.
     mutating func finish(_ datagram: Datagram, into columns: inout FlowColumns, _ result: inout DecodeResult) {
         guard count > 0 else { return }
-        let slot = Int(truncatingIfNeeded: datagram.agent & 63)
+        let slot = Int(truncatingIfNeeded: datagram.agent) & (Self.numbersMax - 1)
         guard let exporter = columns.number(of: datagram.key, guess: &numbers[slot]) else {
             return result.lose(.exporterLimit)
         }
@@ -107,79 +109,77 @@ extension DatagramDecoder {
             agent, domain: datagram.be32(at: headerAt), .sflow5, origin, isRepeat: isRepeat, &result)
         result.sequence = SequenceMark(
             number: datagram.be32(at: headerAt + 4), units: 1, isExact: true, uptime: datagram.be32(at: headerAt + 8))
-        var offset = headerAt + 16
-        // The count is the sender's word; the datagram's end is what holds.
-        for _ in 0..<datagram.be32(at: headerAt + 12) {  // ends: each turn adds at least 8
-            work.samples &-= 1
-            guard datagram.byteCount &- offset >= 8, work.samples >= 0 else {
-                result.lose(.badSet)
-                break
-            }
-            let format = datagram.be32(at: offset), length = Int(datagram.be32(at: offset &+ 4))
-            offset &+= 8
-            guard length <= datagram.byteCount &- offset else {
-                result.lose(.badSet)
-                break
-            }
-            sflow.read(format, datagram.extracting(offset..<(offset &+ length)), begun, &columns, &result)
-            offset &+= length
-        }
+        let samples = datagram.extracting((headerAt + 16)..<datagram.byteCount)
+        var rows = sflow.takeRows(forOctets: samples.byteCount)
+        readSamples(samples, count: datagram.be32(at: headerAt + 12), begun, &rows, &columns, &result)
+        swap(&rows, &sflow.rows)
         sflow.finish(begun, into: &columns, &result)
+    }
+
+    @inline(__always)
+    private mutating func readSamples(
+        _ samples: RawSpan, count: UInt32, _ begun: SFlowState.Datagram, _ rows: inout [SampleRow],
+        _ columns: inout FlowColumns, _ result: inout DecodeResult
+    ) {
+        var rest = samples, rows = rows.mutableSpan
+        // The count is the sender's word; the datagram's end is what holds.
+        for _ in 0..<count {  // ends: each turn takes at least 8
+            work.samples &-= 1
+            guard rest.byteCount >= 8, work.samples >= 0 else { return result.lose(.badSet) }
+            let format = rest.be32(at: 0), length = Int(rest.be32(at: 4))
+            guard length <= rest.byteCount &- 8 else { return result.lose(.badSet) }
+            sflow.read(format, rest.extracting(8..<(8 &+ length)), begun, &rows, &columns, &result)
+            rest = rest.extracting((8 &+ length)..<rest.byteCount)
+        }
     }
 }
 
 extension SFlowState {
-    @inline(__always)
+    @inline(never)
     fileprivate mutating func read(
-        _ format: UInt32, _ sample: RawSpan, _ datagram: Datagram, _ columns: inout FlowColumns,
-        _ result: inout DecodeResult
+        _ format: UInt32, _ sample: RawSpan, _ datagram: Datagram, _ rows: inout MutableSpan<SampleRow>,
+        _ columns: inout FlowColumns, _ result: inout DecodeResult
     ) {
+        let head: FlowSampleHead?
         switch format {
-        case SFlow5.flowSample: readFlow(sample, isExpanded: false, datagram, &columns, &result)
-        case SFlow5.expandedFlowSample: readFlow(sample, isExpanded: true, datagram, &columns, &result)
-        case SFlow5.counterSample, SFlow5.expandedCounterSample:
-            let isExpanded = format == SFlow5.expandedCounterSample
-            guard let counters = CounterSample(sample, isExpanded: isExpanded), !counters.isEmpty else {
-                result.samplesSkipped += 1
-                return
-            }
-            if counters.unread > 0, !datagram.isRepeat {
-                result.recordsSkipped[.counters, default: 0] += UInt64(counters.unread)
-            }
-            result.counterSamples.append(counters)
+        case SFlow5.flowSample: head = FlowSampleHead(sample, isExpanded: false)
+        case SFlow5.expandedFlowSample: head = FlowSampleHead(sample, isExpanded: true)
         case SFlow5.discardedPacket:
-            guard let head = FlowSampleHead(discarded: sample) else { return result.lose(.sampleUndecodable) }
-            result.discardedPackets += 1
-            readFlow(sample, head, kind: 1, datagram, &columns, &result)
-        default: result.samplesSkipped += 1
+            head = FlowSampleHead(discarded: sample)
+            if head != nil { result.discardedPackets += 1 }
+        default: return readOther(format, sample, datagram, &result)
         }
-    }
-
-    @inline(__always)
-    private mutating func readFlow(
-        _ sample: RawSpan, isExpanded: Bool, _ datagram: Datagram, _ columns: inout FlowColumns,
-        _ result: inout DecodeResult
-    ) {
-        guard let head = FlowSampleHead(sample, isExpanded: isExpanded) else { return result.lose(.sampleUndecodable) }
-        readFlow(sample, head, kind: 0, datagram, &columns, &result)
-    }
-
-    @inline(__always)
-    private mutating func readFlow(
-        _ sample: RawSpan, _ head: FlowSampleHead, kind: UInt64, _ datagram: Datagram, _ columns: inout FlowColumns,
-        _ result: inout DecodeResult
-    ) {
+        guard let head else { return result.lose(.sampleUndecodable) }
         if !datagram.isRepeat {
+            let kind: UInt64 = format == SFlow5.discardedPacket ? 1 : 0
             sources.note(head, agent: datagram.agent, kind: kind, seconds: datagram.seconds, &result)
         }
         let index = count
-        if index == rows.count { addRows() }
-        let isRead = rows[index].read(head, sample, &reader)
+        guard index < rows.count else { return result.lose(.sampleUndecodable) }  // never: see `takeRows`
+        rows[index].read(head, sample, &reader)
         if rows[index].hasUnread, !datagram.isRepeat { noteUnread(sample, head, &result) }
-        guard isRead else { return result.lose(.sampleUndecodable) }
+        guard rows[index].found != .none else { return result.lose(.sampleUndecodable) }
         count = index &+ 1
-        if rows[index].hasDetails || keepsAlways { readDetails(sample, head, index, &columns, &result) }
+        if rows[index].hasDetails || keepsAlways { readDetails(sample, head, &rows[index], &columns, &result) }
     }
+
+    @inline(never)
+    private func readOther(
+        _ format: UInt32, _ sample: RawSpan, _ datagram: Datagram, _ result: inout DecodeResult
+    ) {
+        let isExpanded = format == SFlow5.expandedCounterSample
+        guard isExpanded || format == SFlow5.counterSample,
+            let counters = CounterSample(sample, isExpanded: isExpanded), !counters.isEmpty
+        else {
+            result.samplesSkipped += 1
+            return
+        }
+        if counters.unread > 0, !datagram.isRepeat {
+            result.recordsSkipped[.counters, default: 0] += UInt64(counters.unread)
+        }
+        result.counterSamples.append(counters)
+    }
+
     @inline(never)
     private func noteUnread(_ sample: RawSpan, _ head: FlowSampleHead, _ result: inout DecodeResult) {
         var offset = head.bodyAt
@@ -194,20 +194,30 @@ extension SFlowState {
             }
         }
     }
-    /// Room for more samples; a datagram can't have more than some thousands.
+    /// The storage for rows, with room for as many samples as fit into so many octets: a datagram can't have more than
+    /// some thousands.
+    @inline(__always)
+    fileprivate mutating func takeRows(forOctets octets: Int) -> [SampleRow] {
+        let samplesMax = octets / (8 + FlowSampleHead.octetsMin)
+        while rows.count < samplesMax { addRows() }
+        var taken: [SampleRow] = []
+        swap(&taken, &rows)
+        return taken
+    }
     @inline(never)
     mutating func addRows() { rows.append(contentsOf: repeatElement(SampleRow(), count: 64)) }
 
     @inline(never)
     private mutating func readDetails(
-        _ sample: RawSpan, _ head: FlowSampleHead, _ index: Int, _ columns: inout FlowColumns,
+        _ sample: RawSpan, _ head: FlowSampleHead, _ row: inout SampleRow, _ columns: inout FlowColumns,
         _ result: inout DecodeResult
     ) {
         var details = SampleDetails(), offset = head.bodyAt
+        row.hasRare = true
         if let reason = head.discardReason {
             details.take(discardReason: reason)
             if SFlow5.isDenial(SFlow5.forwardingStatus(discardReason: reason)) {
-                rows[index].flags |= RecordFlags.denied.rawValue
+                row.flags |= RecordFlags.denied.rawValue
             }
         }
         for _ in 0..<head.recordCount {  // ends: each turn adds at least 8
@@ -215,9 +225,9 @@ extension SFlowState {
             let format = sample.be32(at: offset), length = Int(sample.be32(at: offset + 4))
             offset += 8
             guard length <= sample.byteCount - offset else { break }
-            details.read(flowRecord: format, offset..<(offset + length), of: sample, &rows[index])
+            details.read(flowRecord: format, offset..<(offset + length), of: sample, &row)
             offset += length
         }
-        rows[index].extra = add(details, of: sample, into: &columns, &result)
+        row.extra = add(details, of: sample, into: &columns, &result)
     }
 }

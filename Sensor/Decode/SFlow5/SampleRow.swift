@@ -27,6 +27,8 @@ struct SampleRow {
     var hasDetails = false
     /// There are records that are not read, to be counted.
     var hasUnread = false
+    /// It may have one of what few samples have: see `FlowColumns.putRare`.
+    var hasRare = false
 
     init() {}
 
@@ -38,7 +40,7 @@ struct SampleRow {
         (sourceAS, destinationAS, extra) = (0, 0, 0)
         (sourcePort, destinationPort, tcpControlBits, vlan) = (0, 0, 0, 0)
         (protocolIdentifier, trafficClass, sourcePrefix, destinationPrefix) = (0, 0, 0, 0)
-        (direction, flags, found, hasDetails, hasUnread) = (0, 0, .none, false, false)
+        (direction, flags, found, hasDetails, hasUnread, hasRare) = (0, 0, .none, false, false, false)
     }
 
     /// Takes what the reader found in the packet.
@@ -76,39 +78,37 @@ struct SampleContext {
 }
 
 extension FlowColumns {
-    /// Appends the first `count` of `samples`, a column at a time; columns that none of them fills are left alone.
+    /// Appends the first `count` of `samples`; columns that none of them fills are left alone. A datagram has few
+    /// samples, so that a loop for each column would cost more before its first turn than in its turns: the columns
+    /// that all samples fill share four.
     mutating func append(_ count: Int, of samples: [SampleRow], _ context: SampleContext) {
-        let rows = extend(by: count)
-        put(&sourceLow, rows, samples) { $0.source.low }
-        put(&destinationLow, rows, samples) { $0.destination.low }
-        put(&octetDeltaCount, rows, samples) { $0.octets }
-        put(&samplingInterval, rows, samples) { $0.interval }
-        put(&ingressInterface, rows, samples) { $0.ingressInterface }
-        put(&egressInterface, rows, samples) { $0.egressInterface }
-        put(&sourceTransportPort, rows, samples) { $0.sourcePort }
-        put(&destinationTransportPort, rows, samples) { $0.destinationPort }
-        put(&tcpControlBits, rows, samples) { $0.tcpControlBits }
-        put(&vlanId, rows, samples) { $0.vlan }
-        put(&protocolIdentifier, rows, samples) { $0.protocolIdentifier }
-        put(&ipClassOfService, rows, samples) { $0.trafficClass }
-        put(&flowDirection, rows, samples) { $0.direction }
-        appendRare(samples, rows)
-        setCommon(rows, context)
-    }
-
-    private mutating func appendRare(_ samples: [SampleRow], _ rows: Range<Int>) {
-        var high: UInt64 = 0, hops: UInt64 = 0, paths: UInt32 = 0, extras: UInt32 = 0, others: UInt8 = 0
-        let span = samples.span
-        for index in 0..<rows.count {
-            high |= span[index].source.high | span[index].destination.high
-            hops |= span[index].nextHop.low | span[index].nextHop.high
-            paths |= span[index].sourceAS | span[index].destinationAS
-            extras |= span[index].extra
-            others |= span[index].flags | span[index].sourcePrefix | span[index].destinationPrefix
-        }
+        let rows = extend(by: count), samples = samples.span.extracting(first: count)
+        let high = putPackets(&sourceLow, &destinationLow, &octetDeltaCount, &packetDeltaCount, rows, samples)
         if high != 0 {
             put(&sourceHigh, rows, samples) { $0.source.high }
             put(&destinationHigh, rows, samples) { $0.destination.high }
+        }
+        putMoment(
+            &flowStartMilliseconds, &flowEndMilliseconds, &exportMilliseconds, &receiveMilliseconds, rows,
+            context.receiveMilliseconds)
+        putOrigins(
+            &exporter, &deltaFlowCount, &samplingInterval, &ingressInterface, &egressInterface, rows, samples,
+            context.exporter)
+        let hasRare = putHeaders(
+            &sourceTransportPort, &destinationTransportPort, &tcpControlBits, &vlanId, &protocolIdentifier,
+            &ipClassOfService, &flowDirection, rows, samples)
+        if hasRare { putRare(rows, samples) }
+    }
+
+    /// Of samples of which some have `hasRare`.
+    @inline(never)
+    private mutating func putRare(_ rows: Range<Int>, _ samples: Span<SampleRow>) {
+        var hops: UInt64 = 0, paths: UInt32 = 0, extras: UInt32 = 0, others: UInt8 = 0
+        for index in samples.indices {
+            hops |= samples[index].nextHop.low | samples[index].nextHop.high
+            paths |= samples[index].sourceAS | samples[index].destinationAS
+            extras |= samples[index].extra
+            others |= samples[index].flags | samples[index].sourcePrefix | samples[index].destinationPrefix
         }
         if hops != 0 {
             put(&nextHopHigh, rows, samples) { $0.nextHop.high }
@@ -124,27 +124,104 @@ extension FlowColumns {
         put(&destinationIPPrefixLength, rows, samples) { $0.destinationPrefix }
         put(&flags, rows, samples) { $0.flags }
     }
+}
 
-    private mutating func setCommon(_ rows: Range<Int>, _ context: SampleContext) {
-        storeConstant(&exporter, rows, context.exporter)
-        storeConstant(&deltaFlowCount, rows, 1)
-        storeConstant(&packetDeltaCount, rows, 1)
-        storeConstant(&flowStartMilliseconds, rows, context.receiveMilliseconds)
-        storeConstant(&flowEndMilliseconds, rows, context.receiveMilliseconds)
-        storeConstant(&exportMilliseconds, rows, context.receiveMilliseconds)
-        storeConstant(&receiveMilliseconds, rows, context.receiveMilliseconds)
+// Each of the following has its bounds checked once, before its loop.
+
+/// Returns the bits that the high words of some addresses have.
+@inline(__always)
+private func putPackets(
+    _ source: inout [UInt64], _ destination: inout [UInt64], _ octets: inout [UInt64], _ packets: inout [UInt64],
+    _ rows: Range<Int>, _ samples: Span<SampleRow>
+) -> UInt64 {
+    var source = source.mutableSpan, destination = destination.mutableSpan
+    var octets = octets.mutableSpan, packets = packets.mutableSpan
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= min(source.count, destination.count), "rows \(rows)")
+    precondition(rows.upperBound <= min(octets.count, packets.count), "rows \(rows)")
+    var index = 0, high: UInt64 = 0
+    for row in rows {
+        high |= samples[index].source.high | samples[index].destination.high
+        source[row] = samples[index].source.low
+        destination[row] = samples[index].destination.low
+        octets[row] = samples[index].octets
+        packets[row] = 1
+        index &+= 1
+    }
+    return high
+}
+
+@inline(__always)
+private func putMoment(
+    _ start: inout [Int64], _ end: inout [Int64], _ export: inout [Int64], _ receive: inout [Int64],
+    _ rows: Range<Int>, _ milliseconds: Int64
+) {
+    var start = start.mutableSpan, end = end.mutableSpan, export = export.mutableSpan, receive = receive.mutableSpan
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= min(start.count, end.count), "rows \(rows)")
+    precondition(rows.upperBound <= min(export.count, receive.count), "rows \(rows)")
+    for row in rows {
+        start[row] = milliseconds
+        end[row] = milliseconds
+        export[row] = milliseconds
+        receive[row] = milliseconds
     }
 }
 
 @inline(__always)
-private func put<T>(
-    _ column: inout [T], _ rows: Range<Int>, _ samples: [SampleRow], _ value: (borrowing SampleRow) -> T
+private func putOrigins(
+    _ exporter: inout [UInt32], _ flows: inout [UInt32], _ interval: inout [Float], _ ingress: inout [UInt32],
+    _ egress: inout [UInt32], _ rows: Range<Int>, _ samples: Span<SampleRow>, _ number: UInt32
 ) {
-    var span = column.mutableSpan
-    let from = samples.span
-    var row = rows.lowerBound
-    for index in 0..<rows.count {
-        span[row] = value(from[index])
-        row &+= 1
+    var exporter = exporter.mutableSpan, flows = flows.mutableSpan, interval = interval.mutableSpan
+    var ingress = ingress.mutableSpan, egress = egress.mutableSpan
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= min(exporter.count, flows.count), "rows \(rows)")
+    precondition(rows.upperBound <= min(interval.count, ingress.count, egress.count), "rows \(rows)")
+    var index = 0
+    for row in rows {
+        exporter[row] = number
+        flows[row] = 1
+        interval[row] = samples[index].interval
+        ingress[row] = samples[index].ingressInterface
+        egress[row] = samples[index].egressInterface
+        index &+= 1
+    }
+}
+
+/// Returns whether one has `hasRare`.
+@inline(__always)
+private func putHeaders(
+    _ sourcePort: inout [UInt16], _ destinationPort: inout [UInt16], _ bits: inout [UInt16], _ vlan: inout [UInt16],
+    _ number: inout [UInt8], _ trafficClass: inout [UInt8], _ direction: inout [UInt8], _ rows: Range<Int>,
+    _ samples: Span<SampleRow>
+) -> Bool {
+    var sourcePort = sourcePort.mutableSpan, destinationPort = destinationPort.mutableSpan
+    var bits = bits.mutableSpan, vlan = vlan.mutableSpan, number = number.mutableSpan
+    var trafficClass = trafficClass.mutableSpan, direction = direction.mutableSpan
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= min(sourcePort.count, destinationPort.count), "\(rows)")
+    precondition(rows.upperBound <= min(bits.count, vlan.count, number.count), "rows \(rows)")
+    precondition(rows.upperBound <= min(trafficClass.count, direction.count), "rows \(rows)")
+    var index = 0, hasRare = false
+    for row in rows {
+        if samples[index].hasRare { hasRare = true }
+        sourcePort[row] = samples[index].sourcePort
+        destinationPort[row] = samples[index].destinationPort
+        bits[row] = samples[index].tcpControlBits
+        vlan[row] = samples[index].vlan
+        number[row] = samples[index].protocolIdentifier
+        trafficClass[row] = samples[index].trafficClass
+        direction[row] = samples[index].direction
+        index &+= 1
+    }
+    return hasRare
+}
+
+@inline(__always)
+private func put<T>(
+    _ column: inout [T], _ rows: Range<Int>, _ samples: Span<SampleRow>, _ value: (borrowing SampleRow) -> T
+) {
+    var span = column.mutableSpan, index = 0
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= span.count, "rows \(rows) of \(span.count)")
+    for row in rows {
+        span[row] = value(samples[index])
+        index &+= 1
     }
 }
