@@ -89,7 +89,7 @@ package struct DatagramDecoder: Sendable {
             replay(key, isFirst: result.rows.lowerBound == columns.count, into: &columns, &result)
         }
         result.rows = result.rows.lowerBound..<columns.count
-        return result
+        return consume result  // moved: it is large, and would be copied
     }
 
     @inline(__always)
