@@ -3,11 +3,11 @@ internal import FlowModel
 internal import SegmentFormat
 
 /// The sums of one batch's rows, where the batch says what they share: a row adds to five numbered places, without a
-/// search, and only what came together is then added to the tables of the segment: once a conversation, AS number or
-/// interface, and minute.
+/// search, and only what came together is then added to the tables of the segment: once a conversation, service, AS
+/// number or interface, and minute.
 ///
-/// Only the minutes in which most rows end have such places, at most `slotsMax`; for what lies in others `keys` tells
-/// how the tables know it.
+/// Only the minutes in which most rows end have such places, at most `slotsMax`. Rows that lie within one of them are
+/// taken as they are; of others the parts; for what lies in other minutes `keys` tells how the tables know it.
 struct BatchSums {
     /// octets << 18 | parts, packets << 32 | flows: a batch has fewer than 2^18 rows, and those that have more than
     /// fits go with the rest.
@@ -15,38 +15,49 @@ struct BatchSums {
     static let slotsMax = 4
     private static let octetsMax: UInt64 = 1 << 28, countMax: UInt64 = 1 << 14
 
-    /// Which minutes have places: their numbers, and where those of each begin.
+    /// Which minutes have places: their numbers. Those of each begin where its slot says.
     private var buckets: [UInt32] = []
-    /// By slot, then by conversation or AS number; by interface, then by slot.
-    private var conversations: [Sum] = [], sourceAS: [Sum] = [], destinationAS: [Sum] = []
-    private var ingress: [Sum] = [], egress: [Sum] = []
-    private var conversationCount = 0, asCount = 0
     /// By number of a minute: its slot, or `slotsMax`.
     private var slots: [UInt8] = []
+    /// The first of these minutes; and by minutes since then the slot, or `slotsMax`.
+    private var firstMinute: Int64 = 0, slotsSince = [UInt8](repeating: UInt8(slotsMax), count: minutesMax)
+    private static let minutesMax = 64, minute = UInt64(RollupPeriod.minute.rawValue)
 
-    /// Of each conversation: protocol << 16 | the server's port, with `isDirected` where that depends on the way.
-    private(set) var services: [UInt32] = []
+    /// By slot, then by a conversation's way, service or AS number; by interface, then by slot.
+    private var ways: [Sum] = [], services: [Sum] = [], sourceAS: [Sum] = [], destinationAS: [Sum] = []
+    /// None of them has anything in it between two batches.
+    private var ingress: [Sum] = [], egress: [Sum] = []
+    private var conversationCount = 0
+
+    /// Of each way of each conversation: the number of its service.
+    private var serviceNumbers: [UInt32] = []
+    /// protocol << 16 | the server's port
+    private var serviceKeys = SumNumbers()
     /// Of each conversation the pair of its ends, as `RollupBuilder` knows it.
     private(set) var pairs: [UInt64] = []
-    private static let isDirected: UInt32 = 1 << 31
+    private var asNumbers = SumNumbers()
+    /// Of each end of each conversation: the number of its AS number.
+    private var asPlaces: [UInt32] = []
+    private var interfaces = InterfaceNumbers()
+    /// More than any site has; beyond, they are numbered anew with the next batch.
+    private static let interfacesMax = 1 << 14
 
-    private var asNumbers = SumNumbers(), asPlaces: [UInt32] = []
-    private var interfaces = SumNumbers()
     /// What is to be added to a table.
-    private var entries: [SumEntry] = [], otherEntries: [SumEntry] = []
+    private var entries: [SumEntry] = []
     /// Of the rows at hand.
     private var ins: [UInt32] = [], outs: [UInt32] = []
-    private var sums: [Sum] = [], places = Places()
+    /// What is taken of them, and of each the row << 3 | slot.
+    private var sums: [Sum] = [], taken: [UInt32] = [], places = Places()
 
     /// Where each of `sums` is added.
     private struct Places {
-        var conversation: [UInt32] = [], source: [UInt32] = [], destination: [UInt32] = []
+        var way: [UInt32] = [], source: [UInt32] = [], destination: [UInt32] = []
         var ingress: [UInt32] = [], egress: [UInt32] = []
 
         mutating func grow(to count: Int) {
-            let missing = count - conversation.count
+            let missing = count - way.count
             guard missing > 0 else { return }
-            conversation.append(contentsOf: repeatElement(0, count: missing))
+            way.append(contentsOf: repeatElement(0, count: missing))
             source.append(contentsOf: repeatElement(0, count: missing))
             destination.append(contentsOf: repeatElement(0, count: missing))
             ingress.append(contentsOf: repeatElement(0, count: missing))
@@ -56,35 +67,48 @@ struct BatchSums {
 
     // MARK: A batch
 
-    /// - Parameter buckets: the numbers of the minutes that get places.
-    mutating func start(_ sharing: BatchSharing, _ numbers: [UInt32], buckets: [UInt32]) {
-        self.buckets = Array(buckets.prefix(Self.slotsMax))
+    /// - Parameter minutes: those that get places, with their numbers.
+    mutating func start(_ sharing: BatchSharing, _ numbers: [UInt32], minutes: [(start: Int64, number: UInt32)]) {
         conversationCount = sharing.conversationCount
-        slots = [UInt8](repeating: UInt8(Self.slotsMax), count: RollupLimit.bucketsMax)
-        for (slot, bucket) in self.buckets.enumerated() { slots[Int(bucket)] = UInt8(slot) }
+        start(minutes)
         findServices(sharing)
         findPairs(sharing, numbers)
-        asNumbers.removeAll()
-        asPlaces.removeAll(keepingCapacity: true)
-        for endpoint in 0..<sharing.endpointCount {
-            asPlaces.append(asNumbers.number(of: UInt64(sharing.asNumbers[endpoint])))
-        }
-        asCount = asNumbers.count
-        interfaces.removeAll()
-        conversations.grow(to: Self.slotsMax * conversationCount)
+        findAS(sharing)
+        if interfaces.count > Self.interfacesMax { interfaces.removeAll() }
+        ways.grow(to: Self.slotsMax * 2 * conversationCount)
+        services.grow(to: Self.slotsMax * serviceKeys.count)
         sourceAS.grow(to: Self.slotsMax * asNumbers.count)
         destinationAS.grow(to: Self.slotsMax * asNumbers.count)
+        ingress.grow(to: Self.slotsMax * interfaces.count)
+        egress.grow(to: Self.slotsMax * interfaces.count)
+    }
+    private mutating func start(_ minutes: [(start: Int64, number: UInt32)]) {
+        let minutes = minutes.prefix(Self.slotsMax)
+        for bucket in buckets { slots[Int(bucket)] = UInt8(Self.slotsMax) }
+        if slots.isEmpty { slots = [UInt8](repeating: UInt8(Self.slotsMax), count: RollupLimit.bucketsMax) }
+        buckets = minutes.map(\.number)
+        for (slot, bucket) in buckets.enumerated() { slots[Int(bucket)] = UInt8(slot) }
+        firstMinute = minutes.map(\.start).min() ?? 0
+        for place in slotsSince.indices { slotsSince[place] = UInt8(Self.slotsMax) }
+        for (slot, minute) in minutes.enumerated() {
+            let since = UInt64(bitPattern: minute.start &- firstMinute) / Self.minute
+            // The last place stands for all that is later.
+            if since < UInt64(Self.minutesMax - 1) { slotsSince[Int(since)] = UInt8(slot) }
+        }
     }
     private mutating func findServices(_ sharing: BatchSharing) {
         let ports = sharing.ports.span, protocols = sharing.protocols.span
-        services.removeAll(keepingCapacity: true)
+        serviceKeys.removeAll()
+        serviceNumbers.removeAll(keepingCapacity: true)
         for index in 0..<conversationCount {
             let source = UInt16(truncatingIfNeeded: ports[2 &* index])
             let destination = UInt16(truncatingIfNeeded: ports[2 &* index &+ 1])
-            let transport = protocols[index]
+            let transport = protocols[index], first = UInt64(transport) << 16
             let port = RollupBuilder.servicePort(transport, source, destination)
             let other = RollupBuilder.servicePort(transport, destination, source)
-            services.append(UInt32(transport) << 16 | UInt32(port) | (port == other ? 0 : Self.isDirected))
+            let number = serviceKeys.number(of: first | UInt64(port))
+            serviceNumbers.append(number)
+            serviceNumbers.append(port == other ? number : serviceKeys.number(of: first | UInt64(other)))
         }
     }
     private mutating func findPairs(_ sharing: BatchSharing, _ numbers: [UInt32]) {
@@ -95,140 +119,197 @@ struct BatchSums {
             pairs.append(min(one, two) << 24 | max(one, two))
         }
     }
+    private mutating func findAS(_ sharing: BatchSharing) {
+        var ofEndpoints: [UInt32] = []
+        ofEndpoints.reserveCapacity(sharing.endpointCount)
+        asNumbers.removeAll()
+        for endpoint in 0..<sharing.endpointCount {
+            ofEndpoints.append(asNumbers.number(of: UInt64(sharing.asNumbers[endpoint])))
+        }
+        let ends = sharing.ends.span
+        asPlaces.removeAll(keepingCapacity: true)
+        for place in 0..<(2 * conversationCount) { asPlaces.append(ofEndpoints[Int(ends[place])]) }
+    }
 
     // MARK: Rows
 
-    /// Adds parts of at most `SumTable.chunk` rows; those that have no place are added to `rest`.
+    /// Adds those of at most `SumTable.chunk` rows that lie within one minute that has places.
+    /// - Parameter left: gets the others.
     mutating func add(
-        _ parts: [SumPart], _ columns: FlowColumns, _ rows: Range<Int>, _ sharing: BatchSharing,
-        rest: inout [SumPart]
+        _ columns: FlowColumns, _ rows: Range<Int>, _ sharing: BatchSharing, left: inout [UInt32]
     ) {
         findInterfaces(columns, rows)
+        addTaken(takeRows(columns, rows, left: &left), from: rows.lowerBound, sharing)
+    }
+    /// Adds parts of rows, of those that `add` was called with last.
+    /// - Parameter rest: gets those that have no place.
+    mutating func add(
+        _ parts: [SumPart], _ rows: Range<Int>, _ sharing: BatchSharing, rest: inout [SumPart]
+    ) {
         rest.removeAll(keepingCapacity: true)
-        let count = findPlaces(parts, rows, sharing, rest: &rest)
+        addTaken(takeParts(parts, rest: &rest), from: rows.lowerBound, sharing)
+    }
+    /// Adds the first `count` of `sums`.
+    private mutating func addTaken(_ count: Int, from first: Int, _ sharing: BatchSharing) {
+        findPlaces(count, from: first, sharing)
         // Each table in a loop of its own: so short that many loads wait for memory at once.
-        Self.add(sums, count, at: places.conversation, to: &conversations)
+        Self.add(sums, count, at: places.way, to: &ways)
         Self.add(sums, count, at: places.source, to: &sourceAS)
         Self.add(sums, count, at: places.destination, to: &destinationAS)
         Self.add(sums, count, at: places.ingress, to: &ingress)
         Self.add(sums, count, at: places.egress, to: &egress)
-    }
-    /// What parts add, and where.
-    /// - Returns: how many have a place.
-    private mutating func findPlaces(
-        _ parts: [SumPart], _ rows: Range<Int>, _ sharing: BatchSharing, rest: inout [SumPart]
-    ) -> Int {
-        let rowPlaces = sharing.places.span, ends = sharing.ends.span, parts = parts.span
-        let placeArray = asPlaces, asPlaces = placeArray.span, serviceArray = services, services = serviceArray.span
-        let (inArray, outArray) = (ins, outs), ins = inArray.span, outs = outArray.span
-        let slotArray = slots, slots = slotArray.span, asCount = asCount, conversationCount = conversationCount
-        var (all, sumArray) = (self.places, self.sums), count = 0
-        (self.places, self.sums) = (Places(), [])  // theirs alone for now
-        all.grow(to: parts.count)
-        sumArray.grow(to: parts.count)
-        var (a, b, c, d, e) = (all.conversation, all.source, all.destination, all.ingress, all.egress)
-        all = Places()  // theirs alone for now
-        var sums = sumArray.mutableSpan, ofConversation = a.mutableSpan
-        var ofSource = b.mutableSpan, ofDestination = c.mutableSpan, ofIn = d.mutableSpan, ofOut = e.mutableSpan
-        for index in parts.indices {
-            let part = parts[index], row = Int(part.row), place = Int(rowPlaces[row]), number = place &>> 1
-            let slot = Int(slots[Int(part.bucket)]), tally = part.tally
-            let isSmall =
-                tally.octets < Self.octetsMax && tally.packets | tally.flows < Self.countMax && slot < Self.slotsMax
-            guard isSmall, services[number] & Self.isDirected == 0 || place & 1 == 0 else {
-                rest.append(part)
-                continue
-            }
-            sums[count] = Sum(tally.octets &<< 18 | 1, tally.packets &<< 32 | tally.flows)
-            let source = Int(asPlaces[Int(ends[place])]), destination = Int(asPlaces[Int(ends[place ^ 1])])
-            ofConversation[count] = UInt32(truncatingIfNeeded: slot &* conversationCount &+ number)
-            ofSource[count] = UInt32(truncatingIfNeeded: slot &* asCount &+ source)
-            ofDestination[count] = UInt32(truncatingIfNeeded: slot &* asCount &+ destination)
-            let slotNumber = UInt32(truncatingIfNeeded: slot), step = UInt32(truncatingIfNeeded: Self.slotsMax)
-            ofIn[count] = ins[row &- rows.lowerBound] &* step &+ slotNumber
-            ofOut[count] = outs[row &- rows.lowerBound] &* step &+ slotNumber
-            count &+= 1
-        }
-        self.places = Places(conversation: a, source: b, destination: c, ingress: d, egress: e)
-        self.sums = sumArray
-        return count
     }
     private static func add(_ sums: [Sum], _ count: Int, at places: [UInt32], to table: inout [Sum]) {
         let sums = sums.span.extracting(0..<count), places = places.span.extracting(0..<count)
         var table = table.mutableSpan
         for index in sums.indices { table[Int(places[index])] &+= sums[index] }
     }
-    /// Of each row the numbers of both interfaces.
     private mutating func findInterfaces(_ columns: FlowColumns, _ rows: Range<Int>) {
-        let exporters = columns.exporter.span.extracting(rows)
-        let ingress = columns.ingressInterface.span.extracting(rows)
-        let egress = columns.egressInterface.span.extracting(rows)
-        ins.removeAll(keepingCapacity: true)
-        outs.removeAll(keepingCapacity: true)
-        for index in exporters.indices {
-            let exporter = UInt64(exporters[index]) << 32
-            ins.append(interfaces.number(of: exporter | UInt64(ingress[index])))
-            outs.append(interfaces.number(of: exporter | UInt64(egress[index])))
+        ins.grow(atLeast: rows.count)
+        outs.grow(atLeast: rows.count)
+        interfaces.find(
+            columns.exporter.span.extracting(rows), columns.ingressInterface.span.extracting(rows),
+            columns.egressInterface.span.extracting(rows), ins: &ins, outs: &outs)
+        ingress.grow(to: Self.slotsMax * interfaces.count)
+        egress.grow(to: Self.slotsMax * interfaces.count)
+    }
+
+    /// What rows add, and where. Without branches: which rows are taken is nothing that anybody could foretell.
+    /// - Returns: how many are taken.
+    private mutating func takeRows(
+        _ columns: FlowColumns, _ rows: Range<Int>, left: inout [UInt32]
+    ) -> Int {
+        let starts = columns.flowStartMilliseconds.span.extracting(rows)
+        let ends = columns.flowEndMilliseconds.span.extracting(rows)
+        let octets = columns.octetDeltaCount.span.extracting(rows)
+        let packets = columns.packetDeltaCount.span.extracting(rows)
+        let flows = columns.deltaFlowCount.span.extracting(rows), flags = columns.flags.span.extracting(rows)
+        let first = firstMinute, slotArray = slotsSince, slots = slotArray.span
+        var (takenArray, sumArray, count, leftCount) = (self.taken, self.sums, 0, 0)
+        (self.taken, self.sums) = ([], [])  // theirs alone for now
+        takenArray.grow(atLeast: rows.count)
+        sumArray.grow(to: rows.count)
+        left.grow(atLeast: rows.count)
+        var taken = takenArray.mutableSpan, sums = sumArray.mutableSpan, leftRows = left.mutableSpan
+        for index in starts.indices {
+            let start = starts[index], end = ends[index]
+            let since = UInt64(bitPattern: end &- first) / Self.minute
+            let isWithin =
+                start >= first && end >= first && since == UInt64(bitPattern: start &- first) / Self.minute
+            let slot = slots[Int(min(since, UInt64(Self.minutesMax - 1)))]
+            let octet = octets[index], packet = packets[index], flow = UInt64(flows[index])
+            let isSmall = octet < Self.octetsMax && packet | flow < Self.countMax
+            let isTaken =
+                isWithin && isSmall && slot < UInt8(Self.slotsMax) && flags[index] & RollupBuilder.uncounted == 0
+            let row = UInt32(truncatingIfNeeded: rows.lowerBound &+ index)
+            sums[count] = Sum(octet &<< 18 | 1, packet &<< 32 | flow)
+            taken[count] = row &<< 3 | UInt32(slot)
+            leftRows[leftCount] = row
+            count &+= isTaken ? 1 : 0
+            leftCount &+= isTaken ? 0 : 1
         }
-        self.ingress.grow(to: Self.slotsMax * interfaces.count)
-        self.egress.grow(to: Self.slotsMax * interfaces.count)
+        (self.taken, self.sums) = (takenArray, sumArray)
+        left.removeLast(left.count - leftCount)
+        return count
+    }
+    /// As `takeRows`, of parts of rows.
+    private mutating func takeParts(_ parts: [SumPart], rest: inout [SumPart]) -> Int {
+        let slotArray = slots, slots = slotArray.span, parts = parts.span
+        var (takenArray, sumArray, count) = (self.taken, self.sums, 0)
+        (self.taken, self.sums) = ([], [])  // theirs alone for now
+        takenArray.grow(atLeast: parts.count)
+        sumArray.grow(to: parts.count)
+        var taken = takenArray.mutableSpan, sums = sumArray.mutableSpan
+        for index in parts.indices {
+            let part = parts[index], slot = slots[Int(part.bucket)], tally = part.tally
+            guard slot < UInt8(Self.slotsMax), tally.octets < Self.octetsMax,
+                tally.packets | tally.flows < Self.countMax
+            else {
+                rest.append(part)
+                continue
+            }
+            sums[count] = Sum(tally.octets &<< 18 | 1, tally.packets &<< 32 | tally.flows)
+            taken[count] = part.row &<< 3 | UInt32(slot)
+            count &+= 1
+        }
+        (self.taken, self.sums) = (takenArray, sumArray)
+        return count
+    }
+    /// Of the first `count` of `taken` the places, of rows from `first` on.
+    private mutating func findPlaces(_ count: Int, from first: Int, _ sharing: BatchSharing) {
+        let ways = sharing.places.span, (asArray, inArray, outArray, takenArray) = (asPlaces, ins, outs, taken)
+        let asPlaces = asArray.span, ins = inArray.span, outs = outArray.span
+        let taken = takenArray.span.extracting(0..<count)
+        let wayCount = 2 &* conversationCount, asCount = asNumbers.count
+        var all = self.places
+        self.places = Places()  // its alone for now
+        all.grow(to: count)
+        var (a, b, c, d, e) = (all.way, all.source, all.destination, all.ingress, all.egress)
+        all = Places()  // theirs alone for now
+        var ofWay = a.mutableSpan, ofSource = b.mutableSpan, ofDestination = c.mutableSpan
+        var ofIn = d.mutableSpan, ofOut = e.mutableSpan
+        for index in taken.indices {
+            let slot = taken[index] & 7, row = Int(taken[index] &>> 3), way = Int(ways[row])
+            ofWay[index] = UInt32(truncatingIfNeeded: Int(slot) &* wayCount &+ way)
+            ofSource[index] = UInt32(truncatingIfNeeded: Int(slot) &* asCount) &+ asPlaces[way]
+            ofDestination[index] = UInt32(truncatingIfNeeded: Int(slot) &* asCount) &+ asPlaces[way ^ 1]
+            ofIn[index] = ins[row &- first] &* UInt32(Self.slotsMax) &+ slot
+            ofOut[index] = outs[row &- first] &* UInt32(Self.slotsMax) &+ slot
+        }
+        self.places = Places(way: a, source: b, destination: c, ingress: d, egress: e)
     }
 
     /// The service of a row with this place.
-    func service(at place: UInt32, _ sharing: BatchSharing) -> UInt64 {
-        let index = Int(place >> 1), service = services[index]
-        guard service & Self.isDirected != 0, place & 1 == 1 else { return UInt64(service & ~Self.isDirected) }
-        let port = RollupBuilder.servicePort(
-            sharing.protocols[index], UInt16(truncatingIfNeeded: sharing.ports[2 * index + 1]),
-            UInt16(truncatingIfNeeded: sharing.ports[2 * index]))
-        return UInt64(sharing.protocols[index]) << 16 | UInt64(port)
-    }
+    func service(at place: UInt32) -> UInt64 { serviceKeys.keys[Int(serviceNumbers[Int(place)])] }
 
     // MARK: Results
 
     /// Adds what came together to the tables of a segment, and forgets it.
+    /// - Returns: of each minute that had places, by number, all that was added to them.
     mutating func take(
         services: inout SumTable, hosts: inout SumTable, sourceAS: inout SumTable, destinationAS: inout SumTable,
         ingress: inout SumTable, egress: inout SumTable, buckets: Int
-    ) {
+    ) -> [(bucket: UInt32, tally: Tally)] {
         for slot in self.buckets.indices {
-            let range = (slot * conversationCount)..<((slot + 1) * conversationCount)
-            for first in stride(from: range.lowerBound, to: range.upperBound, by: SumTable.chunk) {
-                let places = first..<min(first + SumTable.chunk, range.upperBound)
-                takeConversations(places, slot)
-                services.add(entries, buckets: buckets)
-                hosts.add(otherEntries, buckets: buckets)
+            for first in stride(from: 0, to: conversationCount, by: SumTable.chunk) {
+                takeConversations(first..<min(first + SumTable.chunk, conversationCount), slot)
+                hosts.add(entries, buckets: buckets)
             }
         }
-        Self.take(&self.sourceAS, asNumbers, self.buckets, steps: (1, asCount), &entries)
-        sourceAS.add(entries, buckets: buckets)
-        Self.take(&self.destinationAS, asNumbers, self.buckets, steps: (1, asCount), &entries)
+        Self.take(&self.services, serviceKeys.keys, self.buckets, steps: (1, serviceKeys.count), &entries)
+        services.add(entries, buckets: buckets)
+        Self.take(&self.destinationAS, asNumbers.keys, self.buckets, steps: (1, asNumbers.count), &entries)
         destinationAS.add(entries, buckets: buckets)
-        Self.take(&self.ingress, interfaces, self.buckets, steps: (Self.slotsMax, 1), &entries)
+        Self.take(&self.ingress, interfaces.keys, self.buckets, steps: (Self.slotsMax, 1), &entries)
         ingress.add(entries, buckets: buckets)
-        Self.take(&self.egress, interfaces, self.buckets, steps: (Self.slotsMax, 1), &entries)
+        Self.take(&self.egress, interfaces.keys, self.buckets, steps: (Self.slotsMax, 1), &entries)
         egress.add(entries, buckets: buckets)
+        Self.take(&self.sourceAS, asNumbers.keys, self.buckets, steps: (1, asNumbers.count), &entries)
+        sourceAS.add(entries, buckets: buckets)
+        var totals = self.buckets.map { (bucket: $0, tally: Tally()) }
+        for entry in entries { totals[Int(slots[entry.bucket])].tally += entry.tally }
+        return totals
     }
-    /// Fills `entries` by service and `otherEntries` by pair.
-    private mutating func takeConversations(_ places: Range<Int>, _ slot: Int) {
+    /// Fills `entries` by pair, and adds to `services`.
+    private mutating func takeConversations(_ numbers: Range<Int>, _ slot: Int) {
         entries.removeAll(keepingCapacity: true)
-        otherEntries.removeAll(keepingCapacity: true)
-        let bucket = buckets[slot], first = slot * conversationCount
-        let (serviceArray, pairArray) = (self.services, self.pairs)  // no copies
-        let services = serviceArray.span, pairs = pairArray.span
-        var sumArray = conversations
-        conversations = []  // its alone for now
-        var sums = sumArray.mutableSpan
-        for place in places {
-            let sum = sums[place]
-            guard sum.x != 0 else { continue }
-            sums[place] = .zero
-            let tally = Self.tally(sum)
-            let service = UInt64(services[place &- first] & ~Self.isDirected)
-            entries.append(SumEntry(key: service, bucket: bucket, tally: tally))
-            otherEntries.append(SumEntry(key: pairs[place &- first], bucket: bucket, tally: tally))
+        let bucket = buckets[slot], first = 2 &* slot &* conversationCount, firstService = slot &* serviceKeys.count
+        let (ofServices, pairArray) = (serviceNumbers, pairs)  // no copies
+        let numberSpan = ofServices.span, pairs = pairArray.span
+        var (wayArray, serviceArray, entryArray) = (ways, services, entries)
+        (ways, services, entries) = ([], [], [])  // theirs alone for now
+        var ways = wayArray.mutableSpan, services = serviceArray.mutableSpan
+        entryArray.append(addingCapacity: numbers.count) { entries in
+            for number in numbers {
+                let place = first &+ 2 &* number, one = ways[place], other = ways[place &+ 1], sum = one &+ other
+                guard sum.x != 0 else { continue }
+                (ways[place], ways[place &+ 1]) = (.zero, .zero)
+                services[firstService &+ Int(numberSpan[2 &* number])] &+= one
+                services[firstService &+ Int(numberSpan[2 &* number &+ 1])] &+= other
+                entries.append(SumEntry(key: pairs[number], bucket: bucket, tally: Self.tally(sum)))
+            }
         }
-        conversations = sumArray
+        (self.ways, self.services, self.entries) = (wayArray, serviceArray, entryArray)
     }
     @inline(__always)
     private static func tally(_ sum: Sum) -> Tally {
@@ -236,12 +317,12 @@ struct BatchSums {
     }
     /// - Parameter steps: from a number to the next, from a slot to the next.
     private static func take(
-        _ sumArray: inout [Sum], _ numbers: SumNumbers, _ buckets: [UInt32], steps: (number: Int, slot: Int),
+        _ sumArray: inout [Sum], _ keys: [UInt64], _ buckets: [UInt32], steps: (number: Int, slot: Int),
         _ entries: inout [SumEntry]
     ) {
         entries.removeAll(keepingCapacity: true)
         var sums = sumArray.mutableSpan
-        for (number, key) in numbers.keys.enumerated() {
+        for (number, key) in keys.enumerated() {
             for slot in buckets.indices {
                 let place = number &* steps.number &+ slot &* steps.slot, sum = sums[place]
                 guard sum.x != 0 else { continue }
@@ -252,53 +333,10 @@ struct BatchSums {
     }
 }
 
-/// Keys, numbered by first use. What is not found in `probesMax` places counts as new, so that nobody who makes hashes
-/// collide can make this slow: a key may have several numbers.
-struct SumNumbers {
-    /// By number.
-    private(set) var keys: [UInt64] = []
-    /// key, number + 1
-    private var slots = [SIMD2<UInt64>](repeating: .zero, count: 1 << 10)
-    var count: Int { keys.count }
-    private static let probesMax = 24
-
-    mutating func removeAll() {
-        keys.removeAll(keepingCapacity: true)
-        for slot in slots.indices { slots[slot] = .zero }
-    }
-    @inline(__always)
-    mutating func number(of key: UInt64) -> UInt32 {
-        let held = slots[Self.place(key, slots.count)]
-        if held.x == key, held.y != 0 { return UInt32(truncatingIfNeeded: held.y &- 1) }
-        return find(key)
-    }
-    @inline(never)
-    private mutating func find(_ key: UInt64) -> UInt32 {
-        if 2 * count >= slots.count { makeRoom() }
-        var place = Self.place(key, slots.count), probes = 0
-        while slots[place].y != 0, probes < Self.probesMax {  // ends: probes grow
-            if slots[place].x == key { return UInt32(truncatingIfNeeded: slots[place].y &- 1) }
-            (place, probes) = ((place + 1) & (slots.count - 1), probes + 1)
-        }
-        keys.append(key)
-        slots[place] = SIMD2(key, UInt64(count))
-        return UInt32(truncatingIfNeeded: count - 1)
-    }
-    private mutating func makeRoom() {
-        slots = [SIMD2<UInt64>](repeating: .zero, count: 2 * slots.count)
-        for (number, key) in keys.enumerated() {
-            var place = Self.place(key, slots.count), probes = 0
-            while slots[place].y != 0, probes < Self.probesMax {  // ends: probes grow
-                (place, probes) = ((place + 1) & (slots.count - 1), probes + 1)
-            }
-            slots[place] = SIMD2(key, UInt64(number + 1))
-        }
-    }
-    @inline(__always)
-    private static func place(_ key: UInt64, _ size: Int) -> Int {
-        Int(
-            truncatingIfNeeded: ConversationHash.fold(key ^ 0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB) &>> 16)
-            & (size &- 1)
+extension [UInt32] {
+    /// At least `count` words; new ones are zero.
+    fileprivate mutating func grow(atLeast count: Int) {
+        if self.count < count { append(contentsOf: repeatElement(0, count: count - self.count)) }
     }
 }
 

@@ -19,7 +19,7 @@ struct RollupBuilder {
     private var buckets: Int { min(starts.count, RollupLimit.bucketsMax) }
     /// Of the rows at hand: what each adds, and what those of one minute that follow one another add together.
     private var parts: [SumPart] = [], runs: [SumPart] = [], keys: [UInt64] = []
-    private var batch = BatchSums(), rest: [SumPart] = []
+    private var batch = BatchSums(), left: [UInt32] = [], rest: [SumPart] = []
 
     /// Forgets all sums and keeps the storage.
     mutating func removeAll() {
@@ -50,6 +50,7 @@ struct RollupBuilder {
         _ columns: FlowColumns, _ rows: Range<Int>, _ sources: [UInt32], _ destinations: [UInt32]
     ) {
         spread(columns, rows)
+        for run in runs { totals[Int(run.bucket)] += run.tally }
         addServices(columns)
         if isUnknown(columns.bgpSourceAsNumber, rows) {
             addRuns(to: \.unknownSourceAS)
@@ -131,27 +132,31 @@ struct RollupBuilder {
     private mutating func add(
         _ columns: FlowColumns, _ rows: Range<Int>, _ sharing: BatchSharing, _ numbers: [UInt32]
     ) {
-        batch.start(sharing, numbers, buckets: commonMinutes(columns, rows))
-        var rest = self.rest
-        self.rest = []  // its alone for now
+        batch.start(sharing, numbers, minutes: commonMinutes(columns, rows))
+        var left = self.left, rest = self.rest
+        (self.left, self.rest) = ([], [])  // theirs alone for now
         for first in stride(from: rows.lowerBound, to: rows.upperBound, by: SumTable.chunk) {
             let chunk = first..<min(first + SumTable.chunk, rows.upperBound)
-            spread(columns, chunk)
-            batch.add(parts, columns, chunk, sharing, rest: &rest)
+            batch.add(columns, chunk, sharing, left: &left)
+            guard !left.isEmpty else { continue }
+            spread(columns, left)
+            batch.add(parts, chunk, sharing, rest: &rest)
             guard !rest.isEmpty else { continue }
+            for part in rest { totals[Int(part.bucket)] += part.tally }
             swap(&parts, &rest)
             addRest(columns, sharing)
         }
-        self.rest = rest
-        batch.take(
+        (self.left, self.rest) = (left, rest)
+        let placed = batch.take(
             services: &services, hosts: &hosts, sourceAS: &sourceAS, destinationAS: &destinationAS,
             ingress: &ingress, egress: &egress, buckets: buckets)
+        for (bucket, tally) in placed { totals[Int(bucket)] += tally }
     }
     /// Adds `parts`, one by one.
     private mutating func addRest(_ columns: FlowColumns, _ sharing: BatchSharing) {
         let places = sharing.places.span, ends = sharing.ends.span, numbers = sharing.asNumbers.span
         let batch = self.batch  // no copy
-        setKeys { batch.service(at: places[$0], sharing) }
+        setKeys { batch.service(at: places[$0]) }
         services.add(parts, keys, buckets: buckets)
         setKeys { batch.pairs[Int(places[$0] &>> 1)] }
         hosts.add(parts, keys, buckets: buckets)
@@ -165,7 +170,9 @@ struct RollupBuilder {
         egress.add(parts, keys, buckets: buckets)
     }
     /// The minutes in which most of some rows begin or end, the most frequent first.
-    private mutating func commonMinutes(_ columns: FlowColumns, _ rows: Range<Int>) -> [UInt32] {
+    private mutating func commonMinutes(
+        _ columns: FlowColumns, _ rows: Range<Int>
+    ) -> [(start: Int64, number: UInt32)] {
         var seen: [Int64: Int] = [:]
         for row in stride(from: rows.lowerBound, to: rows.upperBound, by: max(rows.count / 256, 1))
         where columns.flags[row] & Self.uncounted == 0 {
@@ -174,7 +181,8 @@ struct RollupBuilder {
             share.forEachBucket(of: .minute) { minute, _ in seen[minute, default: 0] += 1 }
         }
         let common = seen.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(BatchSums.slotsMax)
-        return common.map { number(ofMinute: $0.key) }.filter { $0 < RollupLimit.bucketsMax }
+        return common.map { (start: $0.key, number: number(ofMinute: $0.key)) }
+            .filter { $0.number < RollupLimit.bucketsMax }
     }
 
     /// The server's port is the smaller one, as clients take large ones; one that was summed away is 0 and does not
@@ -187,10 +195,10 @@ struct RollupBuilder {
 
     // MARK: Minutes
 
-    private static let uncounted = RecordFlags([.observedElsewhere, .secondary]).rawValue
+    static let uncounted = RecordFlags([.observedElsewhere, .secondary]).rawValue
 
-    /// Fills `parts` with what counts of the rows, by minute.
-    private mutating func spread(_ columns: FlowColumns, _ rows: Range<Int>) {
+    /// Fills `parts` and `runs` with what counts of the rows, by minute.
+    private mutating func spread(_ columns: FlowColumns, _ rows: some Sequence<some BinaryInteger>) {
         parts.removeAll(keepingCapacity: true)
         runs.removeAll(keepingCapacity: true)
         let flags = columns.flags.span
@@ -198,7 +206,7 @@ struct RollupBuilder {
         let octets = columns.octetDeltaCount.span
         let packets = columns.packetDeltaCount.span
         let starts = columns.flowStartMilliseconds.span, ends = columns.flowEndMilliseconds.span
-        for row in rows where flags[row] & Self.uncounted == 0 {
+        for row in rows.lazy.map({ Int($0) }) where flags[row] & Self.uncounted == 0 {
             let tally = Tally(flows: UInt64(flows[row]), octets: octets[row], packets: packets[row])
             let start = starts[row], end = ends[row]
             // Most are within the minute of the row before.
@@ -210,7 +218,6 @@ struct RollupBuilder {
                 TimeShare(start: start, end: end, tally: tally).forEachBucket(of: .minute) { note(row, $0, $1) }
             }
         }
-        for run in runs { totals[Int(run.bucket)] += run.tally }
     }
     @inline(__always)
     private mutating func note(_ row: Int, _ start: Int64, _ tally: Tally) {

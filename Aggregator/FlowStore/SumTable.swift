@@ -49,13 +49,32 @@ struct SumEntry: BitwiseCopyable {
 /// so that one costs one cache miss.
 ///
 /// When it is full the smaller three quarters of each bucket's sums are dropped: what is asked for are the largest,
-/// and a key that is large adds up faster than the rest come and go. Sums are then at least what is said.
+/// and a key that is large adds up faster than the rest come and go. From then on what adds less than the least that
+/// was kept makes a new sum by chance only, with the probability that its octets are of that least, so that the many
+/// small ones do not fill the table again and again, and a key of many small parts is missed for about as much as the
+/// least sum that would be kept. Sums are then at least what is said.
 struct SumTable {
     private var slots = [SumEntry](repeating: SumEntry(), count: 1 << 8)
     private(set) var count = 0
     private var words = [UInt64](repeating: 0, count: chunk), held = [UInt64](repeating: 0, count: chunk)
     private var places = [UInt32](repeating: 0, count: chunk)
+    private var admission = Admission()
     static let chunk = 1_024
+
+    /// What may make a new sum.
+    private struct Admission {
+        /// By bucket, the least octets that were kept; none before anything was dropped.
+        var leasts: [UInt64] = []
+        /// A linear congruential generator (Knuth's multiplier): nothing here depends on its quality.
+        private var draw: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+        @inline(__always)
+        mutating func admits(_ octets: UInt64, bucket: Int) -> Bool {
+            guard bucket < leasts.count, octets < leasts[bucket] else { return true }
+            draw = draw &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return leasts[bucket].multipliedFullWidth(by: draw).high < octets
+        }
+    }
 
     /// All sums, in no order.
     var sums: [SumEntry] {
@@ -67,6 +86,10 @@ struct SumTable {
 
     /// Drops all sums and keeps the storage.
     mutating func removeAll() {
+        admission = Admission()
+        clear()
+    }
+    private mutating func clear() {
         count = 0
         var slots = self.slots.mutableSpan
         for slot in slots.indices { slots[slot] = SumEntry() }
@@ -91,18 +114,18 @@ struct SumTable {
             drop(for: range.count, buckets)
             makeRoom(range.count)
             look(sums, range)
-            var slotArray = slots, count = self.count
-            slots = []  // its alone for now
+            var slotArray = slots, count = self.count, admission = self.admission
+            (slots, self.admission.leasts) = ([], [])  // theirs alone for now
             var slots = slotArray.mutableSpan
             for index in 0..<range.count {
                 let sum = sums[range.lowerBound &+ index], place = Int(places[index])
                 if held[index] == sum.word {
                     slots[place].add(sum)
                 } else {
-                    count &+= Self.add(sum.word, sum.tally, place, count, &slots) ? 1 : 0
+                    count &+= Self.add(sum.word, sum.tally, place, count, &slots, &admission) ? 1 : 0
                 }
             }
-            (self.slots, self.count) = (slotArray, count)
+            (self.slots, self.count, self.admission) = (slotArray, count, admission)
         }
     }
     private mutating func look(_ sums: [SumEntry], _ range: Range<Int>) {
@@ -145,25 +168,26 @@ struct SumTable {
     private mutating func add(_ parts: [SumPart], _ range: Range<Int>) {
         let parts = parts.span, wordArray = words, heldArray = held, placeArray = places  // no copies
         let words = wordArray.span, held = heldArray.span, places = placeArray.span
-        var slotArray = slots, count = self.count
-        slots = []  // its alone for now
+        var slotArray = slots, count = self.count, admission = self.admission
+        (slots, self.admission.leasts) = ([], [])  // theirs alone for now
         var slots = slotArray.mutableSpan
         for index in 0..<range.count {
             let tally = parts[range.lowerBound &+ index].tally, place = Int(places[index])
             if held[index] == words[index] {
                 slots[place].add(tally)
             } else {
-                count &+= Self.add(words[index], tally, place, count, &slots) ? 1 : 0
+                count &+= Self.add(words[index], tally, place, count, &slots, &admission) ? 1 : 0
             }
         }
-        (self.slots, self.count) = (slotArray, count)
+        (self.slots, self.count, self.admission) = (slotArray, count, admission)
     }
 
     private mutating func add(_ word: UInt64, _ tally: Tally, _ place: Int) -> Bool {
         var slotArray = slots
         slots = []  // its alone for now
         var slots = slotArray.mutableSpan
-        let isNew = Self.add(word, tally, place, count, &slots)
+        var everything = Admission()
+        let isNew = Self.add(word, tally, place, count, &slots, &everything)
         self.slots = slotArray
         count += isNew ? 1 : 0
         return isNew
@@ -171,7 +195,8 @@ struct SumTable {
     /// - Returns: whether it is a sum more.
     @inline(never)
     private static func add(
-        _ word: UInt64, _ tally: Tally, _ place: Int, _ count: Int, _ slots: inout MutableSpan<SumEntry>
+        _ word: UInt64, _ tally: Tally, _ place: Int, _ count: Int, _ slots: inout MutableSpan<SumEntry>,
+        _ admission: inout Admission
     ) -> Bool {
         let mask = slots.count &- 1
         var place = place
@@ -182,7 +207,8 @@ struct SumTable {
             }
             place = (place &+ 1) & mask
         }
-        guard count < RollupLimit.sumsMax else { return false }
+        let bucket = Int(truncatingIfNeeded: word &>> 48 & 0x7FFF)
+        guard count < RollupLimit.sumsMax, admission.admits(tally.octets, bucket: bucket) else { return false }
         slots[place] = SumEntry(word: word, tally: tally)
         return true
     }
@@ -217,7 +243,8 @@ struct SumTable {
             }
             kept.append(entry)
         }
-        removeAll()
+        admission.leasts = room.map { Self.octets(ofSize: $0.size) }
+        clear()
         add(kept)
     }
     /// Powers of two in quarters.
@@ -227,6 +254,10 @@ struct SumTable {
         guard octets > 3 else { return Int(octets) }
         let shift = 61 - octets.leadingZeroBitCount
         return shift << 2 | Int(octets >> UInt64(shift)) & 3 + 4
+    }
+    /// The least octets of a size.
+    private static func octets(ofSize size: Int) -> UInt64 {
+        size < 4 ? UInt64(max(size, 0)) : UInt64(4 + size & 3) << UInt64((size - 4) >> 2)
     }
 
     /// Makes room for `more` sums.

@@ -9,7 +9,7 @@ internal import WireBytes
 /// What of the client's port does not fit is left out: rows then lie near each other, not side by side. What is
 /// sorted are conversations, fewer than rows, as batches have them; their rows follow, in the order of arrival.
 struct RowOrder {
-    /// Which row of the columns comes where.
+    /// Which row of the columns comes where; there may be room for more.
     private(set) var rows: [UInt32] = []
     /// Of conversations in their order: the key, the tail in `RowWords`, and which row is the first behind it.
     private(set) var keys: [UInt64] = [], tails: [UInt32] = [], ends: [UInt32] = []
@@ -17,8 +17,6 @@ struct RowOrder {
     /// Of the endpoints' numbers in a key.
     private(set) var endpointBits: UInt64 = 1
     private var otherNumbers: [UInt32] = [], otherKeys: [UInt64] = []
-    /// By number in `RowWords`: rows, then where the next goes; and the tail.
-    private var starts: [SIMD2<UInt32>] = []
 
     private var restBits: UInt64 { 48 - 2 * endpointBits }
     private var mask: UInt64 { (1 &<< endpointBits) &- 1 }
@@ -35,7 +33,7 @@ struct RowOrder {
         otherKeys.grow(to: count)
         conversations.grow(to: count)
         otherNumbers.grow(to: count)
-        makeKeys(words.tails, ranks.ranks)
+        makeKeys(words.conversations, ranks.ranks)
         let bits = keys.span.commonBits()
         let differing = count == 0 ? 0 : bits.any ^ bits.all
         var isFirst = true
@@ -46,42 +44,38 @@ struct RowOrder {
             isFirst = false
         }
         if isFirst { for index in 0..<count { conversations[index] = UInt32(truncatingIfNeeded: index) } }
-        placeRows(words.conversations, words.tails)
+        placeRows(words.conversations, words.count)
     }
 
     /// Puts the rows behind one another, conversation by conversation.
-    private mutating func placeRows(_ numberArray: [UInt32], _ tailArray: [UInt32]) {
-        let conversationArray = conversations, conversations = conversationArray.span
-        let numbers = numberArray.span, given = tailArray.span
-        rows.grow(to: numbers.count)
-        tails.grow(to: conversations.count)
-        ends.grow(to: conversations.count)
-        if starts.count < conversations.count { starts = Array(repeating: .zero, count: conversations.count) }
-        var (startArray, tailArray, endArray, rowArray) = (self.starts, self.tails, self.ends, self.rows)
-        (self.starts, self.tails, self.ends, self.rows) = ([], [], [], [])  // theirs alone for now
-        var starts = startArray.mutableSpan, ends = endArray.mutableSpan, rows = rowArray.mutableSpan
-        var tails = tailArray.mutableSpan
-        for index in given.indices { starts[index] = SIMD2(0, given[index]) }
-        for row in numbers.indices { starts[Int(numbers[row])].x &+= 1 }
-        var end: UInt32 = 0
-        for index in conversations.indices {
-            let number = Int(conversations[index]), start = starts[number]
-            starts[number].x = end
-            end &+= start.x
-            ends[index] = end
-            tails[index] = start.y
+    private mutating func placeRows(_ foundArray: [SIMD4<UInt32>], _ rowCount: Int) {
+        let numberArray = conversations, numbers = numberArray.span, found = foundArray.span
+        tails.grow(to: numbers.count)
+        ends.grow(to: numbers.count)
+        // Some are written ahead of the next conversation's.
+        rows.grow(to: rowCount + Self.rowsAtOnce)
+        var (tailArray, endArray, rowArray) = (self.tails, self.ends, self.rows)
+        (self.tails, self.ends, self.rows) = ([], [], [])  // theirs alone for now
+        var tails = tailArray.mutableSpan, ends = endArray.mutableSpan, rows = rowArray.mutableSpan
+        var end = 0
+        for index in numbers.indices {
+            let conversation = found[Int(numbers[index])], first = conversation.x, count = Int(conversation.y)
+            // Most have no more than these, and how many is nothing that anybody could foretell.
+            for row in 0..<Self.rowsAtOnce { rows[end &+ row] = first &+ UInt32(truncatingIfNeeded: row) }
+            if count > Self.rowsAtOnce {
+                for row in Self.rowsAtOnce..<count { rows[end &+ row] = first &+ UInt32(truncatingIfNeeded: row) }
+            }
+            end &+= count
+            ends[index] = UInt32(truncatingIfNeeded: end)
+            tails[index] = conversation.z
         }
-        for row in numbers.indices {
-            let number = Int(numbers[row]), place = starts[number].x
-            starts[number].x = place &+ 1
-            rows[Int(place)] = UInt32(truncatingIfNeeded: row)
-        }
-        (self.starts, self.tails, self.ends, self.rows) = (startArray, tailArray, endArray, rowArray)
+        (self.tails, self.ends, self.rows) = (tailArray, endArray, rowArray)
     }
+    private static let rowsAtOnce = 4
 
     /// Of a conversation's numbers and tail its key.
-    private mutating func makeKeys(_ tailArray: [UInt32], _ rankArray: [UInt32]) {
-        let tails = tailArray.span, ranks = rankArray.span
+    private mutating func makeKeys(_ foundArray: [SIMD4<UInt32>], _ rankArray: [UInt32]) {
+        let found = foundArray.span, ranks = rankArray.span
         let bits = endpointBits, rest = restBits, portShift = rest < 18 ? 18 - rest : 0
         var keys = self.keys.mutableSpan
         for index in keys.indices {
@@ -89,7 +83,7 @@ struct RowOrder {
             let client = UInt64(ranks[Int(truncatingIfNeeded: word &>> 24 & 0xFF_FFFF)])
             let server = UInt64(ranks[Int(truncatingIfNeeded: word & 0xFF_FFFF)])
             let ends = client &<< (48 &- bits) | server &<< rest
-            keys[index] = word & 0xFFFF &<< 48 | ends | UInt64(tails[index] & 0x3_FFFF) &>> portShift
+            keys[index] = word & 0xFFFF &<< 48 | ends | UInt64(found[index].z & 0x3_FFFF) &>> portShift
         }
     }
 

@@ -120,13 +120,13 @@ package struct SegmentEncoder: ~Copyable {
         _ see: (_ columns: FlowColumns, _ rows: Range<Int>, _ ends: SegmentEnds) -> Void
     ) {
         endpoints.note(sharing, &ends)
-        let first = words.noteConversations(sharing, ends.numbers)
+        words.noteConversations(sharing, ends.numbers, rows: batch.count)
         for start in stride(from: 0, to: batch.count, by: EndpointTable.chunkRows) {
             let rows = start..<min(start + EndpointTable.chunkRows, batch.count)
             arrivals.note(batch, rows, origin: origin)
             wide.note(batch, rows)
             endpoints.note(batch, rows, sharing, &ends)
-            words.note(batch, rows, endpoints, arrivals, sharing, from: first)
+            words.note(batch, rows, endpoints, arrivals, sharing)
         }
         see(batch, batch.rows, .shared(sharing, numbers: ends.numbers))
     }

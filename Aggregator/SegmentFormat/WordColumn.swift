@@ -5,28 +5,30 @@ struct WordColumn {
     /// One a row, unless `constant` says it.
     private(set) var words: [UInt64] = []
     private(set) var constant: UInt64? = 0
-    private var count = 0
+    private var isEmpty = true
 
     /// Keeps the storage.
     mutating func removeAll() {
         words.removeAll(keepingCapacity: true)
-        (constant, count) = (0, 0)
+        (constant, isEmpty) = (0, true)
     }
-    mutating func reserve(_ rows: Int) { words.reserveCapacity(rows) }
 
-    /// Appends the first `length` of `more`.
-    mutating func append(_ more: [UInt64], _ length: Int) {
+    /// Puts the first `length` of `more` at their places.
+    /// - Parameter end: above all places so far, of this call and those before. Each place comes once.
+    mutating func put(_ more: [UInt64], _ length: Int, at places: [UInt32], below end: Int) {
         guard length > 0 else { return }
         if let constant {
             let bits = more.span.extracting(0..<length).commonBits()
-            if bits.any == bits.all, count == 0 || bits.any == constant {
-                (self.constant, count) = (bits.any, count + length)
+            if bits.any == bits.all, isEmpty || bits.any == constant {
+                (self.constant, isEmpty) = (bits.any, false)
                 return
             }
-            words.append(contentsOf: repeatElement(constant, count: count))
-            self.constant = nil
+            (self.constant, isEmpty) = (nil, false)
+            words.append(contentsOf: repeatElement(constant, count: end))
         }
-        words.append(contentsOf: more[..<length])
-        count += length
+        if words.count < end { words.append(contentsOf: repeatElement(0, count: end - words.count)) }
+        let places = places.span, more = more.span
+        var words = words.mutableSpan
+        for index in 0..<length { words[Int(places[index])] = more[index] }
     }
 }
