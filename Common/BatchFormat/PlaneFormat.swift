@@ -29,6 +29,7 @@ package struct PlaneWriter: ~Copyable {
     /// Shorter planes are not worth a frame.
     private static let compressedMin = 64
     private static let sampleMax = 1_024
+    private static let noiseShare = 4
 
     package init() {}
 
@@ -80,8 +81,9 @@ package struct PlaneWriter: ~Copyable {
         output.setLE(UInt32(size), at: start + 1)
     }
 
-    /// The most frequent byte of some, and whether they look equally frequent: two bytes of noise are the same once in
-    /// 256 pairs, and where that is not 10 % more often there is less than 2 % to gain.
+    /// The most frequent byte of some, and whether they look too equally frequent: two bytes of noise are the same once
+    /// in 256 pairs; where they are less than four times as often, Huffman codes save a quarter at most, and take as
+    /// long as where they save all.
     private mutating func sample(_ plane: [UInt8], _ count: Int) -> (byte: UInt8, isNoise: Bool) {
         var histogram = self.histogram.mutableSpan
         for byte in histogram.indices { histogram[byte] = 0 }
@@ -98,7 +100,7 @@ package struct PlaneWriter: ~Copyable {
             squares &+= seen &* seen
             if seen > Int(histogram[best]) { best = byte }
         }
-        let isNoise = taken >= Self.sampleMax && (squares - taken) * 256 * 10 < taken * (taken - 1) * 20
+        let isNoise = taken >= Self.sampleMax && (squares - taken) * 256 < taken * (taken - 1) * Self.noiseShare
         return (UInt8(truncatingIfNeeded: best), isNoise)
     }
 }
