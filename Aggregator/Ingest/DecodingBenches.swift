@@ -21,9 +21,10 @@ final class DecodingBenches: Sendable {
         let bench = free.withLock { $0.popLast() } ?? Bench()
         defer { keep(bench) }
         bench.columns.removeAll()
-        _ = try body.withBytes { bytes throws(BatchError) in
+        let isShared = try body.withBytes { bytes throws(BatchError) in
             try bench.decoder.decodeShared(bytes, into: &bench.columns)
         }
+        bench.columns.truncate(to: 0, areEndsZero: isShared)
     }
     private func keep(_ bench: Bench) {
         free.withLock { free in

@@ -14,6 +14,8 @@ package struct SegmentEncoder: ~Copyable {
     var order = RowOrder(), parts = PartWriter(), block = BlockBuffers()
     var details = BatchEncoder(), side = FlowColumns()
     private var origins: [SegmentOrigin] = [], logOffsets: ClosedRange<Int64>?, tally = Tally()
+    /// Whether the rows in `batch` have their ends in the decoder's `sharing`, and nothing of them in their columns.
+    private var isShared = false
     private let rowsMax: Int
     let blockRows: Int, listBlock: Int
 
@@ -62,8 +64,8 @@ package struct SegmentEncoder: ~Copyable {
         guard let origin = place(of: SegmentOrigin(sensor: sensor, fidelity: summary.fidelity)) else {
             return false
         }
-        batch.truncate(to: 0)
-        let isShared: Bool
+        batch.truncate(to: 0, areEndsZero: isShared)
+        isShared = false
         do throws(BatchError) {
             isShared = try body.withBytes { span throws(BatchError) in
                 try decoder.decodeShared(span, into: &batch)
@@ -84,7 +86,8 @@ package struct SegmentEncoder: ~Copyable {
     /// Takes rows that are decoded already: the slow way, row by row.
     /// - Returns: false, and nothing taken, when they do not fit this segment.
     package mutating func add(_ rows: FlowColumns, origin: SegmentOrigin, logOffset: Int64) -> Bool {
-        batch.truncate(to: 0)
+        batch.truncate(to: 0, areEndsZero: isShared)
+        isShared = false
         guard self.rows + rows.count <= rowsMax, let place = place(of: origin),
             batch.append(contentsOf: rows)
         else {

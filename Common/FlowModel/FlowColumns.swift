@@ -85,8 +85,11 @@ package struct FlowColumns: Sendable {
     }
 
     /// Drops all rows from `rowCount` on: undoes an `extend`.
-    package mutating func truncate(to rowCount: Int) {
+    /// - Parameter areEndsZero: whether nothing was written to the dropped rows' addresses, AS numbers, prefix lengths,
+    ///   ports and protocols.
+    package mutating func truncate(to rowCount: Int, areEndsZero: Bool = false) {
         guard rowCount < count else { return }
+        if !areEndsZero { clearEnds(rowCount..<count) }
         clear(rowCount..<count)
         count = rowCount
     }
@@ -155,11 +158,21 @@ package struct FlowColumns: Sendable {
         if memoryOwner != nil { secureMemory() }
     }
 
-    private mutating func clear(_ rows: Range<Int>) {
+    private mutating func clearEnds(_ rows: Range<Int>) {
         zero(&sourceHigh, rows)
         zero(&sourceLow, rows)
         zero(&destinationHigh, rows)
         zero(&destinationLow, rows)
+        zero(&bgpSourceAsNumber, rows)
+        zero(&bgpDestinationAsNumber, rows)
+        zero(&sourceIPPrefixLength, rows)
+        zero(&destinationIPPrefixLength, rows)
+        zero(&sourceTransportPort, rows)
+        zero(&destinationTransportPort, rows)
+        zero(&protocolIdentifier, rows)
+    }
+    /// All but `clearEnds` does.
+    private mutating func clear(_ rows: Range<Int>) {
         zero(&nextHopHigh, rows)
         zero(&nextHopLow, rows)
         zero(&octetDeltaCount, rows)
@@ -171,21 +184,14 @@ package struct FlowColumns: Sendable {
         zero(&deltaFlowCount, rows)
         zero(&ingressInterface, rows)
         zero(&egressInterface, rows)
-        zero(&bgpSourceAsNumber, rows)
-        zero(&bgpDestinationAsNumber, rows)
         zero(&exporter, rows)
         zero(&extra, rows)
         zero(&observers, rows)
         zero(&sketch, rows)
         zero(&samplingInterval, rows)
-        zero(&sourceTransportPort, rows)
-        zero(&destinationTransportPort, rows)
         zero(&tcpControlBits, rows)
         zero(&vlanId, rows)
-        zero(&protocolIdentifier, rows)
         zero(&ipClassOfService, rows)
-        zero(&sourceIPPrefixLength, rows)
-        zero(&destinationIPPrefixLength, rows)
         zero(&flowDirection, rows)
         zero(&flags, rows)
     }

@@ -55,6 +55,21 @@ struct FlowColumnsTests {
         #expect(columns.count == 0)
     }
 
+    @Test("rows whose ends were not written are zero when they come again, whatever else was") func untouchedEnds() {
+        var columns = FlowColumns()
+        for row in columns.extend(by: 300) {
+            columns.octetDeltaCount[row] = 7
+            columns.nextHopLow[row] = 8
+            columns.flags[row] = 1
+            columns.vlanId[row] = 9
+        }
+        columns.truncate(to: 100, areEndsZero: true)
+        #expect(columns.count == 100 && columns.octetDeltaCount[99] == 7)
+        columns.truncate(to: 0, areEndsZero: true)
+        let isZero = columns.extend(by: 300).allSatisfy { columns[$0] == zeroed }
+        #expect(isZero)
+    }
+
     @Test("exporters are numbered in order of first use, up to the bound") func exporters() {
         var columns = FlowColumns()
         #expect([key(5), key(3), key(5)].map { columns.intern($0) } == [0, 1, 0])
