@@ -269,14 +269,17 @@ struct Compaction: Sendable {
     }
 
     /// Gives free pages back to the file system when they are a quarter of the file and nothing will use them: no batch
-    /// is there, or they are very many. To give one back another page must be moved into its place.
+    /// is there, or they are very many. To give one back another page must be moved into its place, so no more go than
+    /// are beyond that quarter.
     static func giveBack(_ pool: DatabasePool) async throws {
         try await pool.writeWithoutTransaction { db in
             let free = try Int.fetchOne(db, sql: "PRAGMA freelist_count") ?? 0
             let pages = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
             let isQuiet = try !(Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM batch)") ?? true)
             guard free * 4 > pages, isQuiet || free >= freePagesMax else { return }
-            _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum")
+            // So many that a quarter of what is left is free.
+            let more = (4 * free - pages) / 3 + 1
+            _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum(\(more))")
             _ = try db.checkpoint(.passive)
         }
     }

@@ -85,6 +85,13 @@ struct CompactionTests {
         #expect(gone == nil)
         try await store.expect(real.records)
         #expect(try fileBytes() < full * 3 / 4)
+        let left = try await DatabaseQueue(path: folder.file("acme/2026-11-21.sqlite").path).read { db in
+            (
+                free: try Int.fetchOne(db, sql: "PRAGMA freelist_count") ?? 0,
+                pages: try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
+            )
+        }
+        #expect(left.free > 0 && left.free * 4 <= left.pages)
     }
 
     @Test("a day is left alone until it has enough rows, or is over and its batches have waited") func due()
