@@ -37,7 +37,7 @@ struct BatchSums {
     private(set) var pairs: [UInt64] = []
     private var asNumbers = SumNumbers()
     /// Of each end of each conversation: the number of its AS number.
-    private var asPlaces: [UInt32] = []
+    private var asPlaces: [UInt32] = [], asOfEndpoints: [UInt32] = []
     private var interfaces = InterfaceNumbers()
     /// More than any site has; beyond, they are numbered anew with the next batch.
     private static let interfacesMax = 1 << 14
@@ -99,17 +99,23 @@ struct BatchSums {
     private mutating func findServices(_ sharing: BatchSharing) {
         let ports = sharing.ports.span, protocols = sharing.protocols.span
         serviceKeys.removeAll()
-        serviceNumbers.removeAll(keepingCapacity: true)
+        serviceNumbers.grow(atLeast: 2 * conversationCount)
+        var numberArray = serviceNumbers
+        serviceNumbers = []  // its alone for now
+        var numbers = numberArray.mutableSpan
         for index in 0..<conversationCount {
             let source = UInt16(truncatingIfNeeded: ports[2 &* index])
             let destination = UInt16(truncatingIfNeeded: ports[2 &* index &+ 1])
             let transport = protocols[index], first = UInt64(transport) << 16
             let port = RollupBuilder.servicePort(transport, source, destination)
-            let other = RollupBuilder.servicePort(transport, destination, source)
             let number = serviceKeys.number(of: first | UInt64(port))
-            serviceNumbers.append(number)
-            serviceNumbers.append(port == other ? number : serviceKeys.number(of: first | UInt64(other)))
+            (numbers[2 &* index], numbers[2 &* index &+ 1]) = (number, number)
+            // Only of ICMP it depends on the way.
+            guard IPProtocol.isICMP(transport), source != destination else { continue }
+            let other = RollupBuilder.servicePort(transport, destination, source)
+            numbers[2 &* index &+ 1] = serviceKeys.number(of: first | UInt64(other))
         }
+        serviceNumbers = numberArray
     }
     private mutating func findPairs(_ sharing: BatchSharing, _ numbers: [UInt32]) {
         let ends = sharing.ends.span, numbers = numbers.span
@@ -120,15 +126,18 @@ struct BatchSums {
         }
     }
     private mutating func findAS(_ sharing: BatchSharing) {
-        var ofEndpoints: [UInt32] = []
-        ofEndpoints.reserveCapacity(sharing.endpointCount)
+        let numbers = sharing.asNumbers.span, ends = sharing.ends.span
         asNumbers.removeAll()
+        asOfEndpoints.grow(atLeast: sharing.endpointCount)
+        asPlaces.grow(atLeast: 2 * conversationCount)
+        var (knownArray, placeArray) = (asOfEndpoints, asPlaces)
+        (asOfEndpoints, asPlaces) = ([], [])  // theirs alone for now
+        var known = knownArray.mutableSpan, places = placeArray.mutableSpan
         for endpoint in 0..<sharing.endpointCount {
-            ofEndpoints.append(asNumbers.number(of: UInt64(sharing.asNumbers[endpoint])))
+            known[endpoint] = asNumbers.number(of: UInt64(numbers[endpoint]))
         }
-        let ends = sharing.ends.span
-        asPlaces.removeAll(keepingCapacity: true)
-        for place in 0..<(2 * conversationCount) { asPlaces.append(ofEndpoints[Int(ends[place])]) }
+        for place in 0..<(2 * conversationCount) { places[place] = known[Int(ends[place])] }
+        (asOfEndpoints, asPlaces) = (knownArray, placeArray)
     }
 
     // MARK: Rows

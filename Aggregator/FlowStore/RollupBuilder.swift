@@ -50,6 +50,7 @@ struct RollupBuilder {
         _ columns: FlowColumns, _ rows: Range<Int>, _ sources: [UInt32], _ destinations: [UInt32]
     ) {
         spread(columns, rows)
+        findRuns()
         for run in runs { totals[Int(run.bucket)] += run.tally }
         addServices(columns)
         if isUnknown(columns.bgpSourceAsNumber, rows) {
@@ -197,10 +198,20 @@ struct RollupBuilder {
 
     static let uncounted = RecordFlags([.observedElsewhere, .secondary]).rawValue
 
-    /// Fills `parts` and `runs` with what counts of the rows, by minute.
+    /// Fills `runs` from `parts`.
+    private mutating func findRuns() {
+        runs.removeAll(keepingCapacity: true)
+        for part in parts {
+            if let last = runs.last, last.bucket == part.bucket {
+                runs[runs.count &- 1].tally += part.tally
+            } else {
+                runs.append(part)
+            }
+        }
+    }
+    /// Fills `parts` with what counts of the rows, by minute.
     private mutating func spread(_ columns: FlowColumns, _ rows: some Sequence<some BinaryInteger>) {
         parts.removeAll(keepingCapacity: true)
-        runs.removeAll(keepingCapacity: true)
         let flags = columns.flags.span
         let flows = columns.deltaFlowCount.span
         let octets = columns.octetDeltaCount.span
@@ -232,11 +243,6 @@ struct RollupBuilder {
             return
         }
         parts.append(part)
-        if !runs.isEmpty, runs[runs.count &- 1].bucket == part.bucket {
-            runs[runs.count &- 1].tally += tally
-        } else {
-            runs.append(part)
-        }
     }
     private mutating func number(ofMinute start: Int64) -> UInt32 {
         if let known = minutes[start] { return known }

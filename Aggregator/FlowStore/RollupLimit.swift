@@ -58,12 +58,10 @@ struct LargestSums {
     private mutating func sink() {
         var parent = 0
         while true {  // ends: goes down
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2]
-            where child < items.count && items[child] < items[least] {
-                least = child
-            }
-            guard least != parent else { return }
+            let left = 2 * parent + 1, right = left + 1
+            guard left < items.count else { return }
+            let least = right < items.count && items[right] < items[left] ? right : left
+            guard items[least] < items[parent] else { return }
             items.swapAt(parent, least)
             parent = least
         }

@@ -55,7 +55,10 @@ package struct TimeShare: Sendable {
     private func counted(_ value: UInt64, by time: Int64) -> UInt64 {
         guard time > start else { return 0 }
         guard time < end else { return value }
-        // Both differences are below `durationMax`, and the quotient is below `value`.
+        // Both differences are at most `durationMax`, and the quotient is below `value`.
+        let (short, isLong) = value.multipliedReportingOverflow(by: UInt64(time - start))
+        // A fraction of the time.
+        guard isLong else { return short / UInt64(end - start) }
         let product = value.multipliedFullWidth(by: UInt64(time - start))
         return UInt64(end - start).dividingFullWidth(product).quotient
     }

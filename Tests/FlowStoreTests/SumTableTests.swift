@@ -45,6 +45,56 @@ struct SumTableTests {
         }
     }
 
+    @Test("in a full table a key of many small parts is missed for little, and the many small keys for all they have")
+    func smallParts() throws {
+        var generator = SeededGenerator(seed: 6), table = SumTable(), number: UInt64 = 1_000
+        let steady: UInt64 = 7
+        var ofSteady: UInt64 = 0
+        for turn in 0..<60 {
+            var parts: [SumPart] = [], keys: [UInt64] = []
+            for row in 0..<4_000 {
+                let isSteady = row % 40 == 0
+                number += 1
+                let octets: UInt64 = isSteady ? 200 : .random(in: 100...9_000, using: &generator)
+                // Before the table is full all that is asked is in it.
+                ofSteady += isSteady && turn > 5 ? octets : 0
+                parts.append(
+                    SumPart(row: UInt32(row), bucket: 0, tally: Tally(flows: 1, octets: octets, packets: 1)))
+                keys.append(isSteady ? steady : number)
+            }
+            if turn <= 5 { keys = keys.map { $0 == steady ? 8 : $0 } }
+            table.add(parts, keys, buckets: 1)
+            #expect(table.count <= RollupLimit.sumsMin)
+        }
+        let found = try #require(table.sums.first { $0.key == steady })
+        #expect(ofSteady == 1_080_000)
+        #expect(found.octets <= ofSteady && found.octets >= ofSteady * 9 / 10, "\(found.octets)")
+    }
+
+    @Test("interfaces have one number each, near or far, and new ones when all are forgotten") func interfaces() {
+        var numbers = InterfaceNumbers(), ins = [UInt32](repeating: 0, count: 6), outs = ins
+        let exporters: [UInt32] = [0, 1, 31, 32, 0, 0], ingress: [UInt32] = [5, 5, 2_047, 5, 2_048, .max]
+        let egress: [UInt32] = [5, 6, 5, 5, 5, 2_048]
+        func find() {
+            numbers.find(exporters.span, ingress.span, egress.span, ins: &ins, outs: &outs)
+            let keys = numbers.keys
+            #expect(zip(ins, zip(exporters, ingress)).allSatisfy { keys[Int($0)] == UInt64($1.0) << 32 | UInt64($1.1) })
+            #expect(zip(outs, zip(exporters, egress)).allSatisfy { keys[Int($0)] == UInt64($1.0) << 32 | UInt64($1.1) })
+            #expect(keys.count == Set(keys).count && keys.count == 8)
+        }
+        find()
+        let first = ins
+        find()
+        #expect(ins == first)
+        numbers.removeAll()
+        #expect(numbers.count == 0)
+        let other: [UInt32] = [1]
+        numbers.find(other.span, other.span, other.span, ins: &ins, outs: &outs)
+        #expect(ins[0] == 0 && outs[0] == 0 && numbers.count == 1)
+        numbers.removeAll()
+        find()
+    }
+
     @Test("rows in more minutes than are summed by key are in totals, exactly") func manyMinutes() {
         var builder = RollupBuilder(), columns = FlowColumns(), total = Tally()
         let count = RollupLimit.bucketsMax + 5_000
