@@ -188,7 +188,7 @@ let aggregator: [Target] = [
         "Sigma", in: "Aggregator", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", yams]),
     module(
         "SigmaBacktest", in: "Aggregator",
-        uses: ["BatchFormat", "Detect", "FlowModel", "Identity", "Query", "Sigma"]),
+        uses: ["BatchFormat", "Detect", "FilterLanguage", "FlowModel", "Identity", "Query", "Sigma"]),
     module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", "Settings", grdb]),
     module("Notify", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", "Incidents", "Settings", crypto]),
     module(
@@ -253,10 +253,13 @@ let checks: [Target] = [
             "BatchFormat", "Capture", "Decode", "Dedupe", "Delivery", "FilterLanguage", "FlowModel", "FlowStore",
             "FuzzTargets", "Identity", "Platform", "PreAggregate", "Query", "QueryEngine", "SegmentFormat",
             "SensorPipeline", "Spool", "WireBytes",
-        ], beside: ["compare-peers"]),
+        ], beside: ["compare-peers", "latency"]),
     program(
         "weir-bench-detect", at: "Tests/DetectBenchmarks",
-        uses: ["Capture", "Decode", "Detect", "FlowModel", "Identity", "Platform", "Simulator", "WireBytes"]),
+        uses: [
+            "BatchFormat", "Capture", "Decode", "Delivery", "Detect", "FlowModel", "FlowStore", "Identity",
+            "Intelligence", "Platform", "Query", "Sigma", "SigmaBacktest", "Simulator", "WireBytes",
+        ]),
     program(
         "weir-bench-store", at: "Tests/StoreBenchmarks",
         uses: [
@@ -315,8 +318,8 @@ let checks: [Target] = [
     tests(
         "BackupTests",
         uses: [
-            "Backup", "DataKeys", "Delivery", "FlowLog", "FlowModel", "Identity", "ObjectStore", "Platform",
-            "Settings", "Tenancy", grdb,
+            "Backup", "DataKeys", "Delivery", "Detect", "FlowLog", "FlowModel", "Identity", "Incidents", "Notify",
+            "NotifyChannels", "ObjectStore", "Platform", "Settings", "Tenancy", grdb,
         ]),
     tests(
         "SegmentFormatTests",
@@ -364,7 +367,7 @@ let checks: [Target] = [
         "ProgramsTests",
         uses: ["Detect", "FlowModel", "Identity", "Intelligence", "Platform", "Programs"]),
     tests("TrendsTests", uses: ["Trends"]),
-    tests("SigmaTests", uses: ["Detect", "FlowModel", "Identity", "Platform", "Sigma"]),
+    tests("SigmaTests", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", "Platform", "Sigma"]),
     tests(
         "SigmaBacktestTests",
         uses: [

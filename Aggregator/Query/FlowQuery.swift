@@ -11,7 +11,7 @@ package struct FlowQuery: Sendable {
     let time: any TimeSource
     private let budget: QueryBudget
     private let tenantBudgets: [TenantID: QueryBudget]
-    private let gate: QueryGate
+    let gate: QueryGate
     private let seed: UInt64
 
     /// Records that one answer of `records` can hold.

@@ -43,6 +43,21 @@ final class QueryGate: Sendable {
         return try await body()
     }
 
+    /// A place beside the one that a question has, if it is free and nobody waits; who gets one gives it back by
+    /// `leave`, soon when the gate `isWanted`.
+    func enterIfFree(_ tenant: TenantID) -> Bool {
+        state.withLock { state in
+            guard state.free > 0, state.waiting.isEmpty, state.working[tenant, default: 0] < tenantMax else {
+                return false
+            }
+            state.free -= 1
+            state.working[tenant, default: 0] += 1
+            return true
+        }
+    }
+    /// Somebody waits for a place.
+    var isWanted: Bool { state.withLock { !$0.waiting.isEmpty } }
+
     private func enter(_ tenant: TenantID) async throws(QueryError) {
         let id = state.withLock { state in
             state.ids += 1
@@ -76,7 +91,7 @@ final class QueryGate: Sendable {
             return nil
         }
     }
-    private func leave(_ tenant: TenantID) {
+    func leave(_ tenant: TenantID) {
         let next = state.withLock { state -> Waiter? in
             let left = state.working[tenant, default: 1] - 1
             state.working[tenant] = left > 0 ? left : nil

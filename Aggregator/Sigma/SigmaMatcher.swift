@@ -146,12 +146,7 @@ struct AccessPath: Sendable {
             let hasTCP = set.contains(UInt64(IPProtocol.tcp)), hasUDP = set.contains(UInt64(IPProtocol.udp))
             return AccessPath(keys: [.transport(set)], share: hasTCP ? 700 : hasUDP ? 300 : 30)
         case .number(.service, let set):
-            let ports = NumberSet(
-                (UInt16(1)...UInt16.max).lazy.filter { port in
-                    [true, false].contains { isUDP in
-                        Service(port: port, isUDP: isUDP).map { set.contains(UInt64($0.rawValue)) } ?? false
-                    }
-                }.map { UInt64($0)...UInt64($0) })
+            let ports = ports(of: set)
             return AccessPath(keys: [.sourcePort(ports), .destinationPort(ports)], share: 2 * share(ports))
         case .address(.destination, let set): return AccessPath(keys: [.destination(set)], share: share(set))
         case .address(.source, let set): return AccessPath(keys: [.source(set)], share: share(set))
@@ -159,6 +154,16 @@ struct AccessPath: Sendable {
             return AccessPath(keys: [.source(set), .destination(set)], share: 2 * share(set))
         default: return none
         }
+    }
+
+    /// Of these services, by their raw values.
+    static func ports(of services: NumberSet) -> NumberSet {
+        NumberSet(
+            (UInt16(1)...UInt16.max).lazy.filter { port in
+                [true, false].contains { isUDP in
+                    Service(port: port, isUDP: isUDP).map { services.contains(UInt64($0.rawValue)) } ?? false
+                }
+            }.map { UInt64($0)...UInt64($0) })
     }
 
     /// A port below 1024 is worth as much as 500 above it.

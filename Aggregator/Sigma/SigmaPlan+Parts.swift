@@ -35,12 +35,24 @@ extension SigmaRuleSet {
     /// In any order of records the findings are the same, but for what they say of the way.
     package var isOrderFree: Bool { watches.allSatisfy { $0.kind == .match } }
     package var reach: Reach { rules.map(\.predicate.reach).max { $0.rank < $1.rank } ?? .usual }
+    /// What is looked at to count a record that matches: by what it is grouped, and what is measured.
+    package var countingReach: Reach {
+        let columns = watches.flatMap(\.inputs).flatMap { input in
+            if case .record(let group, let values) = input.origin { group + values } else { [SigmaField.Column]() }
+        }
+        return columns.map(\.reach).max { $0.rank < $1.rank } ?? .usual
+    }
 
     /// Those of `rows`, which rise, that one rule at least matches.
     package func matching(_ columns: borrowing FlowColumns, _ rows: [Int32]) -> [Int32] {
         guard let first = rows.first, let last = rows.last else { return [] }
         var matches: [SigmaMatch] = [], kept: [Int32] = [], place = 0
-        matcher.match(columns, rows: Int(first)..<(Int(last) + 1), into: &matches)
+        let all = Int(first)..<(Int(last) + 1)
+        if 4 * rows.count > all.count {
+            matcher.match(columns, rows: all, into: &matches)
+        } else {
+            for row in rows { matcher.match(columns, rows: Int(row)..<(Int(row) + 1), into: &matches) }
+        }
         for match in matches where match.row != kept.last {
             while place < rows.count, rows[place] < match.row { place += 1 }
             if place < rows.count, rows[place] == match.row { kept.append(match.row) }
@@ -66,6 +78,15 @@ extension SigmaPredicate {
         case .not(let inner): inner.reach
         case .and(let members), .or(let members): members.map(\.reach).max { $0.rank < $1.rank } ?? .usual
         case .test(let test): test.reach
+        }
+    }
+}
+
+extension SigmaField.Column {
+    fileprivate var reach: SigmaRuleSet.Reach {
+        switch self {
+        case .address(let column): column.isEnd ? .usual : .all
+        case .number(let column): column.reach
         }
     }
 }

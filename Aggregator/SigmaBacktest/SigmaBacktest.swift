@@ -8,6 +8,7 @@
 /// Not here: who may ask (`API`), how history is read and what that may cost (`Query`).
 internal import BatchFormat
 package import Detect
+internal import FilterLanguage
 package import FlowModel
 package import Identity
 package import Query
@@ -53,14 +54,9 @@ package struct SigmaBacktest: Sendable {
         from: Int64 = .min, to: Int64 = .max, in query: FlowQuery, rowsMax: Int = rowsMax
     ) async throws(QueryError) -> SigmaBacktest {
         let sets = [rules] + (current.map { [$0] } ?? [])
-        let fields = sets.reduce(into: FieldSet.usual) { $0.formUnion($1.reach.fields) }
         let trials = sets.map { Trial($0, keys, tenant) }, kept = KeptRecords(rowsMax: rowsMax)
         let needsOrder = !sets.allSatisfy(\.isOrderFree)
-        let effort = try await query.selected(tenant: tenant, from: from, to: to, fields: fields) { columns, rows in
-            let first = rules.matching(columns, rows)
-            guard let current else { return first }
-            return union(first, current.matching(columns, rows))
-        } take: { columns in
+        let effort = try await query.selected(tenant: tenant, selection(sets, from, to)) { columns in
             if needsOrder { kept.add(columns) } else { for trial in trials { trial.observe(columns) } }
         }
         if needsOrder {
@@ -71,6 +67,18 @@ package struct SigmaBacktest: Sendable {
         result.outcome = trials[0].outcome()
         result.current = trials.dropFirst().first?.outcome()
         return result
+    }
+
+    /// What one of the sets may match.
+    private static func selection(_ sets: [SigmaRuleSet], _ from: Int64, _ to: Int64) -> RecordSelection {
+        let reach = sets.reduce(into: FieldSet.usual) { $0.formUnion($1.reach.fields) }
+        let counted = sets.reduce(into: FieldSet.counted) { $0.formUnion($1.countingReach.fields) }
+        let nets = sets.map(\.net)
+        return RecordSelection(
+            from: from, to: to, net: nets.contains(.any) ? .any : .disjunction(of: nets), fields: reach, taken: counted
+        ) { columns, rows in
+            sets.reduce([]) { union($0, $1.matching(columns, rows)) }
+        }
     }
 
     /// What the rules find in these records, which are in the order in which they were received.
@@ -97,6 +105,8 @@ extension FieldSet {
         .sourceIPAddress, .destinationIPAddress, .sourceTransportPort, .destinationTransportPort, .protocolIdentifier,
         .tcpControlBits, .counters, .flags,
     ]
+    /// What is told of a record that matches.
+    fileprivate static let counted: FieldSet = usual.union(SigmaRuleSet.Reach.times.fields).union(.samplingInterval)
 }
 
 extension SigmaRuleSet.Reach {

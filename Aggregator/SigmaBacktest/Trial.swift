@@ -3,69 +3,92 @@ internal import FlowModel
 internal import Identity
 internal import Query
 internal import Sigma
+internal import Synchronization
 
-/// One set of rules on trial. A class, so that what reads history can hand records to it; it is never shared.
-final class Trial {
-    private var fold: SigmaFold
+/// One set of rules on trial, that several may show records to.
+final class Trial: Sendable {
+    private struct State {
+        var fold: SigmaFold
+        var last: [String: Finding] = [:]
+    }
+    private let state: Mutex<State>
     private let keys: Set<String>
-    private var last: [String: Finding] = [:]
     private static let rowsAtOnce = 8_192
 
     init(_ rules: SigmaRuleSet, _ keys: Set<String>, _ tenant: TenantID) {
-        fold = SigmaFold(tenant: tenant, rules: rules)
+        state = Mutex(State(fold: SigmaFold(tenant: tenant, rules: rules)))
         self.keys = keys
     }
 
-    func observe(_ columns: FlowColumns) { keep(fold.observe(columns)) }
+    func observe(_ columns: FlowColumns) {
+        state.withLock { state in keep(state.fold.observe(columns), &state) }
+    }
     func observeAll(_ columns: FlowColumns) throws(QueryError) {
         for start in stride(from: 0, to: columns.count, by: Self.rowsAtOnce) {
             guard !Task.isCancelled else { throw .cancelled }
-            keep(fold.observe(columns, rows: start..<min(start + Self.rowsAtOnce, columns.count)))
+            let rows = start..<min(start + Self.rowsAtOnce, columns.count)
+            state.withLock { state in keep(state.fold.observe(columns, rows: rows), &state) }
         }
     }
-    private func keep(_ findings: [Finding]) {
-        for finding in findings where keys.contains(finding.rule) { last[finding.id] = finding }
+    private func keep(_ findings: [Finding], _ state: inout State) {
+        for finding in findings where keys.contains(finding.rule) { state.last[finding.id] = finding }
     }
 
     /// Ends the trial.
     func outcome() -> SigmaBacktest.Outcome {
-        keep(fold.finish())
-        var outcome = SigmaBacktest.Outcome()
-        outcome.findings = last.values.sorted { ($0.start, $0.id) < ($1.start, $1.id) }
-        outcome.losses = fold.losses
-        for (rule, matches) in zip(fold.rules.rules, fold.matches) where keys.contains(rule.rule.metadata.key) {
-            outcome.matches[rule.rule.metadata.key] = matches
+        state.withLock { state in
+            keep(state.fold.finish(), &state)
+            var outcome = SigmaBacktest.Outcome()
+            outcome.findings = state.last.values.sorted { ($0.start, $0.id) < ($1.start, $1.id) }
+            outcome.losses = state.fold.losses
+            for (rule, matches) in zip(state.fold.rules.rules, state.fold.matches)
+            where keys.contains(rule.rule.metadata.key) {
+                outcome.matches[rule.rule.metadata.key] = matches
+            }
+            return outcome
         }
-        return outcome
     }
 }
 
-/// Records that wait to be put in order; of one backtest, never shared.
-final class KeptRecords {
+/// Records that wait to be put in order; of one backtest.
+final class KeptRecords: Sendable {
+    private struct State {
+        var parts: [FlowColumns] = [], count = 0, leftOut = 0
+    }
     private let rowsMax: Int
-    private var parts: [FlowColumns] = [], count = 0
-    private(set) var leftOut = 0
+    private let state = Mutex(State())
+    var leftOut: Int { state.withLock { $0.leftOut } }
 
     init(rowsMax: Int) { self.rowsMax = rowsMax }
 
     func add(_ columns: FlowColumns) {
-        guard count + columns.count <= rowsMax else {
-            leftOut += columns.count
-            return
+        state.withLock { state in
+            guard state.count + columns.count <= rowsMax else {
+                state.leftOut += columns.count
+                return
+            }
+            state.count += columns.count
+            state.parts.append(columns)
         }
-        count += columns.count
-        parts.append(columns)
     }
 
     /// By receive time, then by all that tells records apart, so that compaction changes nothing.
     func inOrder() -> FlowColumns {
-        var places: [(received: Int64, part: Int32, row: Int32)] = []
+        let (parts, count) = state.withLock { ($0.parts, $0.count) }
+        var places: [Place] = []
         places.reserveCapacity(count)
         for (number, part) in parts.enumerated() {
-            for row in part.rows { places.append((part.receiveMilliseconds[row], Int32(number), Int32(row))) }
+            for row in part.rows {
+                places.append(
+                    Place(
+                        received: part.receiveMilliseconds[row], start: part.flowStartMilliseconds[row],
+                        end: part.flowEndMilliseconds[row], part: Int32(number), row: Int32(row)))
+            }
         }
         places.sort { a, b in
             if a.received != b.received { return a.received < b.received }
+            if a.start != b.start { return a.start < b.start }
+            if a.end != b.end { return a.end < b.end }
             return Self.precedes(parts[Int(a.part)][Int(a.row)], parts[Int(b.part)][Int(b.row)])
         }
         var columns = FlowColumns(capacity: count)
@@ -80,11 +103,11 @@ final class KeptRecords {
         }
         return columns
     }
+    private struct Place {
+        let received: Int64, start: Int64, end: Int64
+        let part: Int32, row: Int32
+    }
     private static func precedes(_ a: FlowRecord, _ b: FlowRecord) -> Bool {
-        if a.flowStartMilliseconds != b.flowStartMilliseconds {
-            return a.flowStartMilliseconds < b.flowStartMilliseconds
-        }
-        if a.flowEndMilliseconds != b.flowEndMilliseconds { return a.flowEndMilliseconds < b.flowEndMilliseconds }
         if a.sourceIPAddress != b.sourceIPAddress { return a.sourceIPAddress < b.sourceIPAddress }
         if a.destinationIPAddress != b.destinationIPAddress { return a.destinationIPAddress < b.destinationIPAddress }
         if a.sourceTransportPort != b.sourceTransportPort { return a.sourceTransportPort < b.sourceTransportPort }

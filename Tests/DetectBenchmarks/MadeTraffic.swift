@@ -18,9 +18,34 @@ enum MadeTraffic {
 
     /// Everything that the plan's exporters send, and what attacks were in it.
     static func simulated(_ plan: SimulationPlan) -> (columns: FlowColumns, truth: SimulationTruth) {
-        var simulation = Simulation(plan), batch = DatagramBatch(), decoder = DatagramDecoder()
-        var columns = FlowColumns(capacity: plan.recordsPerSecond * plan.seconds)
-        while simulation.step(into: &batch) {
+        var batches = SimulatedBatches(plan, rows: .max, capacity: plan.recordsPerSecond * plan.seconds)
+        let columns = batches.next() ?? FlowColumns()
+        return (columns, batches.truth)
+    }
+}
+
+/// What a plan's exporters send, decoded, some records at a time.
+struct SimulatedBatches {
+    private let rows: Int, capacity: Int
+    private var simulation: Simulation, batch = DatagramBatch(), decoder = DatagramDecoder()
+    private var isOver = false
+
+    /// - Parameter rows: of a batch at least, but of the last.
+    init(_ plan: SimulationPlan, rows: Int, capacity: Int? = nil) {
+        self.rows = rows
+        self.capacity = capacity ?? rows
+        simulation = Simulation(plan)
+    }
+    var truth: SimulationTruth { simulation.truth }
+
+    mutating func next() -> FlowColumns? {
+        guard !isOver else { return nil }
+        var columns = FlowColumns(capacity: capacity)
+        while columns.count < rows {
+            guard simulation.step(into: &batch) else {
+                isOver = true
+                break
+            }
             for item in batch.items {
                 let exporter = simulation.exporters[item.exporter]
                 let origin = DatagramOrigin(
@@ -29,6 +54,6 @@ enum MadeTraffic {
                 _ = Array(batch.bytes[item.range]).withBytes { decoder.decode($0, from: origin, into: &columns) }
             }
         }
-        return (columns, simulation.truth)
+        return columns.count == 0 ? nil : columns
     }
 }

@@ -110,6 +110,62 @@ import Testing
         #expect(found.effort.rows == 8_000 && !found.outcome.hosts.isEmpty)
     }
 
+    /// Of whole histories, some days of which are segments.
+    @Test("segments that bounds and filters rule out are not read, several are read at once, and nothing is missing")
+    func segments() async throws {
+        var generator = SeededGenerator(seed: 10)
+        let folder = try TemporaryFolder("weir-backtest"), tenant = try #require(TenantID("acme"))
+        var batches: [(FlowColumns, SensorIdentity)] = []
+        for day in 0..<6 as Range<Int64> {
+            for (columns, sensor) in try Self.batches(&generator) {
+                var moved = FlowColumns()
+                _ = columns.exporters.map { moved.intern($0) }
+                for row in columns.rows {
+                    var record = columns[row]
+                    record.flowStartMilliseconds += day * 86_400_000
+                    record.flowEndMilliseconds += day * 86_400_000
+                    record.receiveMilliseconds += day * 86_400_000
+                    if day == 3, row == 17 { record.destinationIPAddress = IPAddress(v4: 0xCB00_7107) }
+                    moved.append(record)
+                }
+                batches.append((moved, sensor))
+            }
+        }
+        let store = try await Self.store(batches, folder)
+        for later in [9 * 86_400_000, 9 * 86_400_000 + 200_000] as [Int64] {
+            _ = try await store.compact(now: Self.start + later)
+        }
+        let query = FlowQuery(store: store, time: ManualTime(wallMilliseconds: Self.start))
+        let host = """
+            ---
+            title: host
+            name: host
+            logsource: {category: firewall}
+            detection:
+                s: {dst_ip: 203.0.113.7}
+                condition: s
+            """
+        let documents = SigmaParse(Self.text + "\n" + host).documents
+        for keys in [["many"], ["large"], ["host"], ["many", "large", "host"]] as [Set<String>] {
+            let plan = SigmaPlan(shared: documents, files: [], decisions: [], usual: .enabled)
+            let set = SigmaRuleSet(plan.documents(for: keys))
+            try #require(set.refusals.isEmpty, "\(set.refusals)")
+            var live = SigmaFold(tenant: tenant, rules: set), last: [String: Finding] = [:]
+            for (columns, _) in batches { for finding in live.observe(columns) { last[finding.id] = finding } }
+            for finding in live.finish() { last[finding.id] = finding }
+            let found = try await SigmaBacktest.run(set, keys: keys, against: nil, tenant: tenant, in: query)
+            #expect(!last.isEmpty && Set(found.outcome.findings.map(\.id)) == Set(last.keys), "\(keys)")
+            for finding in found.outcome.findings {
+                let then = last[finding.id]
+                #expect(finding.evidence.flows == then?.evidence.flows && finding.start == then?.start)
+                #expect(finding.evidence.observed == then?.evidence.observed && finding.end == then?.end)
+            }
+            #expect(found.effort.segments >= 6 && found.effort.unreadable == 0)
+            let skipped = found.effort.skippedByBloom + found.effort.skippedByBounds
+            if keys == ["host"] { #expect(skipped == found.effort.segments - 1, "\(found.effort)") }
+        }
+    }
+
     @Test("the difference with the version in use is told, and only records of the period count") func difference()
         async throws
     {

@@ -161,13 +161,13 @@ import Testing
 }
 
 @Suite("Many rules over a batch") struct MatcherTests {
-    private static let items = [
+    static let items = [
         "dst_port: 443", "dst_port:\n        - 80\n        - 8080", "src_port|gte: 50000", "dst_ip: 192.0.2.5",
         "src_ip|cidr: 10.0.0.0/30", "dst_ip|cidr: '2001:db8::/32'", "proto: udp", "bytes|gt: 500",
         "src_ip|endswith: '.2'", "sourceTransportPort: 53", "destinationIPv4Address|cidr: 192.0.0.0/8",
         "destinationTransportPort|lt: 1024", "action: deny", "src_ip|fieldref: dst_ip", "duration|lt: 1",
     ]
-    private static let conditions = [
+    static let conditions = [
         "a", "not a", "a and b", "a or b", "a and not b", "not (a or b)", "a and (b or c)", "(a and b) or (b and c)",
         "not a and not b and c",
     ]
