@@ -32,6 +32,8 @@ struct SigmaEntry: Sendable {
     private(set) var forgotten: UInt64 = 0
     var evidence = SigmaEvidence()
     var announcement = SigmaAnnouncement()
+    /// Changed by the batch at hand; not part of a snapshot, which is taken between two.
+    var isTouched = false
 
     var itemCount: Int { 1 + samples.count + values.count + evidence.attackers.count + evidence.victims.count }
     var total: UInt64 { samples.reduce(0) { $0.adding($1.weight) } }

@@ -40,7 +40,7 @@ package struct SigmaFold: Sendable {
     /// Latest times so far, in ms: by the sensors' clocks, and of events.
     var received = Int64.min, watermark = Int64.min
     /// Keys touched by this batch, by watch, each once and in the order of touching.
-    private var touched: [[SigmaKey]], known: Set<SigmaKey> = []
+    private var touched: [[SigmaKey]]
     /// Windows that wait for their end, by when they are asked.
     var due: [Int64: Set<SigmaKey>] = [:]
     private var scratch: [SigmaMatch] = []
@@ -76,7 +76,7 @@ package struct SigmaFold: Sendable {
 
     /// The last word: windows that are not over are asked, and all that has grown is said.
     package mutating func finish() -> [Finding] {
-        for key in table.sortedKeys where rules.watches[key.watch].isRising { touch(key) }
+        for key in table.sortedKeys where rules.watches[key.watch].isRising { touched[key.watch].append(key) }
         return settle(isLast: true)
     }
 
@@ -111,9 +111,7 @@ package struct SigmaFold: Sendable {
     private mutating func add(_ event: SigmaEvent, _ feed: SigmaFeed, _ group: SigmaGroup, _ values: SigmaGroup) {
         let watch = rules.watches[feed.watch]
         let key = SigmaKey(watch: feed.watch, epoch: event.time / watch.span, values: group)
-        if watch.isRising {
-            touch(key)
-        } else {
+        if !watch.isRising {
             let moment = (key.epoch + 1) * watch.span + parameters.closeDelayMilliseconds
             guard moment > watermark else {
                 lost.late = lost.late.adding(1)
@@ -121,16 +119,14 @@ package struct SigmaFold: Sendable {
             }
             due[moment, default: []].insert(key)
         }
-        let forgotten = table.update(key) { entry in
-            let before = entry.forgotten
+        let (forgotten, isFirst) = table.update(key) { entry in
+            let before = entry.forgotten, isFirst = !entry.isTouched
             entry.add(event, as: watch.kind, input: feed.input, values: values)
-            return entry.forgotten - before
+            entry.isTouched = true
+            return (entry.forgotten - before, isFirst)
         }
-        lost.forgotten = lost.forgotten.adding(forgotten)
-    }
-
-    private mutating func touch(_ key: SigmaKey) {
-        if known.insert(key).inserted { touched[key.watch].append(key) }
+        if isFirst, watch.isRising { touched[feed.watch].append(key) }
+        if forgotten > 0 { lost.forgotten = lost.forgotten.adding(forgotten) }
     }
 }
 
@@ -146,24 +142,26 @@ extension SigmaFold {
                 close(watch, until: isLast ? .max : watermark, &findings)
             }
         }
-        known.removeAll(keepingCapacity: true)
         return findings.sorted { ($0.start, $0.id) < ($1.start, $1.id) }
     }
 
     private mutating func ask(_ key: SigmaKey, _ isLast: Bool, _ findings: inout [Finding]) {
+        let (received, pace) = (received, parameters.updatePaceMilliseconds)
+        // What is not to be said need not be asked for. The order changes nothing: who isn't raised is always due.
+        let next = table.updateKnown(key) { entry in
+            entry.isTouched = false
+            var next = entry.announcement
+            let isDue = next.isDue(
+                magnitude: Double(entry.evidence.flows), received: received, pace: pace, isLast: isLast)
+            return isDue ? next : nil
+        }
+        guard case .some(.some(let announcement)) = next, let entry = table[key] else { return }
         let watch = rules.watches[key.watch]
-        guard let entry = table[key] else { return }
         let previous = watch.kind == .match ? nil : table[key.previous]
         let unsaid = previous.flatMap { $0.announcement.isRaised ? nil : $0 }
         guard let answer = watch.rising(entry, after: unsaid) else { return }
-        let wasRaised = entry.announcement.isRaised
-        var announcement = entry.announcement
-        let isDue = announcement.isDue(
-            magnitude: Double(entry.evidence.flows), received: received, pace: parameters.updatePaceMilliseconds,
-            isLast: isLast)
-        guard isDue else { return }
         table.update(key) { $0.announcement = announcement }
-        say(key, watch, entry, unsaid, answer, announcement, isNew: !wasRaised, &findings)
+        say(key, watch, entry, unsaid, answer, announcement, isNew: !entry.announcement.isRaised, &findings)
     }
 
     /// Asks the windows of one watch that are over.

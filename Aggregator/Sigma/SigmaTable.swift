@@ -16,6 +16,18 @@ struct SigmaKey: Hashable, Comparable, Sendable {
         return a.epoch != b.epoch ? a.epoch < b.epoch : a.values < b.values
     }
     var previous: SigmaKey { SigmaKey(watch: watch, epoch: epoch - 1, values: values) }
+
+    /// Most groups have one value: what is absent takes no time.
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(UInt64(truncatingIfNeeded: watch) << 48 ^ UInt64(bitPattern: epoch))
+        hasher.combine(values.a.high)
+        hasher.combine(values.a.low)
+        guard values.hasMore else { return }
+        for place in 1..<4 {
+            hasher.combine(values[place].high)
+            hasher.combine(values[place].low)
+        }
+    }
 }
 
 /// Up to four values; numbers stand in the low word.
@@ -44,6 +56,8 @@ struct SigmaGroup: Hashable, Comparable, Sendable {
         for place in 0..<4 where x[place] != y[place] { return x[place] < y[place] }
         return false
     }
+    /// More than the first one.
+    var hasMore: Bool { (b.high | b.low | c.high | c.low | d.high | d.low) != 0 }
     /// All four as one, for values that are several fields.
     var mixed: IPAddress {
         var high: UInt64 = 0x6A09_E667_F3BC_C908, low: UInt64 = 0xBB67_AE85_84CA_A73B
@@ -62,6 +76,18 @@ struct SigmaTable: Sendable {
     private struct Generation {
         var entries: [SigmaKey: SigmaEntry] = [:]
         var items = 0
+
+        mutating func update<Result>(
+            at index: Dictionary<SigmaKey, SigmaEntry>.Index, _ change: (inout SigmaEntry) -> Result
+        ) -> Result {
+            func counted(_ entry: inout SigmaEntry) -> (Result, Int) {
+                let before = entry.itemCount, result = change(&entry)
+                return (result, entry.itemCount - before)
+            }
+            let (result, more) = counted(&entries.values[index])
+            items += more
+            return result
+        }
     }
     let groupsMax: Int, itemsMax: Int
     private var young = Generation(), old = Generation()
@@ -78,11 +104,19 @@ struct SigmaTable: Sendable {
 
     /// Changes the entry of `key`, made on first use, and keeps count of its items.
     mutating func update<Result>(_ key: SigmaKey, _ change: (inout SigmaEntry) -> Result) -> Result {
-        if young.entries.index(forKey: key) == nil { rejuvenate(key) }
-        let before = young.entries[key]?.itemCount ?? 0
-        let result = change(&young.entries[key, default: SigmaEntry()])
-        young.items += (young.entries[key]?.itemCount ?? 0) - before
-        return result
+        // Once found, the entry is changed where it lies: a look-up costs more than what is changed.
+        if let index = young.entries.index(forKey: key) { return young.update(at: index, change) }
+        rejuvenate(key)
+        guard let index = young.entries.index(forKey: key) else {
+            var lost = SigmaEntry()  // never: it has just been put there
+            return change(&lost)
+        }
+        return young.update(at: index, change)
+    }
+    /// Changes what has no items in the entry of `key`, young or old; nil when there is none.
+    mutating func updateKnown<Result>(_ key: SigmaKey, _ change: (inout SigmaEntry) -> Result) -> Result? {
+        if let index = young.entries.index(forKey: key) { return change(&young.entries.values[index]) }
+        return old.entries.index(forKey: key).map { change(&old.entries.values[$0]) }
     }
     mutating func remove(_ key: SigmaKey) -> SigmaEntry? {
         if let entry = young.entries.removeValue(forKey: key) {
