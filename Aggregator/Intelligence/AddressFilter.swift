@@ -3,15 +3,16 @@
 /// IPv4 has a bit for each /24, set where an indicator is in it or holds it; where it is set, a second look tells hosts
 /// (a bitmap of hashed addresses) from networks, so that neighbours of listed hosts end there. IPv6 has a bitmap of
 /// hashed prefixes: an indicator of /48 or narrower is there by its first 48 bits, a wider one by its first 32, and one
-/// wider than that by every /32 in it.
+/// wider than that by every /32 in it; and the same two to look at then. Without them a site whose own prefix happens to
+/// be a listed one's neighbour would have every record looked up.
 /// Invariants: never a miss: what an indicator holds always passes. 4 MiB, and 8 to 16 bits for each host of IPv4, 16
-/// to 32 for each of IPv6, at most 4 MiB each.
+/// to 32 for each of IPv6, three times, at most 4 MiB each.
 import FlowModel
 
 struct AddressFilter: Sendable {
     private var v4: [UInt64], v4Networks: [UInt64], v4Hosts: [UInt64]
     private let v4HostMask: UInt64
-    private var wide: [UInt64]
+    private var wide: [UInt64], wideNetworks: [UInt64], wideHosts: [UInt64]
     private let wideMask: UInt64
 
     private static let v4Words = 1 << 18, bitsMax = 1 << 25
@@ -27,6 +28,7 @@ struct AddressFilter: Sendable {
         v4Hosts = [UInt64](repeating: 0, count: hostBits / 64)
         v4HostMask = UInt64(hostBits - 1)
         wide = [UInt64](repeating: 0, count: wideBits / 64)
+        (wideNetworks, wideHosts) = (wide, wide)
         wideMask = UInt64(wideBits - 1)
         for network in networks { if network.address.isV4 { setV4(network) } else { setWide(network) } }
     }
@@ -38,7 +40,9 @@ struct AddressFilter: Sendable {
             guard v4[Int(block >> 6)] >> UInt64(block & 63) & 1 != 0 else { return false }
             return v4Networks[Int(block >> 6)] >> UInt64(block & 63) & 1 != 0 || hasHost(bits)
         }
-        return has(Self.hash(high >> 16, 48)) || has(Self.hash(high >> 32, 32))
+        let narrow = Self.hash(high >> 16, 48)
+        if isSet(wide, narrow), isSet(wideNetworks, narrow) || isSet(wideHosts, Self.hash(high, low)) { return true }
+        return isSet(wideNetworks, Self.hash(high >> 32, 32))
     }
 
     /// A power of two, at least `wanted` where that is allowed.
@@ -55,9 +59,10 @@ struct AddressFilter: Sendable {
         return v4Hosts[Int(bit >> 6)] >> (bit & 63) & 1 != 0
     }
 
-    private func has(_ hash: UInt64) -> Bool {
+    @inline(__always)
+    private func isSet(_ bitmap: [UInt64], _ hash: UInt64) -> Bool {
         let bit = hash & wideMask
-        return wide[Int(bit >> 6)] >> (bit & 63) & 1 != 0
+        return bitmap[Int(bit >> 6)] >> (bit & 63) & 1 != 0
     }
     private static func hash(_ prefix: UInt64, _ length: UInt64) -> UInt64 {
         let mixed = (prefix &+ length) &* 0x9E37_79B9_7F4A_7C15
@@ -90,12 +95,21 @@ struct AddressFilter: Sendable {
         network.length >= 32 ? 1 : 1 << min(32 - max(network.length, 0), 32)
     }
     private mutating func setWide(_ network: IPNetwork) {
-        if network.length >= 48 { return set(Self.hash(network.address.high >> 16, 48)) }
+        if network.length >= 48 {
+            let narrow = Self.hash(network.address.high >> 16, 48)
+            set(\.wide, narrow)
+            if network.isHost {
+                set(\.wideHosts, Self.hash(network.address.high, network.address.low))
+            } else {
+                set(\.wideNetworks, narrow)
+            }
+            return
+        }
         let first = network.address.high >> 32
-        for key in 0..<UInt64(Self.keyCount(network)) { set(Self.hash(first &+ key, 32)) }
+        for key in 0..<UInt64(Self.keyCount(network)) { set(\.wideNetworks, Self.hash(first &+ key, 32)) }
     }
-    private mutating func set(_ hash: UInt64) {
+    private mutating func set(_ bitmap: WritableKeyPath<Self, [UInt64]>, _ hash: UInt64) {
         let bit = hash & wideMask
-        wide[Int(bit >> 6)] |= 1 << (bit & 63)
+        self[keyPath: bitmap][Int(bit >> 6)] |= 1 << (bit & 63)
     }
 }
