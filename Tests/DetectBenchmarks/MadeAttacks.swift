@@ -1,5 +1,6 @@
 import Detect
 import FlowModel
+import Intelligence
 import Platform
 
 /// Attacks that neither the captures nor the simulator have, with what looks like them, made from records.
@@ -8,12 +9,13 @@ struct MadeAttack {
     var records: [FlowRecord]
     var parameters = Maker.parameters
     var places = PlaceLookup.none
+    var intelligence = Intelligence.none
 
     static func all(seed: UInt64) -> [MadeAttack] {
         var made = Maker(seed: seed)
         return [
             made.distributedScan(), made.distributedGuessing(), made.slowGuessing(), made.rogueService(), made.policy(),
-            made.silence(), made.newCountry(),
+            made.silence(), made.newCountry(), made.newSystem(), made.newNetwork(), made.listedAddress(),
         ]
     }
 
@@ -37,10 +39,11 @@ struct MadeAttack {
     }
 }
 
-private struct Maker {
+/// Makes the records; one seed, one set of attacks.
+struct Maker {
     private var generator: SeededGenerator
-    private let noon: Int64 = 1_772_366_400_000
-    private let server = IPAddress(v4: 0xC000_0205), hour: Int64 = 3_600_000
+    let noon: Int64 = 1_772_366_400_000
+    let server = IPAddress(v4: 0xC000_0205), hour: Int64 = 3_600_000
 
     /// The tenant's networks are those of all hosts here but strangers.
     static var parameters: DetectorParameters {
@@ -51,10 +54,10 @@ private struct Maker {
 
     init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
-    private mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &generator) }
-    private func outside(_ number: Int) -> IPAddress { IPAddress(v4: 0xC612_0000 + UInt32(number)) }
-    private func inside(_ number: Int) -> IPAddress { IPAddress(v4: 0x0A01_0000 + UInt32(number)) }
-    private func record(
+    mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &generator) }
+    func outside(_ number: Int) -> IPAddress { IPAddress(v4: 0xC612_0000 + UInt32(number)) }
+    func inside(_ number: Int) -> IPAddress { IPAddress(v4: 0x0A01_0000 + UInt32(number)) }
+    func record(
         _ source: IPAddress, _ sourcePort: Int, _ destination: IPAddress, _ port: Int,
         _ transport: UInt8 = IPProtocol.tcp, bits: UInt16 = 0x1B, packets: Int = 20, octets: Int = 4_000,
         at time: Int64,
@@ -69,7 +72,7 @@ private struct Maker {
         record.receiveMilliseconds = time + lasting + 1_000
         return record
     }
-    private func attack(_ rules: [String], attacker: IPAddress? = nil, victim: IPAddress? = nil, at start: Int64)
+    func attack(_ rules: [String], attacker: IPAddress? = nil, victim: IPAddress? = nil, at start: Int64)
         -> KnownAttack
     {
         var attack = KnownAttack(

@@ -1,6 +1,7 @@
 import Detect
 import FlowModel
 import Foundation
+import Intelligence
 import Simulator
 
 /// An attack that is in some traffic, and what counts as having found it.
@@ -55,10 +56,12 @@ enum Quality {
     }
 
     static func findings(
-        in columns: FlowColumns, parameters: DetectorParameters = .init(), places: PlaceLookup = .none
+        in columns: FlowColumns, parameters: DetectorParameters = .init(), places: PlaceLookup = .none,
+        intelligence: Intelligence = .none
     ) throws -> [Said] {
         var set = DetectorSet(tenant: try WeirBenchDetect.tenant(), parameters: parameters), said: [String: Said] = [:]
         set.use(places)
+        set.use(intelligence)
         var received = Int64.min
         func note(_ findings: [Finding]) {
             for finding in findings {
@@ -148,7 +151,7 @@ enum Quality {
                 for made in MadeAttack.all(seed: seed) {
                     let said = try findings(
                         in: made.columns(sampling: sampling, seed: seed), parameters: made.parameters,
-                        places: made.places)
+                        places: made.places, intelligence: made.intelligence)
                     score(said, [made.attack], into: &scores)
                 }
             }
