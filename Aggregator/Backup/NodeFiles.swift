@@ -28,9 +28,10 @@ package struct FileMark: Codable, Hashable, Sendable {
     }
 }
 
-/// The SQLite files of a data folder.
+/// The files of a data folder that a backup has: SQLite's, and what notification keeps.
 enum NodeFiles {
     /// What is not copied: wrapped keys lie beside the pieces, and quarantined files are for people to look at here.
+    private static let plainBytesMax = 256 << 20
     private static let notCopied: Set = ["keys.sqlite"]
     static let draftFolder = "backup-draft"
 
@@ -38,7 +39,11 @@ enum NodeFiles {
     ///
     /// The log first: a batch is in the log before it is in the store, and leaves the log only after the store and the
     /// checkpoint have it. So what the copied log had no more, the store copied later has. Then the checkpoint, then
-    /// the store: all batches up to the checkpoint are in it. Incidents last: they have what was found up to it.
+    /// the store: all batches up to the checkpoint are in it. Incidents then: they have what was found up to it.
+    ///
+    /// What notification keeps comes last, its place in the feed of events before the messages that wait: all that was
+    /// taken from the feed up to the copied place was a message before it was copied, or has been sent. What was taken
+    /// later is taken again, under the ids it had.
     static func all(in folder: String) -> [String] {
         var found: [String] = []
         collect(folder, "", depth: 0, into: &found)
@@ -48,6 +53,8 @@ enum NodeFiles {
         switch path {
         case "log.sqlite": 0
         case "checkpoint.sqlite": 1
+        case notifyState: 4
+        case _ where path.hasPrefix(outbox): 5
         default: path.contains("/") ? 2 : 3
         }
     }
@@ -58,16 +65,25 @@ enum NodeFiles {
             let full = part.isEmpty ? name : "\(part)/\(name)"
             if fileStatus("\(folder)/\(full)")?.isFolder == true {
                 collect(folder, full, depth: depth + 1, into: &found)
-            } else if name.hasSuffix(".sqlite"), !notCopied.contains(full) {
+            } else if isCopied(full) {
                 found.append(full)
             }
         }
     }
+    private static func isCopied(_ path: String) -> Bool {
+        if path.hasPrefix(outbox) { return path.hasSuffix(".json") }
+        return path == notifyState || (path.hasSuffix(".sqlite") && !notCopied.contains(path))
+    }
+    static let notifyState = "notify/state.json"
+    private static let outbox = "notify/outbox/"
     private static let ownFolders: Set = [draftFolder, Backup.restoringName, "quarantine"]
 
-    /// Copies a file that others may be writing, as of one moment, to `draft`, which must not be there. It is read
-    /// through a read-only connection, which never checkpoints.
+    /// Copies a file that others may be writing, as of one moment, to `draft`, which must not be there. SQLite's are
+    /// read through a read-only connection, which never checkpoints; others are only ever replaced whole.
     static func snapshot(_ path: String, to draft: String) throws {
+        guard path.hasSuffix(".sqlite") else {
+            return try makeFile(draft, with: try readFile(path, bytesMax: plainBytesMax))
+        }
         var reading = Configuration()
         reading.readonly = true
         reading.busyMode = .timeout(10)

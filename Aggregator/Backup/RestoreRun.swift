@@ -2,6 +2,7 @@ package import DataKeys
 internal import Foundation
 internal import GRDB
 internal import Identity
+internal import NotifyChannels
 internal import ObjectStore
 package import Platform
 
@@ -52,6 +53,7 @@ package struct RestoreRun: Sendable {
         }
         let keys = try await restoreKeys(into: drafts)
         try raiseLogHead(drafts)
+        try raiseFeedHead(drafts)
         try moveAll(from: drafts)
         return Report(
             id: id, takenMilliseconds: manifest.takenMilliseconds, files: manifest.files.count, bytes: manifest.bytes,
@@ -127,12 +129,31 @@ package struct RestoreRun: Sendable {
         try queue.close()
     }
 
+    /// Incidents were copied before notification's place in their feed, so their last event may lie below it. New events
+    /// get numbers above both: notification reads on from its place and would not see others.
+    private func raiseFeedHead(_ drafts: String) throws {
+        let incidents = "\(drafts)/incidents.sqlite"
+        let state = try FileNotifierState(path: "\(drafts)/\(NodeFiles.notifyState)").load()
+        guard let state, fileStatus(incidents) != nil else { return }
+        let queue = try DatabaseQueue(path: incidents)
+        try queue.write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO sqlite_sequence (name, seq)
+                    SELECT 'feed', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'feed');
+                    UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = 'feed'
+                    """, arguments: [state.position])
+        }
+        try queue.close()
+    }
+
     /// The last steps: all is whole and synced, only its place changes.
     private func moveAll(from drafts: String) throws {
         let manager = FileManager.default
         for name in try manager.contentsOfDirectory(atPath: drafts).sorted() {
             let target = "\(folder)/\(name)"
-            // A folder for flows may have been made by somebody and be empty.
+            // Folders for flows and for messages that wait may have been made by somebody and be empty.
+            if name == "notify" { _ = try? deleteEmptyFolder("\(target)/outbox") }
             if fileStatus(target)?.isFolder == true { _ = try deleteEmptyFolder(target) }
             try manager.moveItem(atPath: "\(drafts)/\(name)", toPath: target)
         }
