@@ -3,10 +3,11 @@
 /// The file is mapped, so it may be replaced by rename at any time (the open one goes on as it was), and must never be
 /// written to in place. Files that the library can't open are refused; what is broken further in gives nothing for the
 /// addresses concerned.
-/// Invariants: any thread may ask; nothing is allocated to answer; this file is the module's only unsafe code: the
+/// Invariants: any thread may ask; nothing is allocated to answer about an address; this file is the module's only unsafe code: the
 /// pointer lives as long as the object, and buffers go with their size.
 internal import CAddressDatabase
 package import FlowModel
+internal import Synchronization
 
 @safe package final class AddressDatabase: Sendable {
     package enum Fault: Error, Equatable, Sendable {
@@ -21,6 +22,10 @@ package import FlowModel
     package let built: UInt64
     /// Without it, IPv6 addresses are not in the file.
     package let hasIPv6: Bool
+    /// Of countries that were asked for, so that the next question need not go through the file. Bounded by countries;
+    /// the largest have a few hundred thousand ranges of 32 octets.
+    private let ranges = Mutex<[CountryCode: [ClosedRange<IPAddress>]]>([:])
+    private static let countriesKept = 8
 
     package init(path: String) throws(Fault) {
         var status: Int32 = 0
@@ -55,4 +60,37 @@ package import FlowModel
         }
         return name.isEmpty ? nil : String(decoding: name, as: UTF8.self)
     }
+
+    /// All addresses of a country, or of any for `.none`: IPv4 first, then rising, neighbours joined. Empty when the
+    /// file has none, or is damaged.
+    func ranges(of country: CountryCode) -> [ClosedRange<IPAddress>] {
+        if let known = ranges.withLock({ $0[country] }) { return known }
+        let found = read(country)
+        ranges.withLock { kept in
+            if kept.count >= Self.countriesKept { kept = [:] }
+            kept[country] = found
+        }
+        return found
+    }
+    private func read(_ country: CountryCode) -> [ClosedRange<IPAddress>] {
+        let letters = [
+            CChar(truncatingIfNeeded: country.rawValue >> 8), CChar(truncatingIfNeeded: country.rawValue & 0xFF),
+        ]
+        var found: [weir_address_range] = [], size = 4_096
+        while true {  // ends: at a size that is enough, which the file doesn't change, or too much
+            found = [weir_address_range](repeating: weir_address_range(), count: size)
+            let count = unsafe weir_address_database_ranges(database, letters, &found, size)
+            guard count > 0, count <= Self.rangesMax else { return [] }
+            if count <= size {
+                found.removeLast(size - count)
+                break
+            }
+            size = count
+        }
+        return found.map { range in
+            IPAddress(
+                high: range.first_high, low: range.first_low)...IPAddress(high: range.last_high, low: range.last_low)
+        }
+    }
+    private static let rangesMax = 8_000_000
 }

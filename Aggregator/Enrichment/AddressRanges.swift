@@ -97,14 +97,13 @@ package struct AddressRanges: Sendable {
         CountryCode(letters: address.isV4 ? country(v4: address.v4) : country(wide: address))
     }
 
-    /// All ranges of a country: a walk through the whole table.
+    /// All ranges of a country, or of any for `.none`: a walk through the whole table.
     package func ranges(of country: CountryCode) -> [ClosedRange<IPAddress>] {
-        guard !country.isNone else { return [] }
         var found: [ClosedRange<IPAddress>] = []
-        for index in starts.indices where countries[index] == country.rawValue {
+        for index in starts.indices where country.isNone || countries[index] == country.rawValue {
             found.append(IPAddress(v4: starts[index])...IPAddress(v4: ends[index]))
         }
-        return found + wide.filter { $0.country == country.rawValue }.map { $0.start...$0.end }
+        return found + wide.filter { country.isNone || $0.country == country.rawValue }.map { $0.start...$0.end }
     }
 
     private mutating func take(_ sorted: [NarrowRange]) {

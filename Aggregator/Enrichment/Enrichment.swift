@@ -19,6 +19,45 @@ package enum PlaceSource: Sendable {
         case .ranges(let ranges): AddressPlace(country: ranges.country(of: address), systemNumber: 0)
         }
     }
+    /// Of a country; of any for `.none`.
+    func ranges(of country: CountryCode) -> [ClosedRange<IPAddress>] {
+        switch self {
+        case .database(let database): database.ranges(of: country)
+        case .ranges(let ranges): ranges.ranges(of: country)
+        }
+    }
+}
+
+extension [ClosedRange<IPAddress>] {
+    /// What of these ranges is in none of `others`; neither overlap among themselves.
+    func without(_ others: [ClosedRange<IPAddress>]) -> [ClosedRange<IPAddress>] {
+        let holes = others.sorted { $0.lowerBound < $1.lowerBound }
+        var left: [ClosedRange<IPAddress>] = [], first = 0
+        for range in sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            while first < holes.count, holes[first].upperBound < range.lowerBound { first += 1 }
+            var lower: IPAddress? = range.lowerBound, at = first
+            while at < holes.count, let from = lower, holes[at].lowerBound <= range.upperBound {
+                if from < holes[at].lowerBound, let end = holes[at].lowerBound.previous { left.append(from...end) }
+                lower = holes[at].upperBound < range.upperBound ? holes[at].upperBound.following : nil
+                at += 1
+            }
+            if let from = lower { left.append(from...range.upperBound) }
+        }
+        return left
+    }
+}
+
+extension IPAddress {
+    fileprivate var previous: IPAddress? {
+        let (low, borrows) = self.low.subtractingReportingOverflow(1)
+        let (high, isUnder) = self.high.subtractingReportingOverflow(borrows ? 1 : 0)
+        return isUnder ? nil : IPAddress(high: high, low: low)
+    }
+    fileprivate var following: IPAddress? {
+        let (low, carries) = self.low.addingReportingOverflow(1)
+        let (high, isOver) = self.high.addingReportingOverflow(carries ? 1 : 0)
+        return isOver ? nil : IPAddress(high: high, low: low)
+    }
 }
 
 package struct Enrichment: Sendable {
@@ -51,14 +90,19 @@ package struct Enrichment: Sendable {
 
     /// Whether nothing is known about any address but the tenants' own.
     package var isEmpty: Bool { sources.isEmpty }
-    /// Whether a country's ranges can be told: lists have them, MMDB files are asked by address only.
-    package var hasRanges: Bool {
-        sources.contains { source in if case .ranges = source { true } else { false } }
-    }
-    /// The ranges of a country, by the lists; nil for one that is in none of them.
+    /// Whether a country's ranges can be told.
+    package var hasRanges: Bool { !sources.isEmpty }
+    /// The addresses of a country, as `place` has it: where sources differ, those before count. Nil for one that is in
+    /// none of them.
     package func ranges(of country: CountryCode) -> [ClosedRange<IPAddress>]? {
+        guard !country.isNone else { return nil }
         var found: [ClosedRange<IPAddress>] = []
-        for case .ranges(let ranges) in sources { found += ranges.ranges(of: country) }
+        for (number, source) in sources.enumerated() {
+            var own = source.ranges(of: country)
+            // Those of which nobody before knows a country.
+            for earlier in sources[..<number] where !own.isEmpty { own = own.without(earlier.ranges(of: .none)) }
+            found += own
+        }
         return found.isEmpty ? nil : found
     }
 

@@ -276,6 +276,59 @@ import Testing
         #expect(Enrichment.none.place(of: address) == .unknown)
     }
 
+    @Test(
+        "the addresses of a country are those whose place it is, from databases and lists, also where they differ",
+        .enabled(if: present, Comment(rawValue: Fixtures.why)))
+    func countryRanges() throws {
+        let list = AddressRanges(lists: [
+            Array("0,4294967295,GB\n".utf8), Array("2001:200::,2001:2ff:ffff:ffff:ffff:ffff:ffff:ffff,JP\n".utf8),
+        ])
+        let texts = ["81.2.69.142", "89.160.20.112", "2001:218::1", "2001:220::1", "216.160.83.56", "10.0.0.1"]
+        for name in ["GeoLite2-Country-Test", "GeoLite2-City-Test"] {
+            let database = PlaceSource.database(try Self.open(name))
+            for sources in [[database], [database, .ranges(list)], [.ranges(list), database]] {
+                let enrichment = Enrichment(sources: sources, assets: .none, generation: 1)
+                #expect(enrichment.hasRanges)
+                let codes = try ["GB", "SE", "JP", "US", "KR", "CN", "PH", "BT"].map { try Self.country($0) }
+                let ranges = codes.map { enrichment.ranges(of: $0) ?? [] }
+                #expect(ranges[0].count > 0 && ranges[2].count > 0)
+                // Edges of all ranges, and what lies beside them; then anywhere.
+                var asked = try texts.map { try Self.address($0) }
+                for range in ranges.joined() {
+                    for edge in [range.lowerBound, range.upperBound] {
+                        asked += [edge, IPAddress(high: edge.high, low: edge.low &+ 1)]
+                        asked += [IPAddress(high: edge.high, low: edge.low &- 1)]
+                    }
+                }
+                for address in asked where address.isV4 || address.high != 0 {
+                    let country = enrichment.place(of: address).country
+                    for (code, ranges) in zip(codes, ranges) {
+                        let isIn = ranges.contains { $0.contains(address) }
+                        #expect(isIn == (country == code), "\(name) \(address) \(country) \(code)")
+                    }
+                }
+            }
+            let alone = Enrichment(sources: [database], assets: .none, generation: 1)
+            let none = alone.ranges(of: try Self.country("AQ"))
+            #expect(none == nil)
+        }
+    }
+
+    @Test("broken databases give no ranges, or some, and end", .enabled(if: present, Comment(rawValue: Fixtures.why)))
+    func brokenRanges() throws {
+        var opened = 0
+        for file in Fixtures.files(in: Self.folder, suffix: ".mmdb") {
+            guard let database = try? AddressDatabase(path: Self.path(file)) else { continue }
+            opened += 1
+            let enrichment = Enrichment(sources: [.database(database)], assets: .none, generation: 1)
+            for code in ["US", "GB"] {
+                let ranges = enrichment.ranges(of: try Self.country(code)) ?? []
+                #expect(ranges.allSatisfy { $0.lowerBound <= $0.upperBound })
+            }
+        }
+        #expect(opened > 10)
+    }
+
     @Test("an address belongs to the narrowest network of the tenant's") func assets() throws {
         let text = """
             # network, name, tags

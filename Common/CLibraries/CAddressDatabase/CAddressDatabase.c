@@ -120,6 +120,17 @@ static const char *const name_paths[][3] = {
 };
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+// Puts what the record says into `country`; false when it can't be read.
+static bool read_country(const MMDB_entry_s *entry, char country[2]) {
+    MMDB_entry_data_s data;
+    for (size_t index = 0; index < COUNT(country_paths); index++) {
+        int status = value_at(entry, country_paths[index], &data);
+        if (status < 0) return false;
+        if (status > 0 && take_country(&data, country)) break;
+    }
+    return true;
+}
+
 int weir_address_database_find(
     const weir_address_database *database, uint64_t high, uint64_t low, struct weir_address_place *place) {
     MMDB_entry_s entry;
@@ -128,11 +139,7 @@ int weir_address_database_find(
     memset(place, 0, sizeof *place);
     if (!find_entry(database, high, low, &entry, &error)) return error;
     struct weir_address_place found = {.record = entry.offset + 1};
-    for (size_t index = 0; index < COUNT(country_paths); index++) {
-        int status = value_at(&entry, country_paths[index], &data);
-        if (status < 0) return MMDB_INVALID_DATA_ERROR;
-        if (status > 0 && take_country(&data, found.country)) break;
-    }
+    if (!read_country(&entry, found.country)) return MMDB_INVALID_DATA_ERROR;
     for (size_t index = 0; index < COUNT(system_paths); index++) {
         int status = value_at(&entry, system_paths[index], &data);
         if (status < 0) return MMDB_INVALID_DATA_ERROR;
@@ -155,4 +162,108 @@ size_t weir_address_database_system_name(
         return length;
     }
     return 0;
+}
+
+// A walk through the tree, for the ranges of a country.
+struct walk {
+    const char *wanted;
+    struct weir_address_range *ranges;
+    size_t size, count;
+    struct weir_address_range last;  // of the ranges found, also when it found no room
+    // Records met lately, by offset: many networks share one. 0 is none.
+    struct {
+        uint32_t offset_and_one;
+        bool is_wanted;
+    } known[1024];
+};
+
+static bool is_wanted(struct walk *walk, MMDB_entry_s *entry) {
+    size_t place = entry->offset % COUNT(walk->known);
+    if (walk->known[place].offset_and_one != entry->offset + 1) {
+        char country[2] = {0, 0};
+        bool is_any = walk->wanted[0] == 0, is_read = read_country(entry, country);
+        walk->known[place].offset_and_one = entry->offset + 1;
+        walk->known[place].is_wanted =
+            is_read && country[0] != 0 && (is_any || memcmp(country, walk->wanted, 2) == 0);
+    }
+    return walk->known[place].is_wanted;
+}
+
+static void add_range(struct walk *walk, struct weir_address_range range) {
+    struct weir_address_range *last = &walk->last;
+    bool follows = last->last_low == UINT64_MAX ? last->last_high != UINT64_MAX && range.first_low == 0 &&
+                                                      range.first_high == last->last_high + 1
+                                                : range.first_high == last->last_high &&
+                                                      range.first_low == last->last_low + 1;
+    if (walk->count > 0 && follows) {
+        last->last_high = range.last_high, last->last_low = range.last_low;
+    } else {
+        *last = range;
+        walk->count++;
+    }
+    if (walk->count <= walk->size) walk->ranges[walk->count - 1] = *last;
+}
+
+#define MAPPED ((uint64_t)0xFFFF << 32)
+
+// The network of `bits` bits whose address is given, counted as 128-bit numbers.
+static void add_network(struct walk *walk, uint64_t high, uint64_t low, int bits) {
+    struct weir_address_range range = {high, low, high, low};
+    if (bits < 64) range.last_high |= bits == 0 ? UINT64_MAX : UINT64_MAX >> bits;
+    range.last_low |= bits <= 64 ? UINT64_MAX : bits == 128 ? 0 : UINT64_MAX >> (bits - 64);
+    bool is_v4 = high == 0 && low >> 32 == 0 && bits >= 96;
+    if (is_v4) range.first_low |= MAPPED, range.last_low |= MAPPED;
+    // IPv4's place in the tree is within a larger network: it stands in two places of the numbers.
+    if (high == 0 && low >> 32 == 0 && bits < 96) {
+        struct weir_address_range v4 = {0, MAPPED, 0, MAPPED | UINT32_MAX};
+        add_range(walk, v4);
+    }
+    add_range(walk, range);
+}
+
+long weir_address_database_ranges(
+    const weir_address_database *database, const char country[2], struct weir_address_range *ranges, size_t size) {
+    const MMDB_s *file = &database->file;
+    bool is_v6 = file->metadata.ip_version == 6;
+    struct walk walk = {.wanted = country, .ranges = ranges, .size = size};
+    // What is still to be visited, the next one last: of each level one side waits at most while the other is gone into.
+    struct {
+        uint64_t high, low;
+        int bits;
+        bool is_data;
+        uint32_t node;
+        MMDB_entry_s entry;
+    } open[132] = {{.bits = is_v6 ? 0 : 96}};
+    size_t count = 1;
+    // A whole file is visited once, IPv4's part of it again where other networks lead to it. Who visits more goes round
+    // in a tree that somebody made for it.
+    uint64_t left = 32 * (uint64_t)file->metadata.node_count + 1024;
+    while (count > 0) {
+        count--;
+        uint64_t high = open[count].high, low = open[count].low;
+        int bits = open[count].bits;
+        if (left-- == 0) return -1;
+        if (open[count].is_data) {
+            if (is_wanted(&walk, &open[count].entry)) add_network(&walk, high, low, bits);
+            continue;
+        }
+        // IPv4 in its mapped form is where all of IPv4 is.
+        if (bits == 96 && high == 0 && low == MAPPED && is_v6) continue;
+        MMDB_search_node_s node;
+        if (bits >= 128 || MMDB_read_node(file, open[count].node, &node) != MMDB_SUCCESS) return -1;
+        for (int side = 1; side >= 0; side--) {
+            uint8_t type = side ? node.right_record_type : node.left_record_type;
+            if (type == MMDB_RECORD_TYPE_EMPTY) continue;
+            if (type == MMDB_RECORD_TYPE_INVALID || count >= COUNT(open)) return -1;
+            open[count].high = high, open[count].low = low;
+            if (side && bits < 64) open[count].high |= (uint64_t)1 << (63 - bits);
+            if (side && bits >= 64) open[count].low |= (uint64_t)1 << (127 - bits);
+            open[count].bits = bits + 1;
+            open[count].is_data = type == MMDB_RECORD_TYPE_DATA;
+            open[count].node = (uint32_t)(side ? node.right_record : node.left_record);
+            open[count].entry = side ? node.right_record_entry : node.left_record_entry;
+            count++;
+        }
+    }
+    return (long)walk.count;
 }

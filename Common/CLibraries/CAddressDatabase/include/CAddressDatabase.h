@@ -32,3 +32,14 @@ int weir_address_database_find(
 // Who announces the address: at most `size` octets of UTF-8 into `name`; returns how many, 0 when it isn't told.
 size_t weir_address_database_system_name(
     const weir_address_database *database, uint64_t high, uint64_t low, char *name, size_t size);
+
+// Addresses from a first to a last one, both included, in the same words.
+struct weir_address_range {
+    uint64_t first_high, first_low, last_high, last_low;
+};
+
+// All addresses of a country, two capitals, or of any where `country` is two zeros: at most `size` ranges into `ranges`,
+// neighbours joined, IPv4 first, then rising. Returns how many there are, which may be more than `size`; -1 when the
+// file is damaged. Goes through the whole file.
+long weir_address_database_ranges(
+    const weir_address_database *database, const char country[2], struct weir_address_range *ranges, size_t size);
