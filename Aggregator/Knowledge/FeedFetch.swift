@@ -11,18 +11,24 @@ enum FeedFetch: Sendable {
     private static let waitMax = 60
 
     /// Asks `feed`'s URL, with what is known of the copy.
+    /// - Parameter former: the copy's octets, if they can be read.
     static func ask(
-        _ feed: FeedSettings, at url: String, meta: FeedCopy.Meta?, transport: any FeedTransport, time: Int64
+        _ feed: FeedSettings, at url: String, meta: FeedCopy.Meta?, former: @Sendable () -> [UInt8]?,
+        transport: any FeedTransport, time: Int64
     ) async -> FeedFetch {
         do throws(FeedTransportFault) {
-            guard feed.format == .taxii else { return try await document(feed, url, meta, transport) }
-            return try await collection(feed, url, meta, transport, time)
+            switch feed.format {
+            case .taxii: return try await collection(feed, url, meta, transport, time)
+            case .mispFeed: return try await MISPFeed.ask(feed, url, meta, former: former, transport, time)
+            default: return try await document(feed, url, meta, transport)
+            }
         } catch {
             return .failed(kind: error.kind.rawValue, reason: error.reason, retrySeconds: nil)
         }
     }
 
-    private static func document(
+    /// One file.
+    static func document(
         _ feed: FeedSettings, _ url: String, _ meta: FeedCopy.Meta?, _ transport: any FeedTransport
     ) async throws(FeedTransportFault) -> FeedFetch {
         let isLines = feed.format == .list || feed.format == .table
@@ -43,7 +49,7 @@ enum FeedFetch: Sendable {
                 retrySeconds: answer.headers["retry-after"].flatMap { Int($0) })
         }
     }
-    private static func request(_ feed: FeedSettings, _ url: String, bytesMax: Int) -> FeedRequest {
+    static func request(_ feed: FeedSettings, _ url: String, bytesMax: Int) -> FeedRequest {
         var request = FeedRequest(url: url, bytesMax: bytesMax)
         (request.authorization, request.trust) = (feed.authorization, feed.trust)
         return request

@@ -16,6 +16,7 @@ struct FeedParse: Sendable {
         case (.table, _): read.readTable(bytes, columns: feed.columns ?? TableColumns(value: "1"))
         case (.stix, _): read.readSTIX(bytes)
         case (.misp, _): read.readMISP(bytes)
+        case (.mispFeed, _): for page in Pages.split(bytes).dropFirst() { read.readMISP(page) }
         case (.taxii, _): read.readTAXII(pages: Pages.split(bytes))
         }
         allowList?.name = feed.source.name

@@ -5,7 +5,8 @@ package import Settings
 ///
 /// - `name` (text, required): unique among a tenant's feeds and the shared ones.
 /// - `file` (path) or `url` (`https://…`): where it is; one of the two. Files are watched.
-/// - `format` (`list`): `list`, `table`, `stix`, `misp` or `taxii`; of allow-lists `list` or `warning-list`.
+/// - `format` (`list`): `list`, `table`, `stix`, `misp`, `misp-feed` (whose `url` is that of a folder with a
+///   `manifest.json`) or `taxii`; of allow-lists `list` or `warning-list`.
 /// - `refresh` (duration, `1h`, 1m…30d): how often a URL is asked.
 /// - `weight` (number, 0.5, 0…1): how often the feed is right. `confidence` (number, 50, 0…100): where it does not say.
 /// - `lifetime` (duration, `30d`, 1h…3650d, or `never`): of indicators without an end of their own.
@@ -20,6 +21,7 @@ package import Settings
 package struct FeedSettings: Equatable, Sendable {
     package enum Format: String, Sendable, CaseIterable {
         case list, table, stix, misp, taxii
+        case mispFeed = "misp-feed"
         case warningList = "warning-list"
     }
     package enum Place: Equatable, Sendable {
@@ -53,6 +55,9 @@ package struct FeedSettings: Equatable, Sendable {
         if format == .taxii {
             collection = try reader.string("collection")
             guard case .url = place else { throw reader.error("file", "TAXII is asked by url") }
+        }
+        if format == .mispFeed {
+            guard case .url = place else { throw reader.error("file", "a MISP feed of many files is asked by url") }
         }
         if format == .table { columns = try Self.columns(reader.scoped(to: "columns")) }
     }

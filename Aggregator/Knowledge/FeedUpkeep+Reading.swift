@@ -35,7 +35,11 @@ extension FeedUpkeep {
             meta?.addedAfter = nil
         }
         feeds[index].state.asked = now
-        let answer = await FeedFetch.ask(feed.settings, at: url, meta: meta, transport: transport, time: now)
+        let copy = feed.copy, known = meta
+        let answer = await FeedFetch.ask(
+            feed.settings, at: url, meta: meta,
+            former: { known.flatMap { try? copy.body($0, bytesMax: Limit.feedOctetsMax) } }, transport: transport,
+            time: now)
         feeds[index].due = time.monotonic() + feed.settings.refresh
         switch answer {
         case .unchanged(let addedAfter):

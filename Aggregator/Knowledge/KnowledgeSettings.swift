@@ -74,7 +74,8 @@ package struct KnowledgeSettings: Equatable, Sendable {
             return all
         }
         return (
-            try read("feeds", [.list, .table, .stix, .misp, .taxii]), try read("allowLists", [.list, .warningList])
+            try read("feeds", [.list, .table, .stix, .misp, .mispFeed, .taxii]),
+            try read("allowLists", [.list, .warningList])
         )
     }
     /// Scores and answers name feeds.

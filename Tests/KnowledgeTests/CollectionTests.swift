@@ -88,3 +88,97 @@ import Testing
         }
     }
 }
+
+@Suite("A MISP feed of many files") struct MISPFeedTests {
+    static let yaml = """
+        intelligence:
+          feeds:
+            - name: circle
+              url: https://misp.example/feed
+              format: misp-feed
+              refresh: 1m
+        """
+    static func uuid(_ number: Int) -> String { "00000000-0000-4000-8000-00000000000\(number)" }
+    /// Events by number: the time of the last change, and the address that it lists.
+    static func answer(_ request: FeedRequest, _ events: [Int: (time: Int, address: String?)]) -> FeedResponse {
+        let root = "https://misp.example/feed/"
+        if request.url == root + "manifest.json" {
+            let items = events.map { #""\(uuid($0.key))":{"info":"x","timestamp":"\($0.value.time)","Tag":[]}"# }
+            return FeedResponse(status: 200, body: Array("{\(items.joined(separator: ","))}".utf8))
+        }
+        for (number, event) in events where request.url == root + uuid(number) + ".json" {
+            guard let address = event.address else { return FeedResponse(status: 404) }
+            let text = #"""
+                {"Event":{"uuid":"\#(uuid(number))","Attribute":[
+                {"type":"ip-dst","value":"\#(address)","to_ids":true,"timestamp":"1767225600"}]}}
+                """#
+            return FeedResponse(status: 200, body: Array(text.utf8))
+        }
+        return FeedResponse(status: 500)
+    }
+
+    @Test("all events of the manifest are read, then only those that changed; those that left the manifest are gone")
+    func changes() async throws {
+        let world = try World(), upkeep = try world.upkeep(Self.yaml)
+        await upkeep.load()
+        world.network.answers {
+            Self.answer($0, [1: (10, "198.51.100.1"), 2: (20, "198.51.100.2"), 3: (30, "198.51.100.3"), 4: (5, nil)])
+        }
+        await upkeep.refresh()
+        for last in 1...3 { #expect(try world.knows("198.51.100.\(last)", world.acme)) }
+        #expect(world.network.asked.with { $0.count } == 5)
+
+        world.time.advance(by: .seconds(61))
+        world.network.answers {
+            Self.answer($0, [1: (10, "198.51.100.99"), 2: (21, "198.51.100.22"), 5: (40, "198.51.100.5")])
+        }
+        await upkeep.refresh()
+        // Of the first nothing was said to have changed, so it was not asked for.
+        #expect(
+            world.network.asked.with { $0.dropFirst(5).map(\.url).sorted() } == [
+                "https://misp.example/feed/\(Self.uuid(2)).json", "https://misp.example/feed/\(Self.uuid(5)).json",
+                "https://misp.example/feed/manifest.json",
+            ])
+        for last in [1, 22, 5] { #expect(try world.knows("198.51.100.\(last)", world.acme)) }
+        for last in [2, 3, 99] { #expect(try !world.knows("198.51.100.\(last)", world.acme)) }
+
+        let restarted = try world.upkeep(Self.yaml)
+        await restarted.load()
+        #expect(try world.knows("198.51.100.22", world.acme))
+    }
+
+    @Test(
+        "an event that can't be had, or a manifest that is none, leaves what stands; no path is made of what is no UUID"
+    )
+    func refusals() async throws {
+        let world = try World(), upkeep = try world.upkeep(Self.yaml)
+        await upkeep.load()
+        world.network.answers { Self.answer($0, [1: (10, "198.51.100.1")]) }
+        await upkeep.refresh()
+        let broken: [@Sendable (FeedRequest) -> FeedResponse] = [
+            { request in
+                request.url.hasSuffix("manifest.json")
+                    ? Self.answer(request, [1: (11, "198.51.100.7"), 2: (1, "198.51.100.8")])
+                    : FeedResponse(status: 503)
+            },
+            { _ in FeedResponse(status: 200, body: Array("[1,2]".utf8)) },
+            { request in
+                #expect(request.url.hasSuffix("manifest.json"))
+                return FeedResponse(status: 200, body: Array(#"{"../../etc/passwd":{"timestamp":"1"}}"#.utf8))
+            },
+        ]
+        for (number, answer) in broken.enumerated() {
+            world.time.advance(by: .seconds(3_601))
+            world.network.answers(answer)
+            await upkeep.refresh()
+            let isKnown = try world.knows("198.51.100.1", world.acme)
+            #expect(isKnown, "\(number)")
+            #expect(try !world.knows("198.51.100.7", world.acme))
+        }
+        // A manifest without events is a feed that has none any more.
+        world.time.advance(by: .seconds(3_601))
+        world.network.answers { _ in FeedResponse(status: 200, body: Array("{}".utf8)) }
+        await upkeep.refresh()
+        #expect(try !world.knows("198.51.100.1", world.acme))
+    }
+}
