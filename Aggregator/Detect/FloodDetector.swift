@@ -57,6 +57,9 @@ struct FloodDetector: Detector {
     private var hot = Agenda(), unsaid = Agenda()
     /// Of the records at hand.
     private var visits = [FloodVisit](repeating: .none, count: SightChunk.sightsMax), warmth: UInt64 = 0
+    /// Of long records, which have several; more are not gathered, so that they stay in the cache.
+    private var pieces: [FloodVisit] = []
+    private static let piecesTogether = 128
     private var clock: WindowClock
     /// Of the batch at hand.
     private var sketches = DistinctCounts()
@@ -78,8 +81,29 @@ struct FloodDetector: Detector {
         let count = plan(chunk)
         for place in 0..<count { add(chunk.sights[visits[place].index], visits[place]) }
         for index in chunk.indices where chunk.aspects[index].contains([.arriving, .lengthy]) {
-            observe(chunk.sights[index])
+            gather(chunk.sights[index], index)
+            if pieces.count >= Self.piecesTogether { addPieces(chunk) }
         }
+        addPieces(chunk)
+    }
+
+    /// Asks memory for the cells of all buckets that a long record reaches into, before the first of them is needed.
+    private mutating func gather(_ sight: FlowSight, _ index: Int) {
+        let detail = UInt64(sight.floodClass.rawValue), host = sight.destinationHash, keys = keys
+        var warmth: UInt64 = 0
+        FloodSpan(sight, spread).forEachBucket { bucket, share in
+            let hash = keys.of(host, detail: detail, epoch: bucket)
+            warmth &+= cells.warm(hash)
+            pieces.append(FloodVisit(hash: hash, bucket: bucket, share: share, index: index))
+        }
+        self.warmth &+= warmth
+    }
+    private mutating func addPieces(_ chunk: borrowing SightChunk) {
+        var pieces: [FloodVisit] = []
+        swap(&pieces, &self.pieces)
+        for piece in pieces { add(chunk.sights[piece.index], piece) }
+        pieces.removeAll(keepingCapacity: true)
+        swap(&pieces, &self.pieces)
     }
 
     /// What records of at most a bucket's length add to; those that reach into a second one are left out.
@@ -99,13 +123,8 @@ struct FloodDetector: Detector {
         return count
     }
 
-    mutating func observe(_ sight: FlowSight) {
-        let detail = UInt64(sight.floodClass.rawValue)
-        FloodSpan(sight, spread).forEachBucket { bucket, share in
-            let hash = keys.of(sight.destinationHash, detail: detail, epoch: bucket)
-            add(sight, FloodVisit(hash: hash, bucket: bucket, share: share, index: 0))
-        }
-    }
+    /// Every record comes in a chunk.
+    mutating func observe(_ sight: FlowSight) {}
 
     @inline(__always)
     private mutating func add(_ sight: FlowSight, _ visit: FloodVisit) {

@@ -103,7 +103,9 @@ import Testing
     static func answer(_ request: FeedRequest, _ events: [Int: (time: Int, address: String?)]) -> FeedResponse {
         let root = "https://misp.example/feed/"
         if request.url == root + "manifest.json" {
-            let items = events.map { #""\(uuid($0.key))":{"info":"x","timestamp":"\($0.value.time)","Tag":[]}"# }
+            let items = events.map { event in
+                #""\#(uuid(event.key))":{"info":"x","timestamp":"\#(event.value.time)","Tag":[]}"#
+            }
             return FeedResponse(status: 200, body: Array("{\(items.joined(separator: ","))}".utf8))
         }
         for (number, event) in events where request.url == root + uuid(number) + ".json" {
