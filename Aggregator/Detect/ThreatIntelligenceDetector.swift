@@ -22,7 +22,11 @@ package struct ThreatIntelligenceDetector: Detector {
     package static let windowMilliseconds: Int64 = 86_400_000
 
     /// Replaced between two batches; what was found stays.
-    package var intelligence: Intelligence
+    package var intelligence: Intelligence {
+        didSet { strangers = StrangerCache() }
+    }
+    /// Of this intelligence; not part of the state.
+    private var strangers = StrangerCache()
     private let tenant: TenantID
     private let parameters: DetectorParameters
     private var contacts: EventTable<PeerContact>
@@ -50,6 +54,12 @@ package struct ThreatIntelligenceDetector: Detector {
     package mutating func take(_ columns: FlowColumns, rows: Range<Int>) {
         for row in intelligence.indicators.candidates(in: columns, rows: rows)
         where columns.flags[row] & RecordFlags.observedElsewhere.rawValue == 0 {
+            let source = IPAddress(high: columns.sourceHigh[row], low: columns.sourceLow[row])
+            let destination = IPAddress(high: columns.destinationHigh[row], low: columns.destinationLow[row])
+            guard
+                mayMeet(source, columns.bgpSourceAsNumber[row])
+                    || mayMeet(destination, columns.bgpDestinationAsNumber[row])
+            else { continue }
             observe(
                 FlowSight(columns, row: row), sourceSystem: columns.bgpSourceAsNumber[row],
                 destinationSystem: columns.bgpDestinationAsNumber[row])
@@ -75,10 +85,19 @@ package struct ThreatIntelligenceDetector: Detector {
         touched.add(key)
     }
 
-    private func isListed(_ address: IPAddress, _ port: UInt16, _ system: UInt32, at time: Int64) -> Bool {
+    /// What the filter says, but for those that it is known to be wrong about: one popular address that happens to pass
+    /// it would be looked up with every record.
+    private func mayMeet(_ address: IPAddress, _ system: UInt32) -> Bool {
         let indicators = intelligence.indicators
-        guard indicators.mayHold(address) || indicators.hasSystem(system) else { return false }
-        return !indicators.matches(address, port: port, system: system, at: time).isEmpty
+        return indicators.hasSystem(system) || (indicators.mayHold(address) && !strangers.has(address))
+    }
+    private mutating func isListed(_ address: IPAddress, _ port: UInt16, _ system: UInt32, at time: Int64) -> Bool {
+        guard mayMeet(address, system) else { return false }
+        let indicators = intelligence.indicators
+        if !indicators.matches(address, port: port, system: system, at: time).isEmpty { return true }
+        // Expired indicators, and those of other ports, may hold it another time.
+        if !indicators.holds(address) { strangers.add(address) }
+        return false
     }
 
     package mutating func settle(received: Int64) -> [Finding] { weigh(received: received, isLast: false) }
@@ -185,6 +204,23 @@ package struct ThreatIntelligenceDetector: Detector {
         try named.restore(from: &reader)
         try touched.restore(from: &reader)
         try unsaid.restore(from: &reader)
+    }
+}
+
+/// Addresses that pass the indicators' filter though nothing holds them: the latest one for each place that they hash
+/// to. Takes no memory before there is one.
+private struct StrangerCache: Sendable {
+    private var entries: [IPAddress] = []
+    private static let bits: UInt64 = 10
+
+    func has(_ address: IPAddress) -> Bool { !entries.isEmpty && entries[Self.place(of: address)] == address }
+    mutating func add(_ address: IPAddress) {
+        if entries.isEmpty { entries = [IPAddress](repeating: .absent, count: 1 << Int(Self.bits)) }
+        if !address.isAbsent { entries[Self.place(of: address)] = address }
+    }
+    private static func place(of address: IPAddress) -> Int {
+        let mixed = (address.high &* 0x9E37_79B9_7F4A_7C15) ^ address.low
+        return Int((mixed &* 0xBF58_476D_1CE4_E5B9) >> (64 - bits))
     }
 }
 

@@ -28,6 +28,7 @@ package struct IndicatorLayers: Sendable {
         let others = shared.candidates(in: columns, rows: rows)
         return owns.isEmpty ? others : others.isEmpty ? owns : Set(owns).union(others).sorted()
     }
+    package func holds(_ address: IPAddress) -> Bool { shared.holds(address) || own.holds(address) }
     package func matches(
         _ address: IPAddress, port: UInt16 = 0, system: UInt32 = 0, at time: Int64?
     ) -> [IndicatorSet.Match] {

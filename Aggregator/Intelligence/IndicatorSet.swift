@@ -70,6 +70,9 @@ package struct IndicatorSet: Sendable {
         return low < systems.count && systems[low] == number ? low : nil
     }
 
+    /// Whether some network holds the address, whatever its indicators' time and port.
+    package func holds(_ address: IPAddress) -> Bool { mayHold(address) && !table.all(holding: address).isEmpty }
+
     /// Every indicator that `address`, or its system, meets at `time`, the narrowest network first.
     /// - Parameters:
     ///   - port: the peer's, 0 when the record has none; indicators of another port don't match.

@@ -137,6 +137,28 @@ import Testing
         #expect(rest.title.hasPrefix("10.0.0.7 called 392 listed addresses besides those named"))
     }
 
+    @Test("an address that only passes the filter is no finding, and is one as soon as it is listed") func strangers()
+        throws
+    {
+        // The filter knows of the listed half of a /24 only that something in the /24 is listed.
+        let half = try #require(IPNetwork("198.51.100.128/25")), listed = IPAddress(v4: 0xC633_64C8)
+        var feed = FeedSource(name: "half")
+        feed.weight = 0.9
+        let context = IndicatorContext(labels: ["c2"])
+        let first = Intelligence(
+            indicators: IndicatorSet([(feed, [Indicator(.network(half), confidence: 100, context: context)])]),
+            allowed: AllowTable(), rules: ScoreRules())
+        #expect(first.indicators.mayHold(Self.command) && !first.indicators.holds(Self.command))
+        #expect(first.indicators.holds(listed))
+        var detector = try Self.detector(first)
+        let session = Self.session(from: Self.host, to: Self.command)
+        #expect(Self.said(&detector, session + session + session, batch: 1).isEmpty)
+        let met = Self.said(&detector, Self.session(from: Self.host, to: listed), batch: 1)
+        #expect(met.contains { $0.title.contains("198.51.100.200") })
+        detector.intelligence = Self.intelligence()
+        #expect(Self.said(&detector, session, batch: 1).contains { $0.title.contains("198.51.100.7") })
+    }
+
     @Test("expired, allowed and unlisted addresses are no findings") func nothing() throws {
         let session = Self.session(from: Self.host, to: Self.command)
         let expired = try Self.detect(session, Self.intelligence(expires: Traffic.noon))
