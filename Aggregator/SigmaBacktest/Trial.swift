@@ -13,7 +13,7 @@ final class Trial: Sendable {
     }
     private let state: Mutex<State>
     private let keys: Set<String>
-    private static let rowsAtOnce = 8_192
+    private static let rowsAtOnce = 8_192, windowMilliseconds: Int64 = 10_000
 
     init(_ rules: SigmaRuleSet, _ keys: Set<String>, _ tenant: TenantID) {
         state = Mutex(State(fold: SigmaFold(tenant: tenant, rules: rules)))
@@ -23,11 +23,21 @@ final class Trial: Sendable {
     func observe(_ columns: FlowColumns) {
         state.withLock { state in keep(state.fold.observe(columns), &state) }
     }
+    /// Shows records in the order of receipt, as live rules are shown them: some seconds at a time, as sensors send them.
+    /// What a group comes to is asked when those seconds are over, so it matters little where a real sensor's ended.
     func observeAll(_ columns: FlowColumns) throws(QueryError) {
-        for start in stride(from: 0, to: columns.count, by: Self.rowsAtOnce) {
+        var start = 0
+        while start < columns.count {  // ends: each turn takes a record at least
             guard !Task.isCancelled else { throw .cancelled }
-            let rows = start..<min(start + Self.rowsAtOnce, columns.count)
-            state.withLock { state in keep(state.fold.observe(columns, rows: rows), &state) }
+            let window = columns.receiveMilliseconds[start] / Self.windowMilliseconds
+            var end = start + 1
+            while end < min(start + Self.rowsAtOnce, columns.count),
+                columns.receiveMilliseconds[end] / Self.windowMilliseconds == window
+            {
+                end += 1
+            }
+            state.withLock { state in keep(state.fold.observe(columns, rows: start..<end), &state) }
+            start = end
         }
     }
     private func keep(_ findings: [Finding], _ state: inout State) {

@@ -26,26 +26,32 @@ enum MadeTraffic {
 
 /// What a plan's exporters send, decoded, some records at a time.
 struct SimulatedBatches {
-    private let rows: Int, capacity: Int
+    private let rows: Int, capacity: Int, window: Int64
     private var simulation: Simulation, batch = DatagramBatch(), decoder = DatagramDecoder()
+    /// A step that belongs to the next batch.
+    private var isWaiting = false
     private var isOver = false
 
-    /// - Parameter rows: of a batch at least, but of the last.
-    init(_ plan: SimulationPlan, rows: Int, capacity: Int? = nil) {
-        self.rows = rows
-        self.capacity = capacity ?? rows
+    /// - Parameters:
+    ///   - rows: of a batch, which ends with the step that reaches so many.
+    ///   - window: in ms; batches end at its multiples, as a sensor's do.
+    init(_ plan: SimulationPlan, rows: Int, capacity: Int? = nil, window: Int64 = .max) {
+        (self.rows, self.capacity, self.window) = (rows, capacity ?? rows, window)
         simulation = Simulation(plan)
     }
     var truth: SimulationTruth { simulation.truth }
 
     mutating func next() -> FlowColumns? {
-        guard !isOver else { return nil }
-        var columns = FlowColumns(capacity: capacity)
-        while columns.count < rows {
-            guard simulation.step(into: &batch) else {
+        var columns = FlowColumns(capacity: capacity), number: Int64?
+        while !isOver, columns.count < rows {
+            if !isWaiting, !simulation.step(into: &batch) {
                 isOver = true
                 break
             }
+            let now = batch.dueMilliseconds / window
+            isWaiting = columns.count > 0 && number.map { $0 != now } ?? false
+            guard !isWaiting else { break }
+            number = now
             for item in batch.items {
                 let exporter = simulation.exporters[item.exporter]
                 let origin = DatagramOrigin(
