@@ -59,7 +59,7 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `spool.bytesMax` | size | `8GiB` | 1 MiB…1 TiB; in service no less than 64 MiB |
 /// | `spool.keepAcked` | duration | `24h` | 0 s…30 days; how long answered batches are kept: aggregators lose disks |
 /// | `spool.keepAckedBytes` | size | `1GiB` | 0…1 TiB; of them, beside `spool.bytesMax`; the oldest go first |
-/// | `aggregate.window` | duration | `10s` | 100 ms…10 min |
+/// | `aggregate.window` | duration | `10s` | 100 ms…10 min; shorter: found sooner when quiet, more rows |
 /// | `aggregate.entriesMax` | number | 65536 | 16…4194304; rows of a window; a full one is sealed early |
 /// | `batch.rowsMax` | number | 131072 | 1…200000 |
 /// | `metrics.listen` | ADDRESS:PORT | `127.0.0.1:9465` | empty: off |

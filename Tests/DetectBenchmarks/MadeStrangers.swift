@@ -64,11 +64,11 @@ extension Maker {
         var records: [FlowRecord] = []
         func exchange(_ host: IPAddress, _ peer: IPAddress, at time: Int64) {
             let port = number(32_768...65_000)
-            records.append(record(host, port, peer, 443, at: time))
+            records.append(record(host, port, peer, 443, octets: number(2_000...90_000), at: time))
             records.append(record(peer, 443, host, port, at: time + 10))
         }
         for step in 0..<200 {
-            let time = noon + Int64(step) * 30_000
+            let time = noon + Int64(step * 30_000 + number(0...20_000))
             exchange(inside(40), outside(0x1000 + [1, 2, 3, 5][step % 4]), at: time)
             exchange(inside(41), [expired, allowed, relay][step % 3], at: time + 5_000)
         }

@@ -76,7 +76,7 @@ import Testing
             stored.append(
                 StoredBatch(
                     sensor: sensor, key: BatchKey(epoch: Epoch(high: 1, low: 2), sequence: UInt64(number)),
-                    logOffset: Int64(number + 1), receivedMilliseconds: start + Int64(number) * 30_000,
+                    logOffset: Int64(number + 1), receivedMilliseconds: columns.receiveMilliseconds.max() ?? start,
                     flowStartMin: columns.flowStartMilliseconds.min() ?? 0,
                     flowEndMax: columns.flowEndMilliseconds.max() ?? 0, rows: columns.count, tally: columns.tally,
                     body: body))
