@@ -184,6 +184,7 @@ let aggregator: [Target] = [
             "Intelligence", "Platform",
         ], beside: ["examples"]),
     module("Trends", in: "Aggregator"),
+    module("Models", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity"]),
     module(
         "Sigma", in: "Aggregator", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", yams]),
     module(
@@ -367,6 +368,7 @@ let checks: [Target] = [
         "ProgramsTests",
         uses: ["Detect", "FlowModel", "Identity", "Intelligence", "Platform", "Programs"]),
     tests("TrendsTests", uses: ["Trends"]),
+    tests("ModelsTests", uses: ["Detect", "FlowModel", "Identity", "Models", "Platform"]),
     tests("SigmaTests", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", "Platform", "Sigma"]),
     tests(
         "SigmaBacktestTests",

@@ -131,7 +131,7 @@ package struct DetectorParameters: Equatable, Sendable {
     package init() {}
 
     /// Whether `address` is of the tenant's own.
-    func isInside(_ address: IPAddress) -> Bool {
+    package func isInside(_ address: IPAddress) -> Bool {
         ownNetworks.isEmpty ? address.isPrivate : ownNetworks.contains { $0.contains(address) }
     }
     /// Whether a host that calls the outside may be of the tenant's own: without networks any may.
