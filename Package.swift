@@ -185,6 +185,10 @@ let aggregator: [Target] = [
         ], beside: ["examples"]),
     module("Trends", in: "Aggregator"),
     module("Models", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity"]),
+    module("ModelRegister", in: "Aggregator", uses: ["Identity", "Models", grdb]),
+    module(
+        "ModelHistory", in: "Aggregator",
+        uses: ["BatchFormat", "Detect", "FlowModel", "Identity", "Models", "Query"]),
     module(
         "Sigma", in: "Aggregator", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", yams]),
     module(
@@ -368,6 +372,7 @@ let checks: [Target] = [
         "ProgramsTests",
         uses: ["Detect", "FlowModel", "Identity", "Intelligence", "Platform", "Programs"]),
     tests("TrendsTests", uses: ["Trends"]),
+    tests("ModelRegisterTests", uses: ["FlowModel", "Identity", "ModelRegister", "Models", "Platform"]),
     tests("ModelsTests", uses: ["Detect", "FlowModel", "Identity", "Models", "Platform"]),
     tests("SigmaTests", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", "Platform", "Sigma"]),
     tests(
