@@ -225,8 +225,8 @@ let aggregator: [Target] = [
         "API", in: "Aggregator",
         uses: [
             "Detect", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowText", "Identity",
-            "Incidents", "Ingest", "Intelligence", "Knowledge", "Notify", "Platform", "Query", "QueryEngine", "Sigma",
-            "SigmaBacktest", "Telemetry", "Tenancy", logging,
+            "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models", "Notify",
+            "Platform", "Query", "QueryEngine", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",
@@ -409,8 +409,8 @@ let checks: [Target] = [
         "AggregatorServerTests",
         uses: [
             "API", "BatchFormat", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel", "FlowStore",
-            "HTTP2Client", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "Notify", "Platform",
-            "Query", "ServerChannel", "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
+            "HTTP2Client", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelRegister", "Models",
+            "Notify", "Platform", "Query", "ServerChannel", "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
             .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),

@@ -33,6 +33,8 @@ package struct APISources: Sendable {
     /// What keeps the aggregator from being ready, in words for operators; empty when it is.
     package var unready: @Sendable () async -> [String]
     package var notify = NotifyDesk.none
+    /// Tenants' anomaly models; nil: there are none, and none can be made.
+    package var models: ModelDesk?
 
     package init(
         query: FlowQuery, incidents: IncidentLog, control: ControlLog, sensors: SensorRegistry, log: any FlowLog,
@@ -69,6 +71,7 @@ package func apiRouter(_ sources: APISources) -> Router<APIContext> {
     IntelRoutes(knowledge: sources.knowledge, sources: flows, time: sources.time).add(to: router)
     SigmaRoutes(register: sources.sigma, control: sources.control, query: sources.query, time: sources.time)
         .add(to: router)
+    ModelRoutes(desk: sources.models, query: sources.query, time: sources.time).add(to: router)
     NetworkRoutes(control: sources.control, time: sources.time).add(to: router)
     SensorRoutes(registry: sources.sensors, log: sources.log).add(to: router)
     return router

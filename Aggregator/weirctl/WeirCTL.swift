@@ -23,8 +23,9 @@ struct WeirCTL: AsyncParsableCommand {
         version: version,
         subcommands: [
             CertsCommand.self, SimulateCommand.self, DetectCommand.self, LoginCommand.self, IncidentsCommand.self,
-            FlowsCommand.self, HuntCommand.self, IntelCommand.self, SigmaCommand.self, NetworksCommand.self,
-            SensorsCommand.self, TenantsCommand.self, BackupCommand.self, ExceptionsCommand.self, NotifyCommand.self,
+            FlowsCommand.self, HuntCommand.self, IntelCommand.self, SigmaCommand.self, ModelsCommand.self,
+            NetworksCommand.self, SensorsCommand.self, TenantsCommand.self, BackupCommand.self, ExceptionsCommand.self,
+            NotifyCommand.self,
         ])
 
     static func main() async {
