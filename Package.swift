@@ -213,7 +213,8 @@ let aggregator: [Target] = [
         "AggregatorPipeline", in: "Aggregator",
         uses: [
             "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "Intelligence",
-            "ObjectStore", "Platform", "Sigma", "Telemetry", "WireBytes", grdb, logging, lifecycle,
+            "ModelRegister", "Models", "ObjectStore", "Platform", "Sigma", "Telemetry", "WireBytes", grdb, logging,
+            lifecycle,
         ]),
     module(
         "KnowledgeUpkeep", in: "Aggregator",
@@ -232,9 +233,9 @@ let aggregator: [Target] = [
         "weir-aggregator", at: "Aggregator/weir-aggregator",
         uses: [
             "API", "AggregatorPipeline", "Backup", "DataKeys", "Detect", "Enrichment", "FlowLog", "FlowStore",
-            "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep", "Notify",
-            "NotifyChannels", "ObjectStore", "Platform", "Query", "ServerChannel", "Settings", "Sigma", "Telemetry",
-            "Tenancy", arguments, logging, lifecycle,
+            "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep", "ModelRegister",
+            "Notify", "NotifyChannels", "ObjectStore", "Platform", "Query", "ServerChannel", "Settings", "Sigma",
+            "Telemetry", "Tenancy", arguments, logging, lifecycle,
         ] + hummingbird),
     program(
         "weir-program-test", at: "Aggregator/weir-program-test", uses: ["Identity", "Platform", "Programs"]),
@@ -403,7 +404,8 @@ let checks: [Target] = [
         "AggregatorPipelineTests",
         uses: [
             "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity",
-            "Incidents", "ObjectStore", "Platform", "Sigma", "Telemetry", logging, lifecycle,
+            "Incidents", "ModelHistory", "ModelRegister", "Models", "ObjectStore", "Platform", "Query", "Sigma",
+            "Telemetry", logging, lifecycle,
         ]),
     tests(
         "AggregatorServerTests",

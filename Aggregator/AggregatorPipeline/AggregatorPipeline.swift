@@ -16,6 +16,7 @@ package import Identity
 package import Incidents
 package import Intelligence
 package import Logging
+package import ModelRegister
 package import Platform
 import ServiceLifecycle
 package import Sigma
@@ -44,6 +45,7 @@ package final class AggregatorPipeline: Service {
     let intelligence: CurrentIntelligence
     let places: PlaceLookup
     let sigma: SigmaRegister?
+    let models: ModelRegister?
     let pace: Pace
     let time: any TimeSource
     let logger: Logger
@@ -58,7 +60,7 @@ package final class AggregatorPipeline: Service {
         parameters: DetectorParameters = DetectorParameters(),
         tenantParameters: [TenantID: DetectorParameters] = [:],
         intelligence: CurrentIntelligence = CurrentIntelligence(), places: PlaceLookup = .none,
-        sigma: SigmaRegister? = nil, pace: Pace = Pace(), time: any TimeSource,
+        sigma: SigmaRegister? = nil, models: ModelRegister? = nil, pace: Pace = Pace(), time: any TimeSource,
         registry: MetricRegistry, logger: Logger, sealing: TenantSealing = .none
     ) throws {
         self.log = log
@@ -69,6 +71,7 @@ package final class AggregatorPipeline: Service {
         self.intelligence = intelligence
         self.places = places
         self.sigma = sigma
+        self.models = models
         self.pace = pace
         self.time = time
         self.logger = logger

@@ -14,6 +14,8 @@ final class CheckpointFile: Sendable {
         var snapshots: [TenantID: [UInt8]] = [:]
         /// `SigmaFold.snapshot()` of each tenant that has rules.
         var sigma: [TenantID: [UInt8]] = [:]
+        /// `ModelFold.snapshot()` of each tenant that has a promoted model.
+        var models: [TenantID: [UInt8]] = [:]
     }
     private let database: DatabaseQueue
     private let sealing: TenantSealing
@@ -58,6 +60,9 @@ final class CheckpointFile: Sendable {
         migrator.registerMigration("2 rules") { db in
             try db.execute(sql: "CREATE TABLE sigma (tenant TEXT PRIMARY KEY, snapshot BLOB NOT NULL) STRICT")
         }
+        migrator.registerMigration("3 models") { db in
+            try db.execute(sql: "CREATE TABLE models (tenant TEXT PRIMARY KEY, snapshot BLOB NOT NULL) STRICT")
+        }
         return migrator
     }
 
@@ -89,16 +94,23 @@ final class CheckpointFile: Sendable {
 
     /// A table, and where its rows are in a checkpoint.
     private enum Part: String, CaseIterable {
-        case detectors, sigma
+        case detectors, sigma, models
 
         var snapshots: WritableKeyPath<Checkpoint, [TenantID: [UInt8]]> {
             switch self {
             case .detectors: \.snapshots
             case .sigma: \.sigma
+            case .models: \.models
             }
         }
         /// What sealed octets are bound to.
-        var context: String { self == .detectors ? "checkpoint" : "checkpoint of rules" }
+        var context: String {
+            switch self {
+            case .detectors: "checkpoint"
+            case .sigma: "checkpoint of rules"
+            case .models: "checkpoint of models"
+            }
+        }
     }
 
     private static func read(_ db: Database, _ sealing: TenantSealing) throws -> Checkpoint {

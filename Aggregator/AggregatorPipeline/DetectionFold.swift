@@ -5,6 +5,7 @@ internal import FlowModel
 internal import FlowStore
 internal import Identity
 internal import Intelligence
+internal import Models
 internal import Sigma
 internal import WireBytes
 
@@ -24,6 +25,7 @@ struct DetectionFold {
     private var detectors: [TenantID: DetectorSet] = [:]
     private var changed: Set<TenantID> = []
     private var rules: RuleFolds
+    private(set) var models: ModelFolds
     /// The last batch taken in.
     private(set) var offset: Int64
     /// Tenants whose snapshot could not be used, with the reason: their detectors, or rules, began anew. Whoever has
@@ -39,6 +41,7 @@ struct DetectionFold {
         self.tenantParameters = tenantParameters
         offset = checkpoint.offset
         rules = RuleFolds(from: checkpoint.sigma)
+        models = ModelFolds(from: checkpoint.models)
         for (tenant, snapshot) in checkpoint.snapshots {
             do {
                 var set = try DetectorSet(
@@ -76,7 +79,9 @@ struct DetectionFold {
         try batch.body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
         let tenant = batch.sensor.tenant
         var set = detectors.removeValue(forKey: tenant) ?? begun(tenant)
-        let findings = set.observe(columns) + rules.observe(columns, of: tenant)
+        let findings =
+            set.observe(columns) + rules.observe(columns, of: tenant)
+            + models.observe(columns, of: tenant)
         detectors[tenant] = set
         changed.insert(tenant)
         return Outcome(stored: Self.stored(batch, columns), findings: findings)
@@ -103,7 +108,7 @@ struct DetectionFold {
         return CheckpointFile.Checkpoint(
             offset: offset,
             snapshots: detectors.filter { changed.contains($0.key) }.mapValues { $0.snapshot() },
-            sigma: rules.checkpoint())
+            sigma: rules.checkpoint(), models: models.checkpoint())
     }
 
     // MARK: Rules
@@ -119,6 +124,16 @@ struct DetectionFold {
         if let reason = try rules.prepare(tenant, register) { restarted[tenant] = reason }
     }
     func note(in register: SigmaRegister, _ tenants: some Sequence<TenantID>) { rules.note(in: register, tenants) }
+
+    // MARK: Models
+
+    /// Scores a tenant's hosts with this from its next batch on. Take a checkpoint before it changes.
+    mutating func use(_ promoted: PromotedModel?, for tenant: TenantID) {
+        let reason = models.use(promoted, for: tenant, parameters: tenantParameters[tenant] ?? parameters)
+        if let reason { restarted[tenant] = reason }
+    }
+    /// All that was promoted in this generation of the register is in use.
+    mutating func isUpToDate(with generation: UInt64) { models.generation = generation }
 
     /// Table entries dropped by all tenants' detectors to make room, by detector.
     var evictions: [String: UInt64] {

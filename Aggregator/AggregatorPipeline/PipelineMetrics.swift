@@ -6,6 +6,9 @@ struct PipelineMetrics: Sendable {
     let matches: Counter
     let batches, rows, findings, incidents, undecodable, keyDestroyed, storedBatches, storedBytes, checkpoints: Counter
     let offset, head, lagBatches, lagSeconds, quarantined: Gauge
+    /// Of windows that promoted models score.
+    let modelWindows, modelOutliers, modelDeviations, modelLate, modelEvicted, modelCrowded, modelForgotten: Counter
+    let modelTenants, modelDrift: Gauge
     private let registry: MetricRegistry
 
     init(_ registry: MetricRegistry) {
@@ -32,6 +35,20 @@ struct PipelineMetrics: Sendable {
         lagBatches = registry.gauge("weir_pipeline_lag_batches", help: "Logged batches still to be read.")
         lagSeconds = registry.gauge(
             "weir_pipeline_lag_seconds", help: "Age of the last batch that was read, while others wait; else 0.")
+        modelTenants = registry.gauge("weir_models_tenants", help: "Tenants whose hosts a promoted model scores.")
+        modelDrift = registry.gauge(
+            "weir_models_drift_max", help: "Largest population stability index of a tenant's features; 0.25 is much.")
+        modelWindows = registry.counter("weir_models_windows_total", help: "Windows of hosts that models scored.")
+        modelOutliers = registry.counter("weir_models_outliers_total", help: "Of those, unlike all others.")
+        modelDeviations = registry.counter("weir_models_deviations_total", help: "Of those, unlike the host's usual.")
+        modelLate = registry.counter(
+            "weir_models_late_records_total", help: "Records for windows that were over; no model saw them.")
+        modelEvicted = registry.counter(
+            "weir_models_evicted_windows_total", help: "Hosts' windows dropped unscored to make room.")
+        modelCrowded = registry.counter(
+            "weir_models_crowded_records_total", help: "Records of hosts that found no room in a window.")
+        modelForgotten = registry.counter(
+            "weir_models_forgotten_findings_total", help: "Findings whose repeats may be told as new.")
         quarantined = registry.gauge("weir_store_damaged_files", help: "Day files set aside as damaged since start.")
     }
 

@@ -8,6 +8,7 @@ internal import Identity
 internal import Incidents
 internal import Intelligence
 internal import Logging
+internal import ModelRegister
 internal import Platform
 internal import ServiceLifecycle
 internal import Telemetry
@@ -77,6 +78,7 @@ struct PipelineRun: ~Copyable {
         }
         let tenants = Set(batches.map(\.sensor.tenant))
         try await giveRules(to: tenants)
+        try await giveModels(to: tenants)
         fold.use(pipeline.intelligence.begin())
         defer { pipeline.intelligence.end() }
         var stored: [StoredBatch] = [], findings: [TenantID: [Finding]] = [:]
@@ -94,6 +96,9 @@ struct PipelineRun: ~Copyable {
         try await store(stored)
         for (tenant, found) in findings { try await file(found, of: tenant) }
         if let register = pipeline.sigma { fold.note(in: register, tenants) }
+        if let register = pipeline.models {
+            for tenant in tenants { if let fold = fold.models[tenant] { register.note(fold) } }
+        }
         batchesSinceCheckpoint += batches.count
         try await noteLag(receivedMilliseconds: last.receivedMilliseconds)
         return true
@@ -108,11 +113,25 @@ struct PipelineRun: ~Copyable {
         }
         for tenant in tenants {
             try fold.prepare(tenant, register)
-            if let reason = fold.restarted.removeValue(forKey: tenant) {
-                pipeline.logger.warning(
-                    "A tenant's rules begin anew.", metadata: ["tenant": "\(tenant)", "reason": "\(reason)"])
-            }
+            tellRestart(of: tenant)
         }
+    }
+    /// The same with models: a promotion or a rollback counts from here on.
+    private mutating func giveModels(to tenants: Set<TenantID>) async throws {
+        guard let register = pipeline.models else { return }
+        let generation = register.generation, isBehind = generation != fold.models.generation
+        if isBehind { try await checkpoint() }
+        for tenant in isBehind ? tenants.union(fold.models.known) : tenants.subtracting(fold.models.known) {
+            let promoted = try await waitingForRoom { try pipeline.promotedModel(of: tenant, in: register) }
+            fold.use(promoted, for: tenant)
+            tellRestart(of: tenant)
+        }
+        fold.isUpToDate(with: generation)
+    }
+    private mutating func tellRestart(of tenant: TenantID) {
+        guard let reason = fold.restarted.removeValue(forKey: tenant) else { return }
+        pipeline.logger.warning(
+            "A tenant's rules or models begin anew.", metadata: ["tenant": "\(tenant)", "reason": "\(reason)"])
     }
 
     private mutating func take(_ batch: LoggedBatch) -> DetectionFold.Outcome? {
@@ -170,6 +189,7 @@ struct PipelineRun: ~Copyable {
     }
     private static func isFull(_ error: any Error) -> Bool {
         if case FlowStoreError.keyUnavailable = error { return true }
+        if case ModelRegisterError.keyUnavailable = error { return true }
         return error as? FlowStoreError == .full || error as? IncidentError == .full || error as? FlowLogError == .full
             || (error as? DatabaseError)?.resultCode == .SQLITE_FULL
     }
@@ -182,6 +202,7 @@ struct PipelineRun: ~Copyable {
         let age = receivedMilliseconds.map { pipeline.time.wallMilliseconds() - $0 } ?? 0
         metrics.lagSeconds.set(head > fold.offset ? Double(max(age, 0)) / 1_000 : 0)
         metrics.note(evictions: fold.evictions)
+        metrics.note(models: fold.models.working)
         let damaged = await pipeline.store.quarantinedFiles
         if damaged > damagedFiles {
             pipeline.logger.error("A damaged day file was set aside.", metadata: ["since start": "\(damaged)"])

@@ -2,12 +2,14 @@ import API
 import AggregatorPipeline
 import Backup
 import DataKeys
+import Detect
 import FlowLog
 import FlowStore
 import Hummingbird
 import Incidents
 import Ingest
 import Logging
+import ModelRegister
 import NotifyChannels
 import ObjectStore
 import Platform
@@ -30,6 +32,7 @@ struct Aggregator {
     private let listeners: Listeners
     private let flowLog: SQLiteFlowLog, store: SQLiteFlowStore, incidents: IncidentLog, control: ControlLog
     private let sigma: SigmaRegister, sigmaFolder: SigmaFolder?
+    private let models: ModelRegister
     private let notify: NotifyService
     private let pipeline: AggregatorPipeline, upkeep: StoreUpkeep, keys: DataKeys, surroundings: Surroundings
 
@@ -97,11 +100,13 @@ struct Aggregator {
                 sigma.load(sigmaFolder.read())
                 sigmaFolder.announce()
             }
+            models = try ModelRegister(folder: folder, sealing: keys.sealing)
+            if models.wasDamaged { logger.error("Models were damaged: the file was set aside.") }
             pipeline = try AggregatorPipeline(
                 log: flowLog, store: store, incidents: incidents, directory: folder,
                 tenantParameters: surroundings.detectorParameters,
-                intelligence: surroundings.intelligence, places: surroundings.lookup, sigma: sigma, time: time,
-                registry: metrics, logger: logger,
+                intelligence: surroundings.intelligence, places: surroundings.lookup, sigma: sigma,
+                models: models, time: time, registry: metrics, logger: logger,
                 sealing: keys.sealing)
             upkeep = StoreUpkeep(
                 store: store, compaction: settings.compaction,
@@ -188,6 +193,8 @@ struct Aggregator {
                 return []
             })
         sources.notify = notify.desk
+        let parameters = surroundings.detectorParameters
+        sources.models = ModelDesk(models) { parameters[$0] ?? DetectorParameters() }
         return server(apiRouter(sources), listener, at: settings.api.listen, named: "api")
     }
 

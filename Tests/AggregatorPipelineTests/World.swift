@@ -9,6 +9,7 @@ import Foundation
 import Identity
 import Incidents
 import Logging
+import ModelRegister
 import Platform
 import Sigma
 import Telemetry
@@ -38,11 +39,11 @@ struct World {
 
     func pipeline(
         _ node: Node, store: (any FlowStore)? = nil, log: (any FlowLog)? = nil, sigma: SigmaRegister? = nil,
-        places: PlaceLookup = .none, pace: AggregatorPipeline.Pace = small
+        models: ModelRegister? = nil, places: PlaceLookup = .none, pace: AggregatorPipeline.Pace = small
     ) throws -> AggregatorPipeline {
         try AggregatorPipeline(
             log: log ?? node.log, store: store ?? node.store, incidents: node.incidents, directory: folder.path,
-            places: places, sigma: sigma, pace: pace, time: node.time, registry: node.registry,
+            places: places, sigma: sigma, models: models, pace: pace, time: node.time, registry: node.registry,
             logger: Logger(label: "test") { StreamLogHandler.standardError(label: $0) })
     }
 
