@@ -264,7 +264,7 @@ let checks: [Target] = [
         "weir-bench-detect", at: "Tests/DetectBenchmarks",
         uses: [
             "BatchFormat", "Capture", "Decode", "Delivery", "Detect", "FlowModel", "FlowStore", "Identity",
-            "Intelligence", "Platform", "Query", "Sigma", "SigmaBacktest", "Simulator", "WireBytes",
+            "Intelligence", "Models", "Platform", "Query", "Sigma", "SigmaBacktest", "Simulator", "WireBytes",
         ]),
     program(
         "weir-bench-store", at: "Tests/StoreBenchmarks",

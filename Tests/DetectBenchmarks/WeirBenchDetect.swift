@@ -13,6 +13,7 @@ enum WeirBenchDetect {
                                       [--indicators N] [--rules N]
                weir-bench-detect backtest [--records N] [--folder FOLDER]
                weir-bench-detect quality [--fixtures FOLDER] [--records N]
+               weir-bench-detect models [--records N] [--hours N]
 
           cost      CPU time of detection as one figure, with all detectors, indicators and Sigma rules, beside its bar
                     of 0.5 s a million records; then of each part alone beside reading the record: simulated sites, or
@@ -22,8 +23,10 @@ enum WeirBenchDetect {
           quality   precision, recall and time to detect by rule, on labelled captures (attacks/ in FOLDER, or in
                     WEIR_FIXTURES), and at sampling 1, 100 and 1000 on made attacks among their look-alikes and on
                     simulated sites with attacks; and what benign traffic alone raises
+          models    CPU time of making anomaly models and of scoring by them, and how they do on simulated sites
 
           --records N   records of each simulated site without attacks, 1000000 unless given; for backtest, 10000000
+          --hours N     of simulated time for models, 48 unless given
           --rounds N    of each measurement, by turns; the median counts. 3 unless given
           --only NAME   a detector, "whole", "all" (detectors), "indicators", "rules" or "none"; each of them unless
                         given
@@ -42,7 +45,7 @@ enum WeirBenchDetect {
     }
 
     private struct Options {
-        var records: Int?, rounds = 3, files: [String] = [], names: [String] = [], only: [String] = []
+        var records: Int?, rounds = 3, hours = 48, files: [String] = [], names: [String] = [], only: [String] = []
         var indicators = 1_000_000, rules = 100, folder: String?
         var fixtures = ProcessInfo.processInfo.environment["WEIR_FIXTURES"]
 
@@ -58,6 +61,7 @@ enum WeirBenchDetect {
                 switch argument {
                 case "--records": records = try number(argument)
                 case "--rounds": rounds = try number(argument)
+                case "--hours": hours = try number(argument)
                 case "--indicators": indicators = try number(argument)
                 case "--rules": rules = try number(argument)
                 case "--only": only.append(rest.popFirst() ?? "")
@@ -78,6 +82,7 @@ enum WeirBenchDetect {
                 records: records, rounds: options.rounds, only: options.only, files: options.files,
                 load: try Cost.Load(indicators: options.indicators, rules: options.rules))
         case ["backtest"]: try await backtest(options)
+        case ["models"]: try ModelCost.measure(records: records, hours: options.hours)
         case ["quality"]:
             if let fixtures = options.fixtures { try Quality.labelled(in: fixtures + "/attacks") }
             try Quality.made()
