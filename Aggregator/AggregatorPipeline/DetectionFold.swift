@@ -133,7 +133,7 @@ struct DetectionFold {
         if let reason { restarted[tenant] = reason }
     }
     /// All that was promoted in this generation of the register is in use.
-    mutating func isUpToDate(with generation: UInt64) { models.generation = generation }
+    mutating func noteModels(of generation: UInt64) { models.generation = generation }
 
     /// Table entries dropped by all tenants' detectors to make room, by detector.
     var evictions: [String: UInt64] {

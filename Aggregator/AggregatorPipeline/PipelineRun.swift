@@ -126,7 +126,7 @@ struct PipelineRun: ~Copyable {
             fold.use(promoted, for: tenant)
             tellRestart(of: tenant)
         }
-        fold.isUpToDate(with: generation)
+        fold.noteModels(of: generation)
     }
     private mutating func tellRestart(of tenant: TenantID) {
         guard let reason = fold.restarted.removeValue(forKey: tenant) else { return }
