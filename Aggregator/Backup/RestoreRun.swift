@@ -129,8 +129,8 @@ package struct RestoreRun: Sendable {
         try queue.close()
     }
 
-    /// Incidents were copied before notification's place in their feed, so their last event may lie below it. New events
-    /// get numbers above both: notification reads on from its place and would not see others.
+    /// Incidents were copied before notification's place in their feed, so their last event may lie below it. New
+    /// events get numbers above both: notification reads on from its place and would not see others.
     private func raiseFeedHead(_ drafts: String) throws {
         let incidents = "\(drafts)/incidents.sqlite"
         let state = try FileNotifierState(path: "\(drafts)/\(NodeFiles.notifyState)").load()

@@ -3,8 +3,8 @@
 /// The file is mapped, so it may be replaced by rename at any time (the open one goes on as it was), and must never be
 /// written to in place. Files that the library can't open are refused; what is broken further in gives nothing for the
 /// addresses concerned.
-/// Invariants: any thread may ask; nothing is allocated to answer about an address; this file is the module's only unsafe code: the
-/// pointer lives as long as the object, and buffers go with their size.
+/// Invariants: any thread may ask; nothing is allocated to answer about an address; this file is the module's only
+/// unsafe code: the pointer lives as long as the object, and buffers go with their size.
 internal import CAddressDatabase
 package import FlowModel
 internal import Synchronization

@@ -3,8 +3,8 @@
 /// IPv4 has a bit for each /24, set where an indicator is in it or holds it; where it is set, a second look tells hosts
 /// (a bitmap of hashed addresses) from networks, so that neighbours of listed hosts end there. IPv6 has a bitmap of
 /// hashed prefixes: an indicator of /48 or narrower is there by its first 48 bits, a wider one by its first 32, and one
-/// wider than that by every /32 in it; and the same two to look at then. Without them a site whose own prefix happens to
-/// be a listed one's neighbour would have every record looked up.
+/// wider than that by every /32 in it; and the same two to look at then. Without them a site whose own prefix happens
+/// to be a listed one's neighbour would have every record looked up.
 /// Invariants: never a miss: what an indicator holds always passes. 4 MiB, and 8 to 16 bits for each host of IPv4, 16
 /// to 32 for each of IPv6, three times, at most 4 MiB each.
 import FlowModel

@@ -3,9 +3,9 @@
 /// Invariants: records are matched by the same code as live ones, and what matched is folded in the order in which
 /// sensors received it, so findings are those that live detection gave: the same rules, groups and windows with the
 /// same sums. What may differ: how often a finding was said again on the way, which of very many hosts it names, events
-/// that came too late live for a window that had been asked already, and, where batches ended elsewhere than at whole ten
-/// seconds, what a window counts of the one before whose last events came late. Memory is bounded by `rowsMax`; what
-/// found no room is told.
+/// that came too late live for a window that had been asked already, and, where batches ended elsewhere than at whole
+/// ten seconds, what a window counts of the one before whose last events came late. Memory is bounded by `rowsMax`;
+/// what found no room is told.
 /// Not here: who may ask (`API`), how history is read and what that may cost (`Query`).
 internal import BatchFormat
 package import Detect

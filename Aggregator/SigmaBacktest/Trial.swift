@@ -23,8 +23,9 @@ final class Trial: Sendable {
     func observe(_ columns: FlowColumns) {
         state.withLock { state in keep(state.fold.observe(columns), &state) }
     }
-    /// Shows records in the order of receipt, as live rules are shown them: some seconds at a time, as sensors send them.
-    /// What a group comes to is asked when those seconds are over, so it matters little where a real sensor's ended.
+    /// Shows records in the order of receipt, as live rules are shown them: some seconds at a time, as sensors send
+    /// them. What a group comes to is asked when those seconds are over, so it matters little where a real sensor's
+    /// ended.
     func observeAll(_ columns: FlowColumns) throws(QueryError) {
         var start = 0
         while start < columns.count {  // ends: each turn takes a record at least

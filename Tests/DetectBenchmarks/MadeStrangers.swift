@@ -4,8 +4,8 @@ import Intelligence
 
 /// Attacks that only what is known of strangers tells: where they are, and who lists them.
 extension Maker {
-    /// A meter that has called home for nine days calls another system of the same country. Beside it a desk that always
-    /// calls everywhere, and a second meter whose home moves within its system.
+    /// A meter that has called home for nine days calls another system of the same country. Beside it a desk that
+    /// always calls everywhere, and a second meter whose home moves within its system.
     mutating func newSystem() -> MadeAttack {
         let stranger = IPAddress(v4: 0xC612_4105)
         return firstContact("new-system", stranger: stranger, moved: outside(2)) { address in
