@@ -3,7 +3,8 @@
 ///
 /// Writing through these pointers is as if it were done to the columns, whose count must have been extended over the
 /// rows. Good from `secureMemory` on until the columns are copied, assigned to or have a column replaced; growing is
-/// seen to by `extend`.
+/// seen to by `extend`. An array that was taken out of the columns by itself keeps its rows; what it holds behind the
+/// columns' count may change.
 @safe package struct ColumnMemory: @unchecked Sendable {
     /// Elements of each column; 0 before there is any.
     package fileprivate(set) var capacity = 0

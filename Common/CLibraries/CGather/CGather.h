@@ -5,8 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-// Fields of flow records, which lie `stride` octets apart, into rows `row` ..< `end`
-// of columns: big-endian integers at `at` of each record become an element each. Nothing is checked here: records and columns must be there (WireBytes, "RecordRows").
+// Fields of flow records, which lie `stride` octets apart, into rows `row` ..< `end` of columns: the big-endian integers
+// at `at` of each record become an element each. Nothing is checked here: records and columns must be there (Decode,
+// "RecordRows"; WireBytes, "Gather"). For hosts whose own order is little-endian.
 //
 // In C since sets have few records: a loop that is made for vectors costs more before it begins than it saves, and only
 // here can it be said that it shall not be.

@@ -42,7 +42,7 @@ extension FlowColumns {
         unsafe memory.flowDirection.unsafelyUnwrapped[row] = sample.direction
     }
 
-    /// What few samples have.
+    /// What few samples have. Written as arrays are, which leaves columns that nobody shares where they are.
     @inline(never)
     private mutating func putRare(_ sample: borrowing SampleRow, _ row: Int) {
         (nextHopHigh[row], nextHopLow[row]) = (sample.nextHop.high, sample.nextHop.low)
