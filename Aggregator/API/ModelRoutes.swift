@@ -8,6 +8,7 @@ internal import Models
 internal import Platform
 internal import Query
 internal import Synchronization
+internal import Tenancy
 
 /// What the routes about models answer from.
 package final class ModelDesk: Sendable {

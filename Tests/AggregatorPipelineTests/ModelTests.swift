@@ -11,6 +11,7 @@ import ModelRegister
 import Models
 import Query
 import TestKit
+import Telemetry
 import Testing
 
 @Suite("Models in the pipeline") struct ModelTests {
