@@ -10,8 +10,8 @@ import ModelHistory
 import ModelRegister
 import Models
 import Query
-import TestKit
 import Telemetry
+import TestKit
 import Testing
 
 @Suite("Models in the pipeline") struct ModelTests {
