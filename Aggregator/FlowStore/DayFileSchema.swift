@@ -101,8 +101,8 @@ enum DayFileSchema {
     /// The pool turns `synchronous` down to NORMAL after `prepare`. FULL, because the log is trimmed on the strength of
     /// what is stored here.
     static func prepareWriter(_ db: Database) throws {
-        // A WAL keeps what it grows to between two checkpoints, which follow one another by 64 MiB: to give the room back
-        // and ask for it again costs more than to write into it.
+        // A WAL keeps what it grows to between two checkpoints, which follow one another by 64 MiB: to give the room
+        // back and ask for it again costs more than to write into it.
         try db.execute(sql: "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 100663296;")
         guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2 else {
             throw DatabaseError(message: "synchronous=FULL was not taken")

@@ -2,10 +2,10 @@ internal import BatchFormat
 internal import FlowModel
 internal import WireBytes
 
-/// What is kept of each row until its segment is made: 64 octets, where columns would take 200. What most rows have lies
-/// together in one line of a processor's cache, since bringing a million rows into another order costs a cache miss for
-/// each thing that lies elsewhere. Rows of a batch lie conversation by conversation, in these in the order of arrival:
-/// so it is conversations, not rows, that are looked for when the segment is made.
+/// What is kept of each row until its segment is made: 64 octets, where columns would take 200. What most rows have
+/// lies together in one line of a processor's cache, since bringing a million rows into another order costs a cache
+/// miss for each thing that lies elsewhere. Rows of a batch lie conversation by conversation, in these in the order of
+/// arrival: so it is conversations, not rows, that are looked for when the segment is made.
 struct RowWords {
     /// Of a row, each from bit 0 on:
     ///

@@ -1,5 +1,5 @@
-/// Where the columns' storage begins, for who writes many columns a few rows at a time: to write into an array is to ask
-/// first whether its storage is shared, and for a row or ten in each of thirty columns the questions are most of it.
+/// Where the columns' storage begins, for who writes many columns a few rows at a time: to write into an array is to
+/// ask first whether its storage is shared, and for ten rows of thirty columns the questions are most of it.
 ///
 /// Writing through these pointers is as if it were done to the columns, whose count must have been extended over the
 /// rows. Good from `secureMemory` on until the columns are copied, assigned to or have a column replaced; growing is
