@@ -99,6 +99,8 @@ import Testing
               refresh: 1m
         """
     static func uuid(_ number: Int) -> String { "00000000-0000-4000-8000-00000000000\(number)" }
+    /// Of attributes, in s since 1970 UTC: a day before the start, as what was last seen 30 days ago has expired.
+    static let seen = World.start / 1_000 - 86_400
     /// Events by number: the time of the last change, and the address that it lists.
     static func answer(_ request: FeedRequest, _ events: [Int: (time: Int, address: String?)]) -> FeedResponse {
         let root = "https://misp.example/feed/"
@@ -112,7 +114,7 @@ import Testing
             guard let address = event.address else { return FeedResponse(status: 404) }
             let text = #"""
                 {"Event":{"uuid":"\#(uuid(number))","Attribute":[
-                {"type":"ip-dst","value":"\#(address)","to_ids":true,"timestamp":"1767225600"}]}}
+                {"type":"ip-dst","value":"\#(address)","to_ids":true,"timestamp":"\#(seen)"}]}}
                 """#
             return FeedResponse(status: 200, body: Array(text.utf8))
         }

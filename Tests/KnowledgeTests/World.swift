@@ -12,8 +12,10 @@ import Testing
 
 /// Feeds in a folder, with a clock and a network of the test's own.
 struct World {
+    /// When the clock starts, in ms since 1970 UTC.
+    static let start: Int64 = 1_795_262_400_000
     let folder: TemporaryFolder
-    let time = ManualTime(wallMilliseconds: 1_795_262_400_000)
+    let time = ManualTime(wallMilliseconds: Self.start)
     let network = ScriptedNetwork()
     let current = CurrentIntelligence()
     let registry = MetricRegistry()
