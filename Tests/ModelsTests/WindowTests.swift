@@ -22,7 +22,8 @@ import Testing
         let features = sample.features
         #expect(features[.failedShare] == 1 && features[.outsideShare] == 0 && features[.sentShare] == 1)
         #expect(abs(features[.calls] - 9.815) < 0.01 && abs(features[.octetsOut] - 15.27) < 0.01)
-        #expect(abs(features[.peers] - 9.815) < 0.2 && features[.ports] == 1, "\(features)")
+        // One mark of 256 stands for 256 * ln(256 / 255) ports: a little more than one.
+        #expect(abs(features[.peers] - 9.815) < 0.2 && abs(features[.ports] - 1) < 0.005, "\(features)")
         // Those that were swept did nothing.
         #expect(all.count == 1)
         let busy = try #require(Self.gather(Made.busy(2, at: Made.start + 5_000)).samples().first).features
