@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test("a fold that was saved between any two batches says what it would have said") func snapshots() throws {
-        let model = try Made.model(trees: 20), batches = Self.batches()
+        let model = try Made.smallModel(), batches = Self.batches()
         var whole = try Self.fold(model)
         let said = batches.map { whole.observe($0) }
         for stop in [1, 6, 7, 8, 20] {
@@ -64,7 +64,8 @@ import Testing
 
     @Test("windows go on under another version; another tenant's or a damaged state is refused") func versions() throws
     {
-        let model = try Made.model(trees: 20), other = try Made.model(seed: 8, trees: 20), batches = Self.batches()
+        let model = try Made.smallModel(), other = try Made.train(seed: 8, trees: 20, hosts: 4)
+        let batches = Self.batches()
         var fold = try Self.fold(model)
         for batch in batches[..<7] { _ = fold.observe(batch) }
         let bytes = fold.snapshot()
@@ -84,7 +85,7 @@ import Testing
     @Test("late records, windows without room and hosts without room are counted") func bounds() throws {
         var limits = ModelFold.Limits()
         limits.entriesMax = 6
-        var fold = try Self.fold(try Made.model(trees: 5), limits: limits)
+        var fold = try Self.fold(try Made.smallModel(), limits: limits)
         let time = Self.morning + 1_000
         func busy(_ numbers: Range<Int>, _ window: Int64) -> FlowColumns {
             Made.columns(numbers.flatMap { Made.busy($0, at: time + window * Made.width).dropFirst().prefix(2) })

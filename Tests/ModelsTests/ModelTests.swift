@@ -13,13 +13,13 @@ import Testing
     }
 
     @Test("equal data and an equal seed give equal bytes; another seed gives others") func determinism() throws {
-        let acme = try Made.tenant(), first = try Made.train(seed: 1, trees: 20).bytes(of: acme)
-        #expect(try Made.train(seed: 1, trees: 20).bytes(of: acme) == first)
-        #expect(try Made.train(seed: 2, trees: 20).bytes(of: acme) != first)
+        let acme = try Made.tenant(), first = try Made.train(seed: 1, trees: 20, hosts: 4).bytes(of: acme)
+        #expect(try Made.train(seed: 1, trees: 20, hosts: 4).bytes(of: acme) == first)
+        #expect(try Made.train(seed: 2, trees: 20, hosts: 4).bytes(of: acme) != first)
     }
 
     @Test("a model comes back from its bytes; other tenants and other bytes are refused") func bytes() throws {
-        let acme = try Made.tenant(), model = try Made.model(trees: 10), bytes = model.bytes(of: acme)
+        let acme = try Made.tenant(), model = try Made.smallModel(), bytes = model.bytes(of: acme)
         let again = try AnomalyModel(bytes, of: acme)
         #expect(again == model && again.bytes(of: acme) == bytes)
         #expect(throws: SnapshotError.otherTenant) { try AnomalyModel(bytes, of: Made.tenant("globex")) }
@@ -31,7 +31,7 @@ import Testing
 
     @Test("bytes with a fault under a right checksum are refused or give a model that works") func hostileBytes() throws
     {
-        let acme = try Made.tenant(), bytes = try Made.model(trees: 3).bytes(of: acme)
+        let acme = try Made.tenant(), bytes = try Made.train(seed: 1, trees: 3, hosts: 4).bytes(of: acme)
         let features = Made.samples(weeks: 1).first?.features ?? FeatureVector()
         var refused = 0
         forAll(runs: 150) { generator, _ in
@@ -71,30 +71,56 @@ import Testing
 
     @Test("an attack in a feature that was constant in training is seen") func constantFeature() throws {
         let model = try Made.model()
-        #expect(model.usual[.callsIn] == 0 && Made.samples().allSatisfy { $0.features[.callsIn] == 0 })
-        let usual = try #require(Made.samples(weeks: 1, seed: 9).first { $0.features[.octetsOut] > 20 })
-        var flooded = usual.features
-        flooded[.callsIn] = 16
-        let before = model.score(usual.features, of: IPAddress(v4: 1), window: 0)
-        let after = model.score(flooded, of: IPAddress(v4: 1), window: 0)
-        #expect(!model.isOutlier(before) && model.isOutlier(after), "\(before) \(after) \(model.card)")
-        #expect(model.reasons(flooded).first?.feature == .callsIn)
+        #expect(model.usual[.callsIn] == 0 && Made.history.allSatisfy { $0.features[.callsIn] == 0 })
+        let busy = Made.busySamples(seed: 9)
+        #expect(busy.count == 600)
+        for place in stride(from: 0, to: busy.count, by: 7) {
+            let usual = busy[place].features
+            var flooded = usual
+            flooded[.callsIn] = 16
+            let before = model.score(usual, of: IPAddress(v4: 1), window: 0)
+            let after = model.score(flooded, of: IPAddress(v4: 1), window: 0)
+            #expect(!model.isOutlier(before) && model.isOutlier(after), "\(before) \(after) \(model.card)")
+            #expect(model.reasons(flooded).first?.feature == .callsIn)
+        }
     }
 
     @Test("an outlier is explained by the features that make it one, beside their usual") func reasons() throws {
         let model = try Made.model()
-        var features = try #require(Made.samples(weeks: 1, seed: 4).first { $0.features[.octetsOut] > 20 }).features
-        (features[.peers], features[.failedShare]) = (10, 1)
-        let reasons = model.reasons(features)
-        #expect(Set(reasons.prefix(2).map(\.feature)) == [.peers, .failedShare])
-        #expect(reasons.contains { $0.text.hasPrefix("1023 hosts called (usually ") }, "\(reasons.map(\.text))")
-        #expect(reasons.contains { $0.text.hasPrefix("100 % of its calls failed (usually 3 %)") })
-        #expect(reasons == model.reasons(features) && reasons.count <= AnomalyModel.reasonsMax)
+        let busy = Made.busySamples(seed: 4)
+        #expect(busy.count == 600)
+        for place in stride(from: 0, to: busy.count, by: 7) {
+            var features = busy[place].features
+            (features[.peers], features[.failedShare]) = (10, 1)
+            let reasons = model.reasons(features)
+            #expect(Set(reasons.prefix(2).map(\.feature)) == [.peers, .failedShare])
+            #expect(reasons.contains { $0.text.hasPrefix("1023 hosts called (usually ") }, "\(reasons.map(\.text))")
+            #expect(reasons.contains { $0.text.hasPrefix("100 % of its calls failed (usually 3 %)") })
+            #expect(reasons == model.reasons(features) && reasons.count <= AnomalyModel.reasonsMax)
+        }
+    }
+
+    @Test("a host whose role is rare is no outlier in it; what it does besides is told, with its role or without")
+    func roles() throws {
+        let model = try Made.model()
+        // All that sent 128 MiB and more: the backups of 21 nights, six windows each.
+        let backups = Made.history.filter { $0.features[.octetsOut] > 27 }
+        #expect(backups.count == 126 && backups.allSatisfy { $0.host == Made.host(Made.server) })
+        for place in stride(from: 0, to: backups.count, by: 7) {
+            let backup = backups[place]
+            var swept = backup.features
+            (swept[.peers], swept[.failedShare]) = (10, 1)
+            #expect(!model.isOutlier(model.score(backup)))
+            #expect(model.isOutlier(model.score(backup.features, of: IPAddress(v4: 1), window: backup.window)))
+            #expect(model.isOutlier(model.score(swept, of: backup.host, window: backup.window)))
+            let reasons = model.reasons(swept).map(\.feature)
+            #expect(reasons.contains(.peers) || reasons.contains(.failedShare), "\(reasons)")
+        }
     }
 
     @Test("a backup at its hour is usual, at another hour or by another host it is not") func seasons() throws {
         let model = try Made.model()
-        let backup = try #require(Made.samples().last { $0.features[.octetsOut] > 31 })
+        let backup = try #require(Made.history.last { $0.features[.octetsOut] > 31 })
         func deviates(_ host: Int, _ hour: Int64) -> Bool {
             model.isDeviation(model.score(backup.features, of: Made.host(host), window: Self.window(hour)))
         }
@@ -112,7 +138,7 @@ import Testing
             Made.samples { features, number, time in
                 if number == 3, time % 86_400_000 == 9 * 3_600_000 { features[.octetsOut] = 38 }
             }, from: Made.start, to: Made.start + 3 * Made.week, settings: ModelSettings())
-        let attack = try #require(Made.samples().last { $0.features[.octetsOut] > 31 }).features
+        let attack = try #require(Made.history.last { $0.features[.octetsOut] > 31 }).features
         for model in [clean, dirty] {
             let level = model.baselines[Made.host(3)]?.level(of: .octetsOut, hour: 9)
             #expect(level.map { abs($0 - 21) < 1 } == true)
