@@ -59,26 +59,29 @@ private final class FeedServer {
 @Suite(
     "A feed over HTTPS makes incidents", .serialized, .enabled(if: FeedServer.isInstalled, "\(FeedServer.why)"))
 struct FeedTests {
+    private static func settings(port: Int) -> String {
+        """
+        intelligence:
+          egress:
+            allow: [127.0.0.0/8]
+            ports: [\(port)]
+          feeds:
+            - name: botnets
+              url: https://localhost:\(port)/ips.txt
+              refresh: 1m
+              weight: 1
+              confidence: 90
+              labels: [c2]
+              trust: pki/ca.pem
+
+        """
+    }
+
     @Test("what a feed lists is an incident of the tenant that met it, also when it is listed after they met")
     func incidents() throws {
         let site = try Site("feed")
         let server = try FeedServer(certificate: site.path("pki/node1.pem"), key: site.path("pki/node1.key"))
-        try site.append(
-            """
-            intelligence:
-              egress:
-                allow: [127.0.0.0/8]
-                ports: [\(server.port)]
-              feeds:
-                - name: botnets
-                  url: https://localhost:\(server.port)/ips.txt
-                  refresh: 1m
-                  weight: 1
-                  confidence: 90
-                  labels: [c2]
-                  trust: pki/ca.pem
-
-            """)
+        try site.append(Self.settings(port: server.port))
         try server.lists(["203.0.113.9"])
         try site.startAggregator()
         try site.wait("the aggregator's start") { site.isReady() }
