@@ -68,16 +68,19 @@ private struct MISPAttribute: Decodable {
 
 extension FeedRead {
     /// Reads an event, or an answer of MISP's REST searches for events or for attributes.
-    package mutating func readMISP(_ octets: [UInt8]) {
-        guard let document = document(octets, as: MISPDocument.self) else { return }
+    /// - Returns: false when it is neither; the refusals say so.
+    @discardableResult package mutating func readMISP(_ octets: [UInt8]) -> Bool {
+        guard let document = document(octets, as: MISPDocument.self) else { return false }
         guard document.event != nil || document.response != nil else {
-            return refuse(.malformed, at: "document", "neither Event nor response")
+            refuse(.malformed, at: "document", "neither Event nor response")
+            return false
         }
         if let event = document.event { take(event) }
-        guard let response = document.response else { return }
+        guard let response = document.response else { return true }
         note(response.events, "response")
         for wrapped in response.events.elements { take(wrapped.event) }
         take(response.attributes, tags: [])
+        return true
     }
 
     private mutating func take(_ event: MISPEvent) {

@@ -3,8 +3,8 @@ internal import Intelligence
 /// A MISP feed of many files: `manifest.json` in a folder, and `<uuid>.json` for each event.
 ///
 /// Invariants: an event is asked for when it is new or its time of change is another, and otherwise taken from the
-/// copy; a feed is taken whole or, when an event can't be had, not at all; one that is gone meanwhile (404, 410) is
-/// left out. Octets are bounded as other feeds' are.
+/// copy; a feed is taken whole or, when an event can't be had or an answer is none, not at all; one that is gone
+/// meanwhile (404, 410) is left out. Octets are bounded as other feeds' are.
 /// The copy is pages: first a line `uuid timestamp` for each event, then the events in that order.
 enum MISPFeed {
     private static let atOnce = 4
@@ -26,7 +26,7 @@ enum MISPFeed {
         var pages: [(entry: MISPManifestEntry, page: [UInt8])] = [], octets = 0
         for first in stride(from: 0, to: entries.count, by: atOnce) {
             let some = entries[first..<min(first + atOnce, entries.count)]
-            for result in await events(some, known, feed, root, transport) {
+            for result in await events(some, known, feed, root, transport, time) {
                 switch result {
                 case .failure(let fault): throw fault
                 case .success(.failed(let failure)): return failure
@@ -69,14 +69,14 @@ enum MISPFeed {
     /// In the order of `entries`.
     private static func events(
         _ entries: ArraySlice<MISPManifestEntry>, _ known: [MISPManifestEntry: [UInt8]], _ feed: FeedSettings,
-        _ root: String, _ transport: any FeedTransport
+        _ root: String, _ transport: any FeedTransport, _ time: Int64
     ) async -> [Result<Asked, FeedTransportFault>] {
         await withTaskGroup(of: (Int, Result<Asked, FeedTransportFault>).self) { group in
             for (number, entry) in entries.enumerated() {
                 if let page = known[entry] {
                     group.addTask { (number, .success(.event(entry, page))) }
                 } else {
-                    group.addTask { (number, await event(entry, feed, root, transport)) }
+                    group.addTask { (number, await event(entry, feed, root, transport, time)) }
                 }
             }
             var results: [(Int, Result<Asked, FeedTransportFault>)] = []
@@ -85,14 +85,22 @@ enum MISPFeed {
         }
     }
     private static func event(
-        _ entry: MISPManifestEntry, _ feed: FeedSettings, _ root: String, _ transport: any FeedTransport
+        _ entry: MISPManifestEntry, _ feed: FeedSettings, _ root: String, _ transport: any FeedTransport, _ time: Int64
     ) async -> Result<Asked, FeedTransportFault> {
         do throws(FeedTransportFault) {
             var request = FeedFetch.request(feed, "\(root)\(entry.uuid).json", bytesMax: Limit.documentOctetsMax)
             request.headers["accept"] = "application/json, */*;q=0.5"
             let answer = try await transport.fetch(request)
             switch answer.status {
-            case 200: return .success(.event(entry, answer.body))
+            case 200:
+                var scratch = FeedRead(source: feed.source, time: time)
+                guard scratch.readMISP(answer.body) else {
+                    return .success(
+                        .failed(
+                            .failed(
+                                kind: "contents", reason: "\(entry.uuid).json is not an event", retrySeconds: nil)))
+                }
+                return .success(.event(entry, answer.body))
             case 404, 410: return .success(.gone)
             default:
                 return .success(

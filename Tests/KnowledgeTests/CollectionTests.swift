@@ -165,6 +165,12 @@ import Testing
                     ? Self.answer(request, [1: (11, "198.51.100.7"), 2: (1, "198.51.100.8")])
                     : FeedResponse(status: 503)
             },
+            { request in
+                // As a login page in the way of the event.
+                request.url.hasSuffix("manifest.json")
+                    ? Self.answer(request, [1: (12, "198.51.100.7")])
+                    : FeedResponse(status: 200, body: Array(#"{"message":"log in"}"#.utf8))
+            },
             { _ in FeedResponse(status: 200, body: Array("[1,2]".utf8)) },
             { request in
                 #expect(request.url.hasSuffix("manifest.json"))
