@@ -38,7 +38,8 @@ struct CommonPlaces: Sendable {
     private static func column(of op: FieldOp) -> WritableKeyPath<CommonPlaces, RecordField>? {
         guard !op.isOverlay else { return nil }
         switch op.form {
-        case .unsigned, .address: return plain(op.target)
+        case .address: return plain(op.target)
+        case .unsigned: return RecordRows.widths(of: op.target).contains(op.place.width) ? plain(op.target) : nil
         case .milliseconds: return op.target == .start ? \.startMilliseconds : \.endMilliseconds
         case .uptime where op.place.width == 4 && !op.second.exists:
             return op.target == .start ? \.startUptime : \.endUptime

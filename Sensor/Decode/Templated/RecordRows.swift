@@ -41,14 +41,24 @@ struct RecordField: Sendable, Equatable {
     private var start: Int { rows.lowerBound }
     private var end: Int { rows.upperBound }
 
-    /// Sets the rows of a column to the field's values; too large a one becomes 0. Records without the field change
+    /// The widths for which there are loops, by column: fields of others are not common.
+    static func widths(of target: Target) -> Set<Int> {
+        switch target {
+        case .octets, .packets: [4, 8]
+        case .ingressInterface, .egressInterface, .sourceAS, .destinationAS: [2, 4]
+        case .sourcePort, .destinationPort, .tcpControlBits, .vlan: [1, 2]
+        default: [1]
+        }
+    }
+
+    /// Sets the rows of a column to the field's values, of one of its `widths`. Records without the field change
     /// nothing.
     @inline(__always)
     func gather(_ field: RecordField, into column: UnsafeMutablePointer<UInt8>?) {
         switch field.width {
         case 0: return
         case 1: unsafe weirGather8From8(column, first, field.at, stride, start, end)
-        default: unsafe gatherAny(field, into: column)
+        default: return
         }
     }
     /// The same for two columns, in one loop where their fields are equally wide.
@@ -62,8 +72,8 @@ struct RecordField: Sendable, Equatable {
         case (true, 1):
             unsafe weirGatherPair8From8(a, b, first, one.at, other.at, stride, start, end)
         default:
-            unsafe gatherAny(one, into: a)
-            unsafe gatherAny(other, into: b)
+            unsafe gather(one, into: a)
+            unsafe gather(other, into: b)
         }
     }
 
@@ -73,7 +83,7 @@ struct RecordField: Sendable, Equatable {
         case 0: return
         case 2: unsafe weirGather16From16(column, first, field.at, stride, start, end)
         case 1: unsafe weirGather16From8(column, first, field.at, stride, start, end)
-        default: unsafe gatherAny(field, into: column)
+        default: return
         }
     }
     @inline(__always)
@@ -88,8 +98,8 @@ struct RecordField: Sendable, Equatable {
         case (true, 1):
             unsafe weirGatherPair16From8(a, b, first, one.at, other.at, stride, start, end)
         default:
-            unsafe gatherAny(one, into: a)
-            unsafe gatherAny(other, into: b)
+            unsafe gather(one, into: a)
+            unsafe gather(other, into: b)
         }
     }
 
@@ -99,7 +109,7 @@ struct RecordField: Sendable, Equatable {
         case 0: return
         case 4: unsafe weirGather32From32(column, first, field.at, stride, start, end)
         case 2: unsafe weirGather32From16(column, first, field.at, stride, start, end)
-        default: unsafe gatherAny(field, into: column)
+        default: return
         }
     }
     @inline(__always)
@@ -114,8 +124,8 @@ struct RecordField: Sendable, Equatable {
         case (true, 2):
             unsafe weirGatherPair32From16(a, b, first, one.at, other.at, stride, start, end)
         default:
-            unsafe gatherAny(one, into: a)
-            unsafe gatherAny(other, into: b)
+            unsafe gather(one, into: a)
+            unsafe gather(other, into: b)
         }
     }
 
@@ -125,7 +135,7 @@ struct RecordField: Sendable, Equatable {
         case 0: return
         case 8: unsafe weirGather64From64(column, first, field.at, stride, start, end)
         case 4: unsafe weirGather64From32(column, first, field.at, stride, start, end)
-        default: unsafe gatherAny(field, into: column)
+        default: return
         }
     }
     @inline(__always)
@@ -140,8 +150,8 @@ struct RecordField: Sendable, Equatable {
         case (true, 4):
             unsafe weirGatherPair64From32(a, b, first, one.at, other.at, stride, start, end)
         default:
-            unsafe gatherAny(one, into: a)
-            unsafe gatherAny(other, into: b)
+            unsafe gather(one, into: a)
+            unsafe gather(other, into: b)
         }
     }
 
@@ -198,19 +208,5 @@ struct RecordField: Sendable, Equatable {
         _ c: UnsafeMutablePointer<Int64>?, _ three: Int64, _ d: UnsafeMutablePointer<Int64>?, _ four: Int64
     ) {
         unsafe weirFillRows(a, one, b, two, c, three, d, four, start, end)
-    }
-
-    /// The same as `gather`, for fields of any width.
-    @inline(never)
-    func gatherAny<Element: FixedWidthInteger & UnsignedInteger>(
-        _ field: RecordField, into column: UnsafeMutablePointer<Element>?
-    ) {
-        guard field.isThere, let column = unsafe column, let first = unsafe first else { return }
-        for row in rows {
-            let at = (row - start) * stride + field.at
-            var value: UInt64 = 0
-            for octet in 0..<Int(min(field.width, 8)) { value = unsafe value << 8 | UInt64(first[at + octet]) }
-            unsafe column[row] = Element(exactly: value) ?? 0
-        }
     }
 }
