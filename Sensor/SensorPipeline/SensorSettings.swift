@@ -59,7 +59,7 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `spool.bytesMax` | size | `8GiB` | 1 MiB…1 TiB; in service no less than 64 MiB |
 /// | `spool.keepAcked` | duration | `24h` | 0 s…30 days; how long answered batches are kept: aggregators lose disks |
 /// | `spool.keepAckedBytes` | size | `1GiB` | 0…1 TiB; of them, beside `spool.bytesMax`; the oldest go first |
-/// | `aggregate.window` | duration | `10s` | 100 ms…10 min; shorter: found sooner when quiet, more rows |
+/// | `aggregate.window` | duration | `3s` | 100 ms…10 min; longer: fewer rows, attacks told later |
 /// | `aggregate.entriesMax` | number | 65536 | 16…4194304; rows of a window; a full one is sealed early |
 /// | `batch.rowsMax` | number | 131072 | 1…200000 |
 /// | `metrics.listen` | ADDRESS:PORT | `127.0.0.1:9465` | empty: off |
@@ -109,7 +109,7 @@ package struct SensorSettings: Equatable, Sendable {
         decode = try Self.decode(reader.scoped(to: "decode"))
         dedupe = try Self.dedupe(reader.scoped(to: "dedupe"))
         forward = try Self.forward(reader)
-        window = try aggregate.duration("window", default: .seconds(10), in: .milliseconds(100)...(.seconds(600)))
+        window = try aggregate.duration("window", default: .seconds(3), in: .milliseconds(100)...(.seconds(600)))
         entriesMax = try aggregate.int("entriesMax", default: 65_536, in: 16...4_194_304)
         rowsMax = try reader.scoped(to: "batch").int("rowsMax", default: 131_072, in: 1...200_000)
         metricsListen = try Self.metricsAddress(reader.scoped(to: "metrics"))
