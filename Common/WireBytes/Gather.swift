@@ -77,9 +77,7 @@ extension MutableSpan where Element == UInt8 {
         _ times: Int, of length: Int, from data: RawSpan, at offset: Int, stride: Int, to start: Int, step: Int
     ) {
         guard times > 0, length > 0 else { return }
-        let lastIn = offset + (times - 1) * stride, lastOut = start + (times - 1) * step
-        precondition(offset >= 0 && stride >= 0 && lastIn + length <= data.byteCount, "\(lastIn) of \(data.byteCount)")
-        precondition(start >= 0 && step >= 0 && lastOut + length <= count, "\(lastOut) of \(count)")
+        checkRuns(times, length, data, offset, stride, start, step)
         unsafe withUnsafeMutableBufferPointer { to in
             unsafe data.withUnsafeBytes { from in
                 unsafe weirCopyRuns(to.baseAddress, start, step, from.baseAddress, offset, stride, length, times)
@@ -87,15 +85,27 @@ extension MutableSpan where Element == UInt8 {
         }
     }
 
-    /// Writes `value`, its more significant octet first, to `start` of the span, to `start + step` and so on, `times`
-    /// times. All must lie within the span.
-    package mutating func stampRuns(_ times: Int, of value: UInt16, to start: Int, step: Int) {
+    /// The same with `stamp`, its more significant octet first, before each copy: at `start`, `start + step` and so on.
+    package mutating func copyRuns(
+        _ times: Int, of length: Int, from data: RawSpan, at offset: Int, stride: Int, to start: Int, step: Int,
+        stamp: UInt16
+    ) {
         guard times > 0 else { return }
-        let last = start + (times - 1) * step
-        precondition(start >= 0 && step >= 0 && last + 2 <= count, "\(last) of \(count)")
+        checkRuns(times, length, data, offset, stride, start + 2, step)
         unsafe withUnsafeMutableBufferPointer { to in
-            unsafe weirStampRuns(to.baseAddress, start, step, value.bigEndian, times)
+            unsafe data.withUnsafeBytes { from in
+                unsafe weirStampAndCopyRuns(
+                    to.baseAddress, start, step, stamp.bigEndian, from.baseAddress, offset, stride, length, times)
+            }
         }
+    }
+    @inline(__always)
+    private func checkRuns(
+        _ times: Int, _ length: Int, _ data: RawSpan, _ offset: Int, _ stride: Int, _ start: Int, _ step: Int
+    ) {
+        let lastIn = offset + (times - 1) * stride, lastOut = start + (times - 1) * step
+        precondition(offset >= 0 && stride >= 0 && lastIn + length <= data.byteCount, "\(lastIn) of \(data.byteCount)")
+        precondition(start >= 0 && step >= 0 && lastOut + length <= count, "\(lastOut) of \(count)")
     }
 }
 

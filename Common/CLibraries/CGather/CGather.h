@@ -109,13 +109,16 @@ static inline void weirFillRows(
 #define WEIR_COPY(octets) \
     case octets: \
         _Pragma("clang loop vectorize(disable) interleave(disable) unroll(disable)") \
-        for (; times > 0; times--, to += step, from += stride) memcpy(to, from, octets); \
+        for (; times > 0; times--, to += step, from += stride) { \
+            memcpy(to, &stamp, 2); \
+            memcpy(to + 2, from, octets); \
+        } \
         break;
 
-/// Copies `length` octets `times` times, from places `stride` apart to places `step` apart.
-static inline void weirCopyRuns(
-    uint8_t *to, size_t start, size_t step, const void *data, size_t offset, size_t stride, size_t length,
-    size_t times) {
+/// Writes two octets and copies `length` behind them, `times` times, from places `stride` apart to places `step` apart.
+static inline void weirStampAndCopyRuns(
+    uint8_t *to, size_t start, size_t step, uint16_t stamp, const void *data, size_t offset, size_t stride,
+    size_t length, size_t times) {
     const uint8_t *from = (const uint8_t *)data + offset;
     to += start;
     switch (length) {
@@ -124,15 +127,18 @@ static inline void weirCopyRuns(
         WEIR_COPY(4)
         WEIR_COPY(8)
     default:
-        for (; times > 0; times--, to += step, from += stride) memcpy(to, from, length);
+        for (; times > 0; times--, to += step, from += stride) {
+            memcpy(to, &stamp, 2);
+            memcpy(to + 2, from, length);
+        }
     }
 }
-
-/// Writes two octets to places `step` apart.
-static inline void weirStampRuns(uint8_t *to, size_t start, size_t step, uint16_t value, size_t times) {
-    to += start;
-    _Pragma("clang loop vectorize(disable) interleave(disable) unroll(disable)")
-    for (; times > 0; times--, to += step) memcpy(to, &value, sizeof value);
+/// Copies `length` octets `times` times, from places `stride` apart to places `step` apart.
+static inline void weirCopyRuns(
+    uint8_t *to, size_t start, size_t step, const void *data, size_t offset, size_t stride, size_t length,
+    size_t times) {
+    const uint8_t *from = (const uint8_t *)data + offset;
+    for (to += start; times > 0; times--, to += step, from += stride) memcpy(to, from, length);
 }
 
 #undef WEIR_COPY

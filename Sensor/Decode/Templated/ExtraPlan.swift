@@ -55,8 +55,10 @@ extension FlowColumns {
         let step = ExtraPlan.headerBytes + plan.octets
         guard let shape = extras.shape(plan.fields) else { return rows.count }
         let first = extras.add(count: rows.count, valueOctets: plan.octets) { octets, entries in
-            octets.stampRuns(rows.count, of: shape, to: entries, step: step)
-            for index in plan.runs.indices {
+            octets.copyRuns(
+                rows.count, of: plan.runs[0].length, from: data, at: start + plan.runs[0].source, stride: stride,
+                to: entries, step: step, stamp: shape)
+            for index in plan.runs.indices.dropFirst() {
                 let run = plan.runs[index]
                 octets.copyRuns(
                     rows.count, of: run.length, from: data, at: start + run.source, stride: stride,
