@@ -1,6 +1,7 @@
 /// What is left of the work that one datagram may make: so that none, whatever its octets, costs more than a full
-/// one of honest records. Honest ones come nowhere near: their records have 8 octets and more, their samples 40, and
-/// a datagram has few sets. A message of a TCP session may bring as many templates as fit, since it brings them once.
+/// one of honest records. Honest ones come nowhere near: their records have 8 octets and more, with variable lengths
+/// 16, those of both directions 37, their samples 40, what firewalls say of a connection 60, and a datagram has few
+/// sets. A message of a TCP session may bring as many templates as fit, since it brings them once.
 struct DatagramWork: Sendable {
     var records: Int, sets: Int, templates: Int, samples: Int
     /// Octets of sets that waited, to be decoded together with the datagram's own, and records of firewalls whose
@@ -12,9 +13,9 @@ struct DatagramWork: Sendable {
         sets = max(Self.setsMin, octets / 64)
         samples = max(Self.samplesMin, octets / 40)
         replayOctets = max(Self.replayOctetsMin, octets)
-        events = max(Self.eventsMin, octets / 40)
+        events = max(Self.eventsMin, octets / 60)
         templates = session == 0 ? Self.templatesMax : .max
     }
     static let recordsMin = 256, setsMin = 256, templatesMax = 256, samplesMin = 64
-    static let replayOctetsMin = 1_536, eventsMin = 40
+    static let replayOctetsMin = 1_536, eventsMin = 24
 }

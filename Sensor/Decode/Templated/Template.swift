@@ -30,17 +30,22 @@ final class TemplatePlan: Sendable {
     private let variableLengths: [UInt16]
     /// Octets of one record, with variable-length fields the least that one can have. At least 1.
     let recordLength: Int
-    /// How many plain records one costs: one that tells of both directions or of a connection's events is read twice,
-    /// and makes a second record from the first.
+    /// How many plain records one costs: with variable lengths its fields are found one by one; one that tells of both
+    /// directions or of a connection's events is read twice, and makes a second record from the first.
     let recordWeight: Int
 
     init(fields: [FieldSpec], isOptions: Bool, isNetFlow9: Bool, extras: ExtraSelection) {
         flows = isOptions ? nil : FlowPlan(fields: fields, extras: extras)
         options = isOptions ? OptionsPlan(fields: fields, isNetFlow9: isNetFlow9) : nil
-        recordWeight = flows.map { $0.reverse == nil && $0.events == nil ? 1 : 4 } ?? 1
+        recordWeight = flows.map(Self.weight) ?? 1
         fieldCount = fields.count
         variableLengths = fields.contains(where: \.isVariable) ? fields.map(\.length) : []
         recordLength = max(fields.reduce(0) { $0 + ($1.isVariable ? 1 : Int($1.length)) }, 1)
+    }
+
+    private static func weight(of plan: FlowPlan) -> Int {
+        if plan.reverse != nil || plan.events != nil { return 6 }
+        return plan.variableLengths.isEmpty ? 1 : 2
     }
 
     /// What as many records take; nil when each says so itself.
@@ -135,7 +140,7 @@ struct PlanShelf: Sendable {
     }
 
     /// What working layouts out may cost a datagram, in units of one that is on the shelf; and what a new one costs.
-    static let costMax = 24
+    static let costMax = 16
     private static let costOfNew = 4, fieldsPerCost = 32
 
     /// - Parameter left: what it costs is taken off.
