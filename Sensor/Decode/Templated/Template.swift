@@ -30,14 +30,15 @@ final class TemplatePlan: Sendable {
     private let variableLengths: [UInt16]
     /// Octets of one record, with variable-length fields the least that one can have. At least 1.
     let recordLength: Int
-    /// How many plain records one costs: with variable lengths its fields are found one by one; one that tells of both
-    /// directions or of a connection's events is read twice, and makes a second record from the first.
+    /// How many plain records one costs: with variable lengths its fields are found one by one; what options say is
+    /// looked up; one that tells of both directions or of a connection's events is read twice, and makes a second record
+    /// from the first.
     let recordWeight: Int
 
     init(fields: [FieldSpec], isOptions: Bool, isNetFlow9: Bool, extras: ExtraSelection) {
         flows = isOptions ? nil : FlowPlan(fields: fields, extras: extras)
         options = isOptions ? OptionsPlan(fields: fields, isNetFlow9: isNetFlow9) : nil
-        recordWeight = flows.map(Self.weight) ?? 1
+        recordWeight = flows.map(Self.weight) ?? 2
         fieldCount = fields.count
         variableLengths = fields.contains(where: \.isVariable) ? fields.map(\.length) : []
         recordLength = max(fields.reduce(0) { $0 + ($1.isVariable ? 1 : Int($1.length)) }, 1)
