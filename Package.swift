@@ -225,9 +225,10 @@ let aggregator: [Target] = [
     module(
         "API", in: "Aggregator",
         uses: [
-            "Detect", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowText", "Identity",
-            "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models", "Notify",
-            "Platform", "Query", "QueryEngine", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", logging,
+            "Detect", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore", "FlowText",
+            "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models",
+            "Notify", "Platform", "Query", "QueryEngine", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", "Trends",
+            logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",
@@ -253,6 +254,10 @@ let checks: [Target] = [
     .target(
         name: "TestKit", dependencies: ["FlowModel", "Platform"],
         path: "Tests/TestKit", exclude: ["Corpus"], swiftSettings: lenient),
+    .target(
+        name: "HistoryKit",
+        dependencies: ["BatchFormat", "Delivery", "FlowModel", "FlowStore", "Identity", "TestKit"],
+        path: "Tests/HistoryKit", swiftSettings: lenient),
     program(
         "weir-bench", at: "Tests/Benchmarks",
         uses: [
@@ -345,8 +350,8 @@ let checks: [Target] = [
     tests(
         "QueryTests",
         uses: [
-            "BatchFormat", "Delivery", "FilterLanguage", "FlowModel", "FlowStore", "Identity", "Platform", "Query",
-            "QueryEngine",
+            "BatchFormat", "Delivery", "FilterLanguage", "FlowModel", "FlowStore", "HistoryKit", "Identity", "Platform",
+            "Query", "QueryEngine",
         ]),
     tests(
         "ExportTests",
@@ -411,8 +416,9 @@ let checks: [Target] = [
         "AggregatorServerTests",
         uses: [
             "API", "BatchFormat", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel", "FlowStore",
-            "HTTP2Client", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelRegister", "Models",
-            "Notify", "Platform", "Query", "ServerChannel", "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
+            "HTTP2Client", "HistoryKit", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge",
+            "ModelRegister", "Models", "Notify", "Platform", "Query", "ServerChannel", "Sigma", "Telemetry", "Tenancy",
+            logging, lifecycle, nioSSL,
             .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),

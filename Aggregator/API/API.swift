@@ -68,6 +68,7 @@ package func apiRouter(_ sources: APISources) -> Router<APIContext> {
     FlowRoutes(sources: flows).add(to: router)
     ExportRoutes(sources: flows).add(to: router)
     HuntRoutes(sources: flows).add(to: router)
+    TrendRoutes(sources: flows, time: sources.time).add(to: router)
     IntelRoutes(knowledge: sources.knowledge, sources: flows, time: sources.time).add(to: router)
     SigmaRoutes(register: sources.sigma, control: sources.control, query: sources.query, time: sources.time)
         .add(to: router)

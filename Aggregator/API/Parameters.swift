@@ -63,11 +63,13 @@ struct Parameters {
     }
     func ipProtocol(_ name: String) throws(Problem) -> UInt8? {
         guard let value = text(name) else { return nil }
-        let named: [String: UInt8] = ["icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "icmpv6": 58, "sctp": 132]
-        guard let number = named[value.lowercased()] ?? UInt8(value) else {
+        guard let number = Self.protocolNumber(value) else {
             throw .badParameter(
-                name, value, allowed: "a protocol: 0...255, or \(named.keys.sorted().joined(separator: ", "))")
+                name, value, allowed: "a protocol: 0...255, or \(Self.named.keys.sorted().joined(separator: ", "))")
         }
         return number
     }
+    private static let named: [String: UInt8] = ["icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "icmpv6": 58, "sctp": 132]
+    /// A transport protocol by its number or one of some names; nil for what is neither.
+    static func protocolNumber(_ text: some StringProtocol) -> UInt8? { named[text.lowercased()] ?? UInt8(text) }
 }

@@ -45,7 +45,7 @@ extension FlowQuery {
             return SeriesAnswer(series: series, effort: walk.effort)
         }
     }
-    private func finish(
+    func finish(
         _ sums: inout SeriesSums, _ limit: Int, _ measure: FlowMeasure, _ effort: inout QueryEffort
     ) throws(QueryError) -> StackedSeries {
         do throws(EngineError) {

@@ -52,11 +52,12 @@ package struct FlowQuery: Sendable {
         }
     }
     /// As `asking`, of what is summed.
+    /// - Parameter own: instead of the tenant's budget.
     func summing<Answer: Sendable>(
-        _ tenant: TenantID, _ filter: FlowFilter,
+        _ tenant: TenantID, _ filter: FlowFilter, _ own: QueryBudget? = nil,
         _ body: (inout HistoryWalk, UInt64, QueryBudget) async throws(QueryError) -> Answer
     ) async throws(QueryError) -> Answer {
-        let budget = self.budget(of: tenant)
+        let budget = own ?? self.budget(of: tenant)
         return try await gate.pass(tenant) { () async throws(QueryError) -> Answer in
             var walk = HistoryWalk(store, tenant, filter.condition.counted, time, budget)
             return try await body(&walk, seed, budget)

@@ -7,6 +7,7 @@ import FlowModel
 import FlowStore
 import Foundation
 import HTTPTypes
+import HistoryKit
 import Hummingbird
 import HummingbirdTesting
 import Identity
@@ -27,6 +28,8 @@ struct APIWorld {
     let time: ManualTime
     let acmeKey: String, acmeKeyID: String, globexKey: String, incidentsOnlyKey: String
     let incidentID: String
+    /// Keeps another history's folder.
+    var history: FiveWeeks?
 
     init() async throws {
         folder = try TemporaryFolder()
