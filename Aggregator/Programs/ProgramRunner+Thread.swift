@@ -13,11 +13,7 @@ extension ProgramRunner {
             if isStopping { break }
             rest(policy.wait(afterServing: time.monotonic() - began))
         }
-        shared.withLock { shared in
-            while let batch = shared.nextWaiting() {
-                shared.note(ProgramOutcome(batch, .lost(.ended), state: shared.state))
-            }
-        }
+        shared.withLock { $0.loseWaiting(.ended) }
     }
     private func rest(_ wait: Duration) {
         let end = time.monotonic() + wait
@@ -35,6 +31,7 @@ extension ProgramRunner {
         do throws(SystemError) {
             child = try ChildProcess(command: plan.command, environment: plan.environment, folder: plan.folder)
         } catch {
+            shared.withLock { $0.loseWaiting(.notStarted) }
             return note(.notStarted, error.description)
         }
         let state = shared.withLock { shared in
@@ -46,18 +43,26 @@ extension ProgramRunner {
             errors: LineSplitter(octetsMax: ProgramLimit.logOctetsMax),
             errorLines: MinuteBudget(ProgramLimit.logsPerMinuteMax, now: time.monotonic()))
         while service.session.fault == nil {  // ends: with the process, or a deadline
-            feed(&service)
+            // A hello is told before what waits for it is encoded.
             deliver(&service)
+            feed(&service)
             turn(&service)
         }
         service.child.closeInput()
         service.child.kill(after: service.session.fault == .ended ? ProgramLimit.endGrace : .zero, time: time)
         drainErrors(&service)
         deliver(&service)
-        if let fault = service.session.fault { note(fault, service.session.faultDetail) }
+        guard let fault = service.session.fault else { return }
+        // What waits outlives a process that has served, not one that never would.
+        if service.session.hello == nil, !isStopping { shared.withLock { $0.loseWaiting(fault) } }
+        note(fault, service.session.faultDetail)
     }
     private func note(_ fault: ProgramFault, _ detail: String) {
-        shared.withLock { $0.counts.faults[fault, default: 0] += 1 }
+        let end = ProgramEnd(fault: fault, detail: detail, time: time.wallMilliseconds())
+        shared.withLock { shared in
+            shared.counts.faults[fault, default: 0] += 1
+            (shared.isServing, shared.lastEnd) = (false, end)
+        }
         if fault == .ended && detail.isEmpty { return }
         let text = detail.isEmpty ? "ended: \(fault)" : "ended: \(fault): \(detail)"
         log(ProgramLog(level: .error, message: tidied(text, max: ProgramLimit.logOctetsMax)))
@@ -66,9 +71,23 @@ extension ProgramRunner {
     private func feed(_ service: inout ProgramService) {
         let now = time.monotonic()
         if isStopping { service.session.end(now: now) }
-        while service.session.hasRoom, let batch = shared.withLock({ $0.nextWaiting() }) {
+        while service.session.hasRoom, let batch = nextBatch() {
             service.session.offer(batch, now: now)  // ends: a session has room for few
         }
+    }
+    /// Encodes what is next. Without the lock: only this thread takes from what waits, and others add behind it.
+    private func nextBatch() -> ProgramBatch? {
+        let (first, subscription) = shared.withLock { ($0.waiting.first, $0.subscription) }
+        guard var rest = first, let batch = rest.next(subscription) else { return nil }
+        shared.withLock { shared in
+            guard !shared.waiting.isEmpty else { return }
+            if batch.isLast {
+                shared.waitingOctets -= shared.waiting.removeFirst().octets
+            } else {
+                shared.waiting[0] = rest
+            }
+        }
+        return batch
     }
 
     private func deliver(_ service: inout ProgramService) {
@@ -79,6 +98,7 @@ extension ProgramRunner {
                 switch event {
                 case .hello(let hello):
                     shared.hello = hello
+                    shared.isServing = true
                     shared.subscription = ProgramSubscription(hello)
                 case .settled(let outcome): shared.note(outcome)
                 case .log: break

@@ -15,18 +15,23 @@ package struct ProgramCounts: Equatable, Sendable {
     package var refusals: [ProgramRefusal: UInt64] = [:]
     /// Lines of standard error that were over the limit.
     package var logsDropped: UInt64 = 0
+    package init() {}
 }
 
 package final class ProgramRunner: Sendable {
     struct Shared {
-        var waiting: [ProgramBatch] = []
-        var waitingOctets = 0, waitingMarks = 0
+        /// A mark each, oldest first.
+        var waiting: [WaitingRecords] = []
+        var waitingOctets = 0
         var outcomes: [ProgramOutcome] = []
         var hello: ProgramHello?
         var subscription: ProgramSubscription?
         var state: String?
         var counts = ProgramCounts()
         var isStopping = false
+        /// The process of now has said hello.
+        var isServing = false
+        var lastEnd: ProgramEnd?
     }
     /// Of outcomes that nobody has taken, and of octets that wait.
     package static let outcomesMax = 256, waitingOctetsMax = 16 << 20
@@ -77,31 +82,30 @@ package final class ProgramRunner: Sendable {
     package var subscription: ProgramSubscription? { shared.withLock { $0.subscription } }
     package var hello: ProgramHello? { shared.withLock { $0.hello } }
 
-    /// Offers records. The caller encodes them, and only when there is room.
-    /// - Returns: false when there was none: nothing more comes for this mark.
-    package func offer(_ columns: FlowColumns, mark: Int64) -> Bool {
-        let wanted = shared.withLock { shared in
-            let wanted = shared.hasRoom ? shared.subscription : nil
-            if wanted == nil { shared.counts.batchesLost[.full, default: 0] += 1 }
-            return wanted
-        }
-        return wanted.map { offer($0.batches(of: columns, mark: mark)) } ?? false
-    }
-    /// Offers the batches of one mark, all or none.
+    /// Offers records. They are kept as they are, and encoded by the program's thread when it is their turn; they may
+    /// wait for the first hello.
+    /// - Returns: false when there was no room: nothing more comes for this mark.
+    package func offer(_ columns: FlowColumns, mark: Int64) -> Bool { offer(WaitingRecords(columns, mark: mark)) }
+    /// Offers the batches of one mark, all or none, to a program that has said hello.
     package func offer(_ batches: [ProgramBatch]) -> Bool {
+        guard let waiting = WaitingRecords(batches) else { return true }
+        return offer(waiting)
+    }
+    private func offer(_ waiting: WaitingRecords) -> Bool {
         let isTaken = shared.withLock { shared in
-            guard shared.hasRoom, shared.hello != nil else {
+            guard shared.hasRoom, shared.hello != nil || waiting.columns != nil else {
                 shared.counts.batchesLost[.full, default: 0] += 1
                 return false
             }
-            shared.waiting += batches
-            shared.waitingOctets += batches.reduce(0) { $0 + $1.octets.count }
-            shared.waitingMarks += 1
+            shared.waiting.append(waiting)
+            shared.waitingOctets += waiting.octets
             return true
         }
         if isTaken { waker.wake() }
         return isTaken
     }
+    /// Whether an offer would be taken now.
+    package var hasRoom: Bool { shared.withLock { $0.hasRoom } }
     package func takeOutcomes() -> [ProgramOutcome] {
         shared.withLock { shared in
             defer { shared.outcomes = [] }
@@ -109,19 +113,29 @@ package final class ProgramRunner: Sendable {
         }
     }
     package var counts: ProgramCounts { shared.withLock { $0.counts } }
+    /// Whether a process runs that has said hello.
+    package var isServing: Bool { shared.withLock { $0.isServing } }
+    /// Why the last process ended; nil while none has.
+    package var lastEnd: ProgramEnd? { shared.withLock { $0.lastEnd } }
+}
+
+/// How a process ended, for people.
+package struct ProgramEnd: Equatable, Sendable {
+    package var fault: ProgramFault
+    package var detail: String
+    /// ms since 1970 UTC.
+    package var time: Int64
 }
 
 extension ProgramRunner.Shared {
     var hasRoom: Bool {
-        !isStopping && waitingMarks < ProgramLimit.batchesWaitingMax
+        !isStopping && waiting.count < ProgramLimit.batchesWaitingMax
             && waitingOctets < ProgramRunner.waitingOctetsMax && outcomes.count < ProgramRunner.outcomesMax
     }
-    mutating func nextWaiting() -> ProgramBatch? {
-        guard !waiting.isEmpty else { return nil }
-        let batch = waiting.removeFirst()
-        waitingOctets -= batch.octets.count
-        if batch.isLast { waitingMarks -= 1 }
-        return batch
+    /// Gives up all that waits.
+    mutating func loseWaiting(_ fault: ProgramFault) {
+        for one in waiting { note(ProgramOutcome(one.placeholder, .lost(fault), state: state)) }
+        (waiting, waitingOctets) = ([], 0)
     }
     mutating func note(_ outcome: ProgramOutcome) {
         switch outcome.result {

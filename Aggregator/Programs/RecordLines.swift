@@ -52,24 +52,32 @@ package struct ProgramSubscription: Sendable {
     /// The records that are wanted, in batches of the size that is wanted; one without records when there are none, so
     /// that each mark comes to an end.
     package func batches(of columns: FlowColumns, mark: Int64) -> [ProgramBatch] {
-        var out: [ProgramBatch] = [], open = ProgramBatch(mark: mark, isLast: false), line: [UInt8] = []
-        for row in columns.rows {
+        var out: [ProgramBatch] = [], row: Int? = 0
+        while let from = row {  // ends: each turn goes over one row at least, or to the end
+            let (batch, next) = batch(of: columns, from: from, mark: mark)
+            out.append(batch)
+            row = next
+        }
+        return out
+    }
+    /// The next batch, of rows from `from` on.
+    /// - Returns: nil as the row to go on from after the last.
+    func batch(of columns: FlowColumns, from: Int, mark: Int64) -> (ProgramBatch, next: Int?) {
+        var open = ProgramBatch(mark: mark, isLast: false), line: [UInt8] = [], row = max(from, 0)
+        while row < columns.count {
+            defer { row += 1 }
             // What another observer's record stands for comes with that one.
             guard columns.flags[row] & RecordFlags.observedElsewhere.rawValue == 0,
                 filter == .any || filter.matches(FilterSubject(columns, row: row))
             else { continue }
-            if open.records == recordsMax {
-                out.append(open)
-                open = ProgramBatch(mark: mark, isLast: false)
-            }
+            if open.records == recordsMax { return (open, row) }
             line.removeAll(keepingCapacity: true)
             writer.ndjson(columns, row: row, into: &line)
             if let fields { appendMembers(named: fields, of: line, to: &open.octets) } else { open.octets += line }
             open.records += 1
         }
         open.isLast = true
-        out.append(open)
-        return out
+        return (open, nil)
     }
 }
 
