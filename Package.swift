@@ -183,6 +183,12 @@ let aggregator: [Target] = [
             "CProcesses", "Detect", "FilterLanguage", "FlowModel", "FlowText", "Identity", "InformationElements",
             "Intelligence", "Platform",
         ], beside: ["examples"]),
+    module(
+        "ProgramDesk", in: "Aggregator",
+        uses: [
+            "Detect", "FlowModel", "Identity", "Intelligence", "Knowledge", "Platform", "Programs", "Settings",
+            "Telemetry", logging, lifecycle,
+        ]),
     module("Trends", in: "Aggregator"),
     module("Models", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity"]),
     module("ModelRegister", in: "Aggregator", uses: ["Identity", "Models", grdb]),
@@ -213,8 +219,8 @@ let aggregator: [Target] = [
         "AggregatorPipeline", in: "Aggregator",
         uses: [
             "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "Intelligence",
-            "ModelRegister", "Models", "ObjectStore", "Platform", "Sigma", "Telemetry", "WireBytes", grdb, logging,
-            lifecycle,
+            "ModelRegister", "Models", "ObjectStore", "Platform", "ProgramDesk", "Sigma", "Telemetry", "WireBytes",
+            grdb, logging, lifecycle,
         ]),
     module(
         "KnowledgeUpkeep", in: "Aggregator",
@@ -227,16 +233,16 @@ let aggregator: [Target] = [
         uses: [
             "Detect", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore", "FlowText",
             "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models",
-            "Notify", "Platform", "Query", "QueryEngine", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", "Trends",
-            logging,
+            "Notify", "Platform", "ProgramDesk", "Query", "QueryEngine", "Sigma", "SigmaBacktest", "Telemetry",
+            "Tenancy", "Trends", logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",
         uses: [
             "API", "AggregatorPipeline", "Backup", "DataKeys", "Detect", "Enrichment", "FlowLog", "FlowStore",
             "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep", "ModelRegister",
-            "Notify", "NotifyChannels", "ObjectStore", "Platform", "Query", "ServerChannel", "Settings", "Sigma",
-            "Telemetry", "Tenancy", arguments, logging, lifecycle,
+            "Notify", "NotifyChannels", "ObjectStore", "Platform", "ProgramDesk", "Query", "ServerChannel", "Settings",
+            "Sigma", "Telemetry", "Tenancy", arguments, logging, lifecycle,
         ] + hummingbird),
     program(
         "weir-program-test", at: "Aggregator/weir-program-test", uses: ["Identity", "Platform", "Programs"]),
@@ -269,7 +275,8 @@ let checks: [Target] = [
         "weir-bench-detect", at: "Tests/DetectBenchmarks",
         uses: [
             "BatchFormat", "Capture", "Decode", "Delivery", "Detect", "FlowModel", "FlowStore", "Identity",
-            "Intelligence", "Models", "Platform", "Query", "Sigma", "SigmaBacktest", "Simulator", "WireBytes",
+            "Intelligence", "Models", "Platform", "Programs", "Query", "Sigma", "SigmaBacktest", "Simulator",
+            "WireBytes",
         ]),
     program(
         "weir-bench-store", at: "Tests/StoreBenchmarks",
@@ -377,6 +384,12 @@ let checks: [Target] = [
     tests(
         "ProgramsTests",
         uses: ["Detect", "FlowModel", "Identity", "Intelligence", "Platform", "Programs"]),
+    tests(
+        "ProgramDeskTests",
+        uses: [
+            "Detect", "FlowModel", "Identity", "Intelligence", "Knowledge", "Platform", "ProgramDesk", "Programs",
+            "Settings", "Telemetry", logging,
+        ]),
     tests("TrendsTests", uses: ["Trends"]),
     tests("ModelRegisterTests", uses: ["FlowModel", "Identity", "ModelRegister", "Models", "Platform"]),
     tests("ModelsTests", uses: ["Detect", "FlowModel", "Identity", "Models", "Platform"]),
@@ -409,16 +422,16 @@ let checks: [Target] = [
         "AggregatorPipelineTests",
         uses: [
             "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity",
-            "Incidents", "ModelHistory", "ModelRegister", "Models", "ObjectStore", "Platform", "Query", "Sigma",
-            "Telemetry", logging, lifecycle,
+            "Incidents", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models", "ObjectStore",
+            "Platform", "ProgramDesk", "Programs", "Query", "Sigma", "Telemetry", logging, lifecycle,
         ]),
     tests(
         "AggregatorServerTests",
         uses: [
             "API", "BatchFormat", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel", "FlowStore",
             "HTTP2Client", "HistoryKit", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge",
-            "ModelRegister", "Models", "Notify", "Platform", "Query", "ServerChannel", "Sigma", "Telemetry", "Tenancy",
-            logging, lifecycle, nioSSL,
+            "ModelRegister", "Models", "Notify", "Platform", "ProgramDesk", "Programs", "Query", "ServerChannel",
+            "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
             .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),

@@ -11,6 +11,7 @@ package import Incidents
 package import Ingest
 package import Notify
 package import Platform
+package import ProgramDesk
 package import Query
 package import Sigma
 package import Telemetry
@@ -35,6 +36,8 @@ package struct APISources: Sendable {
     package var notify = NotifyDesk.none
     /// Tenants' anomaly models; nil: there are none, and none can be made.
     package var models: ModelDesk?
+    /// Own programs; nil: there are none.
+    package var programs: ProgramDesk?
 
     package init(
         query: FlowQuery, incidents: IncidentLog, control: ControlLog, sensors: SensorRegistry, log: any FlowLog,
@@ -69,7 +72,9 @@ package func apiRouter(_ sources: APISources) -> Router<APIContext> {
     ExportRoutes(sources: flows).add(to: router)
     HuntRoutes(sources: flows).add(to: router)
     TrendRoutes(sources: flows, time: sources.time).add(to: router)
-    IntelRoutes(knowledge: sources.knowledge, sources: flows, time: sources.time).add(to: router)
+    IntelRoutes(knowledge: sources.knowledge, sources: flows, programs: sources.programs, time: sources.time)
+        .add(to: router)
+    ProgramRoutes(desk: sources.programs).add(to: router)
     SigmaRoutes(register: sources.sigma, control: sources.control, query: sources.query, time: sources.time)
         .add(to: router)
     ModelRoutes(desk: sources.models, query: sources.query, time: sources.time).add(to: router)

@@ -6,6 +6,7 @@ package import Identity
 package import Intelligence
 package import Knowledge
 internal import Platform
+internal import ProgramDesk
 internal import Tenancy
 
 /// What is known about strangers and own networks, for answers to people.
@@ -26,14 +27,20 @@ package struct KnowledgeSources: Sendable {
         (self.assets, self.feeds) = (assets, feeds)
     }
 
-    func origin(of address: IPAddress, tenant: TenantID) -> AddressOrigin? {
+    /// - Parameter said: what the tenant's own enrichers say; what the tables don't know is taken from there.
+    func origin(
+        of address: IPAddress, tenant: TenantID, said: [AddressOrigin.Annotation] = []
+    ) -> AddressOrigin? {
         let now = enrichment.value, place = now.place(of: address), asset = assets[tenant]?.asset(holding: address)
-        guard place != .unknown || asset != nil else { return nil }
+        guard place != .unknown || asset != nil || !said.isEmpty else { return nil }
         var origin = AddressOrigin(
             country: place.country.isNone ? nil : "\(place.country)",
             systemNumber: place.systemNumber == 0 ? nil : place.systemNumber,
             systemName: now.systemName(of: address))
         if let asset { (origin.network, origin.tags) = (asset.name, asset.tags) }
+        if !said.isEmpty { origin.annotations = said }
+        origin.country = origin.country ?? said.lazy.compactMap(\.country).first
+        origin.systemNumber = origin.systemNumber ?? said.lazy.compactMap(\.systemNumber).first
         return origin
     }
 }
@@ -41,8 +48,10 @@ package struct KnowledgeSources: Sendable {
 /// `GET` and `POST /v1/intel/lookup`: all that is known about addresses, networks and systems; `GET /v1/intel/feeds`:
 /// how the feeds do. Sightings are those of the key's tenant, for keys that may read its flows.
 struct IntelRoutes {
-    let knowledge: KnowledgeSources, sources: FlowSources, time: any TimeSource
+    let knowledge: KnowledgeSources, sources: FlowSources, programs: ProgramDesk?, time: any TimeSource
 
+    /// How long enrichers are waited for.
+    private static let enrichersWait = Duration.milliseconds(500)
     private static let indicatorsMax = 100, bodyBytesMax = 4 << 20
 
     func add(to router: Router<APIContext>) {
@@ -56,14 +65,16 @@ struct IntelRoutes {
                     "indicator", text,
                     allowed: "1 to \(Self.indicatorsMax) addresses, networks and systems (AS64496) with commas between")
             }
-            let lookup = lookup(for: principal.tenant)
+            let lookup = await lookup(for: principal.tenant, asking: asked.lazy.compactMap { IPAddress($0) })
             return try await answer(asked.map { lookup.answer($0) }, principal, parameters)
         }
         router.post("/v1/intel/lookup") { request, context in
             let principal = try context.authorize(.readIntelligence)
             let parameters = try Parameters(request, allowed: ["sightings"])
             let body = try await request.body.collect(upTo: Self.bodyBytesMax)
-            let answers = lookup(for: principal.tenant).answers(list: Array(body.readableBytesView))
+            let list = Array(body.readableBytesView)
+            let lookup = await lookup(for: principal.tenant, asking: Self.addresses(in: list))
+            let answers = lookup.answers(list: list)
             guard !answers.isEmpty else {
                 throw Problem(
                     .badRequest, "bad-body", "The body is wrong",
@@ -78,10 +89,21 @@ struct IntelRoutes {
         }
     }
 
-    private func lookup(for tenant: TenantID) -> IndicatorLookup {
-        IndicatorLookup(knowledge.intelligence.edition[tenant], at: time.wallMilliseconds()) { [knowledge] address in
-            knowledge.origin(of: address, tenant: tenant)
+    private func lookup(for tenant: TenantID, asking addresses: some Sequence<IPAddress>) async -> IndicatorLookup {
+        let said =
+            await programs?.annotations(
+                of: Array(addresses.prefix(ProgramDesk.addressesMax)), tenant: tenant,
+                waitingAtMost: Self.enrichersWait) ?? [:]
+        return IndicatorLookup(
+            knowledge.intelligence.edition[tenant], at: time.wallMilliseconds()
+        ) { [knowledge] address in
+            knowledge.origin(of: address, tenant: tenant, said: said[address] ?? [])
         }
+    }
+    /// The words of a list that are addresses.
+    private static func addresses(in list: [UInt8]) -> some Sequence<IPAddress> {
+        let separators = Set(" ,;\t\r\n\"".utf8)
+        return list.split { separators.contains($0) }.lazy.compactMap { IPAddress(String(decoding: $0, as: UTF8.self)) }
     }
 
     private func answer(

@@ -18,6 +18,7 @@ package import Intelligence
 package import Logging
 package import ModelRegister
 package import Platform
+package import ProgramDesk
 import ServiceLifecycle
 package import Sigma
 package import Telemetry
@@ -32,6 +33,9 @@ package final class AggregatorPipeline: Service {
         package var readBytes = 32 << 20
         /// Between two tries to write to a full disk.
         package var fullDiskWait = Duration.seconds(5)
+        /// How long the programs' last answers are waited for at the end; and at the start, until they have room for
+        /// what they may have missed.
+        package var programsWait = Duration.seconds(5), programsMissedWait = Duration.seconds(30)
         package init() {}
     }
 
@@ -46,6 +50,7 @@ package final class AggregatorPipeline: Service {
     let places: PlaceLookup
     let sigma: SigmaRegister?
     let models: ModelRegister?
+    let programs: ProgramDesk?
     let pace: Pace
     let time: any TimeSource
     let logger: Logger
@@ -55,12 +60,14 @@ package final class AggregatorPipeline: Service {
     /// - Parameter intelligence: what all tenants know about strangers; a new edition counts from the next group of
     ///   batches on.
     /// - Parameter places: where addresses are, for rules about new countries and systems.
+    /// - Parameter programs: started with the first batch's checkpoint; whoever has made it ends them.
     package init(
         log: any FlowLog, store: any FlowStore, incidents: IncidentLog, directory: String,
         parameters: DetectorParameters = DetectorParameters(),
         tenantParameters: [TenantID: DetectorParameters] = [:],
         intelligence: CurrentIntelligence = CurrentIntelligence(), places: PlaceLookup = .none,
-        sigma: SigmaRegister? = nil, models: ModelRegister? = nil, pace: Pace = Pace(), time: any TimeSource,
+        sigma: SigmaRegister? = nil, models: ModelRegister? = nil, programs: ProgramDesk? = nil,
+        pace: Pace = Pace(), time: any TimeSource,
         registry: MetricRegistry, logger: Logger, sealing: TenantSealing = .none
     ) throws {
         self.log = log
@@ -72,6 +79,7 @@ package final class AggregatorPipeline: Service {
         self.places = places
         self.sigma = sigma
         self.models = models
+        self.programs = programs
         self.pace = pace
         self.time = time
         self.logger = logger
@@ -82,16 +90,20 @@ package final class AggregatorPipeline: Service {
     /// Works until graceful shutdown, then writes a last checkpoint. Throws when storage fails.
     package func run() async throws {
         var run = try await PipelineRun(self)
+        try await run.startPrograms()
         while !Task.isShuttingDownGracefully {
             try await run.step()
         }
+        try await run.settlePrograms()
         try await run.checkpoint()
     }
 
     /// Takes in everything that the log has by now, writes a checkpoint and returns: for tests and tools.
     package func drain() async throws {
         var run = try await PipelineRun(self)
+        try await run.startPrograms()
         while try await run.takeGroup() {}
+        try await run.settlePrograms()
         try await run.checkpoint()
     }
 }

@@ -16,6 +16,8 @@ final class CheckpointFile: Sendable {
         var sigma: [TenantID: [UInt8]] = [:]
         /// `ModelFold.snapshot()` of each tenant that has a promoted model.
         var models: [TenantID: [UInt8]] = [:]
+        /// `ProgramDesk.checkpoint()`: of each tenant that has detectors of its own.
+        var programs: [TenantID: [UInt8]] = [:]
     }
     private let database: DatabaseQueue
     private let sealing: TenantSealing
@@ -63,6 +65,9 @@ final class CheckpointFile: Sendable {
         migrator.registerMigration("3 models") { db in
             try db.execute(sql: "CREATE TABLE models (tenant TEXT PRIMARY KEY, snapshot BLOB NOT NULL) STRICT")
         }
+        migrator.registerMigration("4 programs") { db in
+            try db.execute(sql: "CREATE TABLE programs (tenant TEXT PRIMARY KEY, snapshot BLOB NOT NULL) STRICT")
+        }
         return migrator
     }
 
@@ -94,13 +99,14 @@ final class CheckpointFile: Sendable {
 
     /// A table, and where its rows are in a checkpoint.
     private enum Part: String, CaseIterable {
-        case detectors, sigma, models
+        case detectors, sigma, models, programs
 
         var snapshots: WritableKeyPath<Checkpoint, [TenantID: [UInt8]]> {
             switch self {
             case .detectors: \.snapshots
             case .sigma: \.sigma
             case .models: \.models
+            case .programs: \.programs
             }
         }
         /// What sealed octets are bound to.
@@ -109,6 +115,7 @@ final class CheckpointFile: Sendable {
             case .detectors: "checkpoint"
             case .sigma: "checkpoint of rules"
             case .models: "checkpoint of models"
+            case .programs: "checkpoint of programs"
             }
         }
     }

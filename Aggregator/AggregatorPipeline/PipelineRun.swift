@@ -10,6 +10,7 @@ internal import Intelligence
 internal import Logging
 internal import ModelRegister
 internal import Platform
+internal import ProgramDesk
 internal import ServiceLifecycle
 internal import Telemetry
 
@@ -19,13 +20,17 @@ internal import Planted
 
 /// One life of the pipeline, from a checkpoint on.
 struct PipelineRun: ~Copyable {
-    private let pipeline: AggregatorPipeline
+    let pipeline: AggregatorPipeline
     private var fold: DetectionFold
     private var decoder = BatchDecoder()
-    private var columns = FlowColumns()
+    var columns = FlowColumns()
     private var batchesSinceCheckpoint = 0
     private var lastCheckpoint: Duration
-    private var savedOffset: Int64
+    private(set) var savedOffset: Int64
+    /// Of the checkpoint that this life begins with.
+    let savedPrograms: [TenantID: [UInt8]]
+    /// Programs kept bodies in the log that a checkpoint would have given up.
+    var isHeldBack = false
     private var damagedFiles = 0
 
     init(_ pipeline: AggregatorPipeline) async throws {
@@ -51,7 +56,7 @@ struct PipelineRun: ~Copyable {
                 "A tenant's detectors begin anew.", metadata: ["tenant": "\(tenant)", "reason": "\(reason)"])
         }
         fold.restarted = [:]
-        savedOffset = checkpoint.offset
+        (savedOffset, savedPrograms) = (checkpoint.offset, checkpoint.programs)
         lastCheckpoint = pipeline.time.monotonic()
         pipeline.metrics.offset.set(Double(checkpoint.offset))
     }
@@ -59,7 +64,7 @@ struct PipelineRun: ~Copyable {
     /// Takes in a group of batches, or waits for one; writes a checkpoint when one is due.
     mutating func step() async throws {
         if try await !takeGroup() {
-            if fold.offset > savedOffset { try await checkpointWhenDue() }
+            try await checkpointWhenDue()
             try await waitForWork()
         } else if batchesSinceCheckpoint >= pipeline.pace.checkpointBatches {
             try await checkpoint()
@@ -73,6 +78,7 @@ struct PipelineRun: ~Copyable {
         let batches = try await pipeline.log.read(
             after: fold.offset, limit: pipeline.pace.readBatches, bytesMax: pipeline.pace.readBytes)
         guard let last = batches.last else {
+            try await filePrograms()
             try await noteLag(receivedMilliseconds: nil)
             return false
         }
@@ -87,6 +93,7 @@ struct PipelineRun: ~Copyable {
             if let outcome = take(batch) {
                 stored.append(outcome.stored)
                 findings[batch.sensor.tenant, default: []] += outcome.findings
+                offerPrograms(batch)
             }
             await Task.yield()
         }
@@ -95,6 +102,7 @@ struct PipelineRun: ~Copyable {
         #endif
         try await store(stored)
         for (tenant, found) in findings { try await file(found, of: tenant) }
+        try await filePrograms()
         if let register = pipeline.sigma { fold.note(in: register, tenants) }
         if let register = pipeline.models {
             for tenant in tenants { if let fold = fold.models[tenant] { register.note(fold) } }
@@ -165,7 +173,7 @@ struct PipelineRun: ~Copyable {
         }
     }
 
-    private func file(_ findings: [Finding], of tenant: TenantID) async throws {
+    func file(_ findings: [Finding], of tenant: TenantID) async throws {
         pipeline.metrics.findings.add(findings.count)
         pipeline.metrics.matches.add(findings.count { $0.rule == ThreatIntelligenceDetector.rule.id })
         let changes = try await waitingForRoom {
@@ -215,23 +223,47 @@ struct PipelineRun: ~Copyable {
 
     private mutating func checkpointWhenDue() async throws {
         let age = pipeline.time.monotonic() - lastCheckpoint
-        if fold.offset > savedOffset, age >= pipeline.pace.checkpointInterval { try await checkpoint() }
+        guard age >= pipeline.pace.checkpointInterval else { return }
+        if isCheckpointOfUse { try await checkpoint() }
+    }
+    /// It would save something, or give something up.
+    private var isCheckpointOfUse: Bool {
+        if isHeldBack { return true }
+        return fold.offset > savedOffset
     }
 
     /// Makes the present state durable, then gives up the bodies behind it.
     mutating func checkpoint() async throws {
         lastCheckpoint = pipeline.time.monotonic()
         batchesSinceCheckpoint = 0
-        guard fold.offset > savedOffset else { return }
-        let state = fold.checkpoint()  // once: it holds only what has changed since the last
+        try await filePrograms()
+        guard isCheckpointOfUse else { return }
+        let state = checkpointState()
         #if WEIR_PLANTED
         if Planted.trimBeforeCheckpoint.isActive { try await pipeline.log.trim(through: fold.offset) }
         #endif
         try await waitingForRoom { try await pipeline.checkpoints.save(state) }
-        savedOffset = fold.offset
+        let saved = fold.offset
+        savedOffset = saved
         pipeline.metrics.checkpoints.add()
-        // Without room the next checkpoint trims.
-        do { try await pipeline.log.trim(through: savedOffset) } catch FlowLogError.full {}
+        // What a program has not settled is offered again after a crash.
+        let needed = pipeline.programs?.oldestOpen.map { $0 - 1 } ?? saved
+        isHeldBack = needed < saved
+        try await trimLog(through: min(needed, saved))
+    }
+    /// Once for each checkpoint: it holds only what has changed since the last.
+    private mutating func checkpointState() -> CheckpointFile.Checkpoint {
+        var state = fold.checkpoint()
+        if let programs = pipeline.programs { state.programs = programs.checkpoint() }
+        return state
+    }
+    /// Without room the next checkpoint trims.
+    private func trimLog(through offset: Int64) async throws {
+        do throws(FlowLogError) {
+            try await pipeline.log.trim(through: offset)
+        } catch {
+            guard error == .full else { throw error }
+        }
     }
 
     // MARK: Waiting
@@ -239,7 +271,8 @@ struct PipelineRun: ~Copyable {
     /// Until there is a batch, a checkpoint is due, or the service is to stop.
     private func waitForWork() async throws {
         let log = pipeline.log, offset = fold.offset
-        let timeout = fold.offset > savedOffset ? pipeline.pace.checkpointInterval : nil
+        let interval = isCheckpointOfUse ? pipeline.pace.checkpointInterval : nil
+        let timeout = pipeline.programs?.oldestOpen == nil ? interval : Self.programsLook
         do {
             try await cancelWhenGracefulShutdown {
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -253,7 +286,7 @@ struct PipelineRun: ~Copyable {
         } catch is CancellationError where !Task.isCancelled {
         }
     }
-    private func sleep(_ duration: Duration) async throws {
+    func sleep(_ duration: Duration) async throws {
         do {
             try await cancelWhenGracefulShutdown { try await Task.sleep(for: duration) }
         } catch is CancellationError where !Task.isCancelled {

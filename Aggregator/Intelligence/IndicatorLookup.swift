@@ -11,6 +11,23 @@ package struct AddressOrigin: Codable, Equatable, Sendable {
     /// Of the tenant's own networks, the narrowest that has it: its name and tags.
     package var network: String?
     package var tags: [String]?
+    /// What the tenant's own enrichers say.
+    package var annotations: [Annotation]?
+
+    /// What one enricher says of an address.
+    package struct Annotation: Codable, Equatable, Sendable {
+        package var program: String
+        package var country: String?, systemNumber: UInt32?, name: String?
+        package var labels: [String]?
+
+        package init(
+            program: String, country: String? = nil, systemNumber: UInt32? = nil, name: String? = nil,
+            labels: [String] = []
+        ) {
+            (self.program, self.country, self.systemNumber, self.name) = (program, country, systemNumber, name)
+            self.labels = labels.isEmpty ? nil : labels
+        }
+    }
 
     package init(country: String? = nil, systemNumber: UInt32? = nil, systemName: String? = nil) {
         (self.country, self.systemNumber, self.systemName) = (country, systemNumber, systemName)

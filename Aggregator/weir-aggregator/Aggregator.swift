@@ -13,6 +13,7 @@ import ModelRegister
 import NotifyChannels
 import ObjectStore
 import Platform
+import ProgramDesk
 import Query
 import ServerChannel
 import ServiceLifecycle
@@ -34,6 +35,7 @@ struct Aggregator {
     private let sigma: SigmaRegister, sigmaFolder: SigmaFolder?
     private let models: ModelRegister
     private let notify: NotifyService
+    private let programs: ProgramDesk
     private let pipeline: AggregatorPipeline, upkeep: StoreUpkeep, keys: DataKeys, surroundings: Surroundings
 
     private static let drainMax: Duration = .seconds(20)
@@ -102,11 +104,15 @@ struct Aggregator {
             }
             models = try ModelRegister(folder: folder, sealing: keys.sealing)
             if models.wasDamaged { logger.error("Models were damaged: the file was set aside.") }
+            programs = ProgramDesk(
+                settings.programs, time: time, registry: metrics, logger: Logger(label: "programs"))
+            try settings.programs.makeTables(folder: AggregatorSettings.programsFolder(in: folder))
             pipeline = try AggregatorPipeline(
                 log: flowLog, store: store, incidents: incidents, directory: folder,
                 tenantParameters: surroundings.detectorParameters,
                 intelligence: surroundings.intelligence, places: surroundings.lookup, sigma: sigma,
-                models: models, time: time, registry: metrics, logger: logger,
+                models: models, programs: settings.programs.programs.isEmpty ? nil : programs, time: time,
+                registry: metrics, logger: logger,
                 sealing: keys.sealing)
             upkeep = StoreUpkeep(
                 store: store, compaction: settings.compaction,
@@ -142,7 +148,8 @@ struct Aggregator {
         let knowledge = surroundings.upkeep(store: store, incidents: incidents, control: control, time: time)
         var services: [any Service] = [
             KeyUpkeep(keys: keys, incidents: incidents, notify: notify, logger: Logger(label: "keys")), notify, upkeep,
-            knowledge, pipeline,
+            knowledge, ProgramService(programs, folder: AggregatorSettings.programsFolder(in: settings.dataDirectory)),
+            pipeline,
             listeners.sensors, listeners.api, sensorServer(), apiServer(),
         ]
         if let sigmaFolder { services.append(sigmaFolder) }
@@ -195,6 +202,7 @@ struct Aggregator {
         sources.notify = notify.desk
         let parameters = surroundings.detectorParameters
         sources.models = ModelDesk(models) { parameters[$0] ?? DetectorParameters() }
+        sources.programs = programs
         return server(apiRouter(sources), listener, at: settings.api.listen, named: "api")
     }
 

@@ -7,6 +7,7 @@ import KnowledgeUpkeep
 import Logging
 import NotifyChannels
 import ObjectStore
+import ProgramDesk
 import ServerChannel
 import Settings
 import Sigma
@@ -35,6 +36,7 @@ import Sigma
 /// - `incidents`: criticality, clocks and playbooks, see `IncidentPolicy`.
 /// - `notify`: channels, routes and what may be proposed, see `NotifySettings`.
 /// - `intelligence`, `enrichment`, `tenants`: feeds, countries, what belongs to each tenant; see `KnowledgeSettings`.
+/// - `programs`: own detectors, enrichers and providers of intelligence, see `ProgramSettings`.
 /// - `sigma.rules` (path): a folder of Sigma rules, see `SigmaFolder`.
 /// - `sigma.state` (`draft`, `test`, `enabled` or `disabled`, `enabled`): of its rules, unless a tenant says otherwise.
 /// - `log.level` (`trace` to `critical`, `info`).
@@ -60,6 +62,7 @@ struct AggregatorSettings: Equatable, Sendable {
     let backup: BackupSettings
     let incidents: IncidentPolicy, notify: NotifySettings
     let knowledge: KnowledgeSettings
+    let programs: ProgramSettings
     let sigmaRules: String?, sigmaState: SigmaState
     let logLevel: Logger.Level
 
@@ -82,7 +85,10 @@ struct AggregatorSettings: Equatable, Sendable {
         incidents = try IncidentPolicy(reader.scoped(to: "incidents"))
         notify = try NotifySettings(reader.scoped(to: "notify"))
         try Self.check(incidents.playbooks, notify.channels, reader)
-        knowledge = try KnowledgeSettings(reader, urlProblem: HTTPFeedTransport.problem)
+        programs = try ProgramSettings(reader)
+        var knowledge = try KnowledgeSettings(reader, urlProblem: HTTPFeedTransport.problem)
+        programs.addFeeds(to: &knowledge, folder: Self.programsFolder(in: dataDirectory))
+        self.knowledge = knowledge
         let sigma = reader.scoped(to: "sigma")
         sigmaRules = try sigma.optionalPath(of: "rules")
         sigmaState =
@@ -94,6 +100,9 @@ struct AggregatorSettings: Equatable, Sendable {
         logLevel = Logger.Level(rawValue: level) ?? .info
         try reader.checkAllUsed()
     }
+
+    /// What providers of intelligence say is kept there.
+    static func programsFolder(in dataDirectory: String) -> String { dataDirectory + "/programs" }
 
     /// An action tells a channel that there is.
     private static func check(

@@ -8,9 +8,11 @@ import FlowStore
 import Foundation
 import Identity
 import Incidents
+import Intelligence
 import Logging
 import ModelRegister
 import Platform
+import ProgramDesk
 import Sigma
 import Telemetry
 import TestKit
@@ -39,11 +41,14 @@ struct World {
 
     func pipeline(
         _ node: Node, store: (any FlowStore)? = nil, log: (any FlowLog)? = nil, sigma: SigmaRegister? = nil,
-        models: ModelRegister? = nil, places: PlaceLookup = .none, pace: AggregatorPipeline.Pace = small
+        models: ModelRegister? = nil, places: PlaceLookup = .none, programs: ProgramDesk? = nil,
+        intelligence: CurrentIntelligence = CurrentIntelligence(), pace: AggregatorPipeline.Pace = small
     ) throws -> AggregatorPipeline {
         try AggregatorPipeline(
             log: log ?? node.log, store: store ?? node.store, incidents: node.incidents, directory: folder.path,
-            places: places, sigma: sigma, models: models, pace: pace, time: node.time, registry: node.registry,
+            intelligence: intelligence, places: places, sigma: sigma, models: models, programs: programs, pace: pace,
+            time: node.time,
+            registry: node.registry,
             logger: Logger(label: "test") { StreamLogHandler.standardError(label: $0) })
     }
 

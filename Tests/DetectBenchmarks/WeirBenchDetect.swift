@@ -14,6 +14,7 @@ enum WeirBenchDetect {
                weir-bench-detect backtest [--records N] [--folder FOLDER]
                weir-bench-detect quality [--fixtures FOLDER] [--records N]
                weir-bench-detect models [--records N] [--hours N]
+               weir-bench-detect offer [--rounds N]
 
           cost      CPU time of detection as one figure, with all detectors, indicators and Sigma rules, beside its bar
                     of 0.5 s a million records; then of each part alone beside reading the record: simulated sites, or
@@ -24,6 +25,7 @@ enum WeirBenchDetect {
                     WEIR_FIXTURES), and at sampling 1, 100 and 1000 on made attacks among their look-alikes and on
                     simulated sites with attacks; and what benign traffic alone raises
           models    CPU time of making anomaly models and of scoring by them, and how they do on simulated sites
+          offer     CPU time a record that offering batches to own programs costs the pipeline, beside decoding them
 
           --records N   records of each simulated site without attacks, 1000000 unless given; for backtest, 10000000
           --hours N     of simulated time for models, 48 unless given
@@ -83,6 +85,7 @@ enum WeirBenchDetect {
                 load: try Cost.Load(indicators: options.indicators, rules: options.rules))
         case ["backtest"]: try await backtest(options)
         case ["models"]: try ModelCost.measure(records: records, hours: options.hours)
+        case ["offer"]: try Offering.measure(rounds: options.rounds)
         case ["quality"]:
             if let fixtures = options.fixtures { try Quality.labelled(in: fixtures + "/attacks") }
             try Quality.made()
