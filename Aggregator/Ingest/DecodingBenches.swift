@@ -9,6 +9,8 @@ final class DecodingBenches: Sendable {
     /// Of one thread at a time: whoever has taken it from `free`.
     private final class Bench: @unchecked Sendable {
         var decoder = BatchDecoder(), columns = FlowColumns()
+        /// Whether the rows in `columns` have what they share elsewhere.
+        var isShared = false
     }
     private let free = Mutex<[Bench]>([])
 
@@ -20,11 +22,10 @@ final class DecodingBenches: Sendable {
     func decode(_ body: [UInt8]) throws(BatchError) {
         let bench = free.withLock { $0.popLast() } ?? Bench()
         defer { keep(bench) }
-        bench.columns.removeAll()
-        let isShared = try body.withBytes { bytes throws(BatchError) in
-            try bench.decoder.decodeShared(bytes, into: &bench.columns)
+        bench.columns.removeExporters()
+        try body.withBytes { bytes throws(BatchError) in
+            try bench.decoder.decodeShared(bytes, inPlaceOfRowsIn: &bench.columns, isShared: &bench.isShared)
         }
-        bench.columns.truncate(to: 0, areEndsZero: isShared)
     }
     private func keep(_ bench: Bench) {
         free.withLock { free in

@@ -64,11 +64,9 @@ package struct SegmentEncoder: ~Copyable {
         guard let origin = place(of: SegmentOrigin(sensor: sensor, fidelity: summary.fidelity)) else {
             return false
         }
-        batch.truncate(to: 0, areEndsZero: isShared)
-        isShared = false
         do throws(BatchError) {
-            isShared = try body.withBytes { span throws(BatchError) in
-                try decoder.decodeShared(span, into: &batch)
+            try body.withBytes { span throws(BatchError) in
+                try decoder.decodeShared(span, inPlaceOfRowsIn: &batch, isShared: &isShared)
             }
         } catch {
             guard rows > 0, error == .exportersFull || error == .sideStoreFull else { throw error }

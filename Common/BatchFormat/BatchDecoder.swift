@@ -36,13 +36,38 @@ package struct BatchDecoder: ~Copyable {
         try decode(head, body, into: &columns, fields, isShared: isShared)
         return isShared
     }
-
-    private mutating func decode(
-        _ head: BatchHead, _ body: RawSpan, into columns: inout FlowColumns, _ fields: FieldSet, isShared: Bool
+    /// As above, in place of the rows that are there, whose columns need not be zeroed where the batch writes them.
+    /// - Parameter isShared: whether those rows were read so, and what they share is zero in them; then whether the new
+    ///   ones are.
+    /// - Throws: why the body is refused; `columns` then has no rows.
+    package mutating func decodeShared(
+        _ body: RawSpan, inPlaceOfRowsIn columns: inout FlowColumns, isShared: inout Bool
     ) throws(BatchError) {
-        let first = columns.count
-        let numbers = try intern(head.exporters, in: &columns)
-        let rows = columns.extend(by: head.summary.rows)
+        let wereShared = isShared
+        isShared = false
+        do {
+            let head = try BatchHead(body)
+            let fields = head.isShared ? FieldSet.all.subtracting(.shared) : .all
+            try decode(head, body, into: &columns, fields, isShared: head.isShared, areEndsZero: wereShared)
+            isShared = head.isShared
+        } catch {
+            columns.truncate(to: 0, areEndsZero: wereShared)
+            throw error
+        }
+    }
+
+    /// - Parameter areEndsZero: nil: the rows in `columns` stay.
+    private mutating func decode(
+        _ head: BatchHead, _ body: RawSpan, into columns: inout FlowColumns, _ fields: FieldSet, isShared: Bool,
+        areEndsZero: Bool? = nil
+    ) throws(BatchError) {
+        let first = areEndsZero == nil ? columns.count : 0
+        let numbers = try intern(head.exporters, in: &columns), rows: Range<Int>
+        if let areEndsZero {
+            rows = columns.replaceRows(by: head.summary.rows, areEndsZero: areEndsZero, leaving: head.groups)
+        } else {
+            rows = columns.extend(by: head.summary.rows)
+        }
         do {
             times.start()
             reader.start(version: head.version)
@@ -161,5 +186,23 @@ package struct BatchDecoder: ~Copyable {
             && (!fields.holds(.receiveMilliseconds)
                 || (found.receiveMin, found.receiveMax) == (said.receiveMin, said.receiveMax))
         guard agrees else { throw .sumMismatch }
+    }
+}
+
+extension BatchHead {
+    /// The columns that reading this batch overwrites whole, or fails.
+    fileprivate var groups: FlowColumns.Groups {
+        func has(_ ids: ColumnID...) -> Bool {
+            ids.allSatisfy { column($0).map { $0.encoding != .perConversation } ?? false }
+        }
+        var groups: FlowColumns.Groups = []
+        if has(.flowStartMilliseconds, .flowEndMilliseconds, .exportMilliseconds, .receiveMilliseconds) {
+            groups.insert(.times)
+        }
+        if has(.octetDeltaCount, .packetDeltaCount) { groups.insert(.counters) }
+        if has(.nextHopHigh, .nextHopLow) { groups.insert(.nextHops) }
+        // By conversation they are written whole, too, unless there are no conversations, which fails.
+        if column(.ingressInterface) != nil, column(.egressInterface) != nil { groups.insert(.interfaces) }
+        return groups
     }
 }

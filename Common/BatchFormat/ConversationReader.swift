@@ -64,7 +64,7 @@ struct ConversationReader {
     ) throws(BatchError) {
         let rows = head.summary.rows
         try reader.list(entry, body, count: rows, into: &turns)
-        conversationCount = Self.zeros(turns)
+        conversationCount = rows - turns.span.count(differentFrom: 0, in: rows)
         try reader.list(head.column(.backs), body, count: rows - conversationCount, into: &backs)
         places.grow(to: rows)
         backs.append(0)  // read, not used, after the last one
@@ -72,12 +72,6 @@ struct ConversationReader {
         guard Self.resolve(turns.span, backs.span, into: &places) else {
             throw .badReference(column: entry.id.rawValue)
         }
-    }
-    private static func zeros(_ octets: [UInt8]) -> Int {
-        let octets = octets.span
-        var count = 0
-        for index in octets.indices { count &+= octets[index] == 0 ? 1 : 0 }
-        return count
     }
     /// False if a row has no such turn or leads ahead. Without branches that nobody could foretell.
     private static func resolve(_ turns: Span<UInt8>, _ backs: Span<UInt32>, into places: inout [UInt32]) -> Bool {

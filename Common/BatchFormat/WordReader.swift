@@ -12,12 +12,13 @@ struct WordReader: ~Copyable {
         _ entry: ColumnEntry, _ body: RawSpan, into words: inout MutableSpan<Word>, _ rows: Range<Int>
     ) throws(BatchError) {
         guard entry.words == rows.count else { throw .badLength(column: entry.id.rawValue) }
-        words.set(rows, to: Word(truncatingIfNeeded: entry.base))
-        guard !entry.frame.isEmpty else { return }
+        let base = Word(truncatingIfNeeded: entry.base)
+        guard !entry.frame.isEmpty else { return words.set(rows, to: base) }
         let frame = body.extracting(entry.frame), isRead: Bool
         if let checksum = entry.checksum {
             isRead = Checksum.of(frame) == checksum && readPlanes(entry, frame, into: &words, rows)
         } else {
+            words.set(rows, to: base)
             isRead = readWhole(entry, frame, into: &words, rows)
         }
         guard isRead else { throw .badFrame(column: entry.id.rawValue) }
@@ -26,11 +27,17 @@ struct WordReader: ~Copyable {
     private mutating func readPlanes<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
         _ entry: ColumnEntry, _ frame: RawSpan, into words: inout MutableSpan<Word>, _ rows: Range<Int>
     ) -> Bool {
-        var offset = 0
+        var offset = 0, isFirst = true
         plane.grow(to: rows.count)
         for octet in 0..<8 where entry.octets >> UInt8(octet) & 1 == 1 {
             guard planes.read(frame, at: &offset, into: &plane, count: rows.count) else { return false }
-            words.joinPlane(plane.span, at: 0, to: rows, shift: Word(truncatingIfNeeded: 8 * octet))
+            let shift = Word(truncatingIfNeeded: 8 * octet)
+            if isFirst {
+                words.joinFirstPlane(plane.span, to: rows, shift: shift, over: Word(truncatingIfNeeded: entry.base))
+            } else {
+                words.joinPlane(plane.span, at: 0, to: rows, shift: shift)
+            }
+            isFirst = false
         }
         return offset == frame.byteCount
     }
@@ -52,7 +59,9 @@ struct WordReader: ~Copyable {
     mutating func list<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
         _ entry: ColumnEntry?, _ body: RawSpan, count: Int, into buffer: inout [Word]
     ) throws(BatchError) {
-        if buffer.count != count { buffer = [Word](repeating: 0, count: count) }
+        // In the memory that is there: no two batches have as many conversations.
+        buffer.grow(to: count)
+        if buffer.count > count { buffer.removeLast(buffer.count - count) }
         var words = buffer.mutableSpan
         if let entry { try read(entry, body, into: &words, 0..<count) } else { words.set(0..<count, to: 0) }
     }

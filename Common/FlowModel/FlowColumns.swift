@@ -94,9 +94,36 @@ package struct FlowColumns: Sendable {
         count = rowCount
     }
 
+    /// Columns that are written together, and whole, where a batch has them.
+    package struct Groups: OptionSet, Sendable {
+        package let rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+        /// The four times; octets and packets; interfaces; both halves of next hops.
+        package static let times = Groups(rawValue: 1), counters = Groups(rawValue: 2),
+            interfaces = Groups(rawValue: 4), nextHops = Groups(rawValue: 8)
+    }
+    /// Drops all rows and takes `rowCount` into use, zeroed but for some columns: for who writes those whole.
+    /// - Parameters:
+    ///   - areEndsZero: as in `truncate`, of the rows that are dropped.
+    ///   - groups: have whatever they had.
+    package mutating func replaceRows(
+        by rowCount: Int, areEndsZero: Bool, leaving groups: Groups
+    ) -> Range<Int> {
+        if !areEndsZero { clearEnds(rows) }
+        clear(rows, but: groups)
+        if rowCount < count { clear(rowCount..<count) }
+        if rowCount > capacity { grow(to: Swift.max(rowCount, 2 * capacity, 256)) }
+        count = rowCount
+        return rows
+    }
+
     /// Drops all rows and exporters, and keeps the storage.
     package mutating func removeAll() {
         truncate(to: 0)
+        removeExporters()
+    }
+    /// Drops all exporters and side stores; the rows, which mean nothing without them, are to be replaced.
+    package mutating func removeExporters() {
         exporters.removeAll(keepingCapacity: true)
         exporterIndex.removeAll(keepingCapacity: true)
         extras.removeAll()
@@ -172,18 +199,26 @@ package struct FlowColumns: Sendable {
         zero(&protocolIdentifier, rows)
     }
     /// All but `clearEnds` does.
-    private mutating func clear(_ rows: Range<Int>) {
-        zero(&nextHopHigh, rows)
-        zero(&nextHopLow, rows)
-        zero(&octetDeltaCount, rows)
-        zero(&packetDeltaCount, rows)
-        zero(&flowStartMilliseconds, rows)
-        zero(&flowEndMilliseconds, rows)
-        zero(&exportMilliseconds, rows)
-        zero(&receiveMilliseconds, rows)
+    private mutating func clear(_ rows: Range<Int>, but groups: Groups = []) {
+        if !groups.contains(.nextHops) {
+            zero(&nextHopHigh, rows)
+            zero(&nextHopLow, rows)
+        }
+        if !groups.contains(.counters) {
+            zero(&octetDeltaCount, rows)
+            zero(&packetDeltaCount, rows)
+        }
+        if !groups.contains(.times) {
+            zero(&flowStartMilliseconds, rows)
+            zero(&flowEndMilliseconds, rows)
+            zero(&exportMilliseconds, rows)
+            zero(&receiveMilliseconds, rows)
+        }
+        if !groups.contains(.interfaces) {
+            zero(&ingressInterface, rows)
+            zero(&egressInterface, rows)
+        }
         zero(&deltaFlowCount, rows)
-        zero(&ingressInterface, rows)
-        zero(&egressInterface, rows)
         zero(&exporter, rows)
         zero(&extra, rows)
         zero(&observers, rows)

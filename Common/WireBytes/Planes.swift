@@ -27,6 +27,17 @@ extension MutableSpan where Element: FixedWidthInteger & UnsignedInteger & Bitwi
                 Element(truncatingIfNeeded: bytes[unchecked: start &+ row]) &<< shift
         }
     }
+    /// As `joinPlane`, to words that have nothing yet: they get `base` and the byte.
+    @inlinable
+    package mutating func joinFirstPlane(_ bytes: Span<UInt8>, to rows: Range<Int>, shift: Element, over base: Element)
+    {
+        precondition(rows.count <= bytes.count, "\(rows.count) of \(bytes.count)")
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) of \(count)")
+        let first = rows.lowerBound
+        for row in 0..<rows.count {
+            unsafe self[unchecked: first &+ row] = base | Element(truncatingIfNeeded: bytes[unchecked: row]) &<< shift
+        }
+    }
     /// Sets words to one value. The rows must lie within the span.
     @inlinable
     package mutating func set(_ rows: Range<Int>, to value: Element) {

@@ -40,6 +40,34 @@ struct SharingTests {
         }
     }
 
+    @Test("batches read one over the other are as if each were read alone, a refused one between them or not")
+    func inPlace() throws {
+        try forAll(runs: 40) { generator, seed in
+            var columns = FlowColumns(), decoder = BatchDecoder(), isShared = false
+            for turn in 0..<6 {
+                let count = Int.random(in: 1...700, using: &generator), isAny = Bool.random(using: &generator)
+                let rows =
+                    isAny
+                    ? RandomColumns.make(rows: count, using: &generator)
+                    : RandomColumns.conversations(rows: count, using: &generator)
+                var body = try encode(rows)
+                let isDamaged = turn % 3 == 2
+                if isDamaged { body[Int.random(in: body.count / 2..<body.count, using: &generator)] ^= 1 }
+                columns.removeExporters()
+                do throws(BatchError) {
+                    try body.withBytes { bytes throws(BatchError) in
+                        try decoder.decodeShared(bytes, inPlaceOfRowsIn: &columns, isShared: &isShared)
+                    }
+                } catch {
+                    #expect(isDamaged && columns.count == 0 && !isShared, "SEED=\(seed)")
+                    continue
+                }
+                let alone = try decodeShared(body)
+                #expect(isShared == (alone.sharing != nil) && columns == alone.columns, "SEED=\(seed)")
+            }
+        }
+    }
+
     @Test("rows that share nothing are decoded as ever") func unshared() throws {
         var generator = SeededNumbers(seed: 41)
         let columns = RandomColumns.make(rows: 100, using: &generator), body = try encode(columns)

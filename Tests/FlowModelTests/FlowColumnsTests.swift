@@ -70,6 +70,30 @@ struct FlowColumnsTests {
         #expect(isZero)
     }
 
+    @Test(
+        "rows that take the place of others are zero but for the columns that are left, and zero when they come again")
+    func replaced() {
+        forAll(runs: 30) { generator, seed in
+            var columns = FlowColumns()
+            for _ in columns.extend(by: 100) {}
+            for row in columns.rows { columns[row] = FlowRecord.any(using: &generator) }
+            let count = Int.random(in: 0...400, using: &generator)
+            let rows = columns.replaceRows(by: count, areEndsZero: false, leaving: [.times, .nextHops])
+            #expect(rows == 0..<count && columns.count == count, "SEED=\(seed)")
+            for row in rows {
+                var record = columns[row]
+                record.flowStartMilliseconds = 0
+                record.flowEndMilliseconds = 0
+                record.exportMilliseconds = 0
+                record.receiveMilliseconds = 0
+                record.ipNextHopAddress = .absent
+                #expect(record == zeroed, "SEED=\(seed)")
+            }
+            let rest = columns.extend(by: columns.capacity - count)
+            #expect(rest.allSatisfy { columns[$0] == zeroed }, "SEED=\(seed)")
+        }
+    }
+
     @Test("exporters are numbered in order of first use, up to the bound") func exporters() {
         var columns = FlowColumns()
         #expect([key(5), key(3), key(5)].map { columns.intern($0) } == [0, 1, 0])

@@ -128,7 +128,8 @@ struct IngestBench {
         let sensor = SensorIdentity(tenant: tenant, site: "hq", name: "edge-1")
         let log = try SQLiteFlowLog(directory: folder)
         let store = try SQLiteFlowStore(directory: folder + "/flows")
-        var spent = Spent(), decoder = BatchDecoder(), columns = FlowColumns(), offset: Int64 = 0, segmentBytes = 0
+        var spent = Spent(), decoder = BatchDecoder(), columns = FlowColumns(), isShared = false, offset: Int64 = 0,
+            segmentBytes = 0
         var now = Int64(Date().timeIntervalSince1970 * 1_000)
         var start = 0
         while start < batches.count {  // ends: each turn takes a batch or more
@@ -138,11 +139,10 @@ struct IngestBench {
             var appends: [LogAppend] = []
             try await spent.add("check") {
                 for (number, batch) in group.enumerated() {
-                    columns.removeAll()
-                    let isShared = try batch.body.withBytes { span throws(BatchError) in
-                        try decoder.decodeShared(span, into: &columns)
+                    columns.removeExporters()
+                    try batch.body.withBytes { span throws(BatchError) in
+                        try decoder.decodeShared(span, inPlaceOfRowsIn: &columns, isShared: &isShared)
                     }
-                    columns.truncate(to: 0, areEndsZero: isShared)
                     appends.append(
                         LogAppend(
                             sensor: sensor,
