@@ -27,7 +27,7 @@ struct BatchSums {
     private var ways: [Sum] = [], services: [Sum] = [], sourceAS: [Sum] = [], destinationAS: [Sum] = []
     /// None of them has anything in it between two batches.
     private var ingress: [Sum] = [], egress: [Sum] = []
-    private var conversationCount = 0
+    private var conversationCount = 0, rowCount = 0
 
     /// Of each way of each conversation: the number of its service.
     private var serviceNumbers: [UInt32] = []
@@ -67,9 +67,13 @@ struct BatchSums {
 
     // MARK: A batch
 
-    /// - Parameter minutes: those that get places, with their numbers.
-    mutating func start(_ sharing: BatchSharing, _ numbers: [UInt32], minutes: [(start: Int64, number: UInt32)]) {
-        conversationCount = sharing.conversationCount
+    /// - Parameters:
+    ///   - rows: how many the batch has.
+    ///   - minutes: those that get places, with their numbers.
+    mutating func start(
+        _ sharing: BatchSharing, _ numbers: [UInt32], rows: Int, minutes: [(start: Int64, number: UInt32)]
+    ) {
+        (conversationCount, rowCount) = (sharing.conversationCount, rows)
         start(minutes)
         findServices(sharing)
         findPairs(sharing, numbers)
@@ -161,12 +165,28 @@ struct BatchSums {
     /// Adds the first `count` of `sums`.
     private mutating func addTaken(_ count: Int, from first: Int, _ sharing: BatchSharing) {
         findPlaces(count, from: first, sharing)
-        // Each table in a loop of its own: so short that many loads wait for memory at once.
+        // The large table in a loop of its own: so short that many loads wait for memory at once.
         Self.add(sums, count, at: places.way, to: &ways)
-        Self.add(sums, count, at: places.source, to: &sourceAS)
-        Self.add(sums, count, at: places.destination, to: &destinationAS)
-        Self.add(sums, count, at: places.ingress, to: &ingress)
-        Self.add(sums, count, at: places.egress, to: &egress)
+        addSmall(count)
+    }
+    /// Adds to the small tables. Neighbours often add to the same sum and wait for one another: those of four tables
+    /// wait together.
+    private mutating func addSmall(_ count: Int) {
+        let (sumArray, all) = (self.sums, self.places)  // no copies
+        let sums = sumArray.span.extracting(0..<count)
+        let sources = all.source.span.extracting(0..<count), destinations = all.destination.span.extracting(0..<count)
+        let ins = all.ingress.span.extracting(0..<count), outs = all.egress.span.extracting(0..<count)
+        var (a, b, c, d) = (sourceAS, destinationAS, ingress, egress)
+        (sourceAS, destinationAS, ingress, egress) = ([], [], [], [])  // theirs alone for now
+        var ofSource = a.mutableSpan, ofDestination = b.mutableSpan, ofIn = c.mutableSpan, ofOut = d.mutableSpan
+        for index in sums.indices {
+            let sum = sums[index]
+            ofSource[Int(sources[index])] &+= sum
+            ofDestination[Int(destinations[index])] &+= sum
+            ofIn[Int(ins[index])] &+= sum
+            ofOut[Int(outs[index])] &+= sum
+        }
+        (sourceAS, destinationAS, ingress, egress) = (a, b, c, d)
     }
     private static func add(_ sums: [Sum], _ count: Int, at places: [UInt32], to table: inout [Sum]) {
         let sums = sums.span.extracting(0..<count), places = places.span.extracting(0..<count)
@@ -281,7 +301,8 @@ struct BatchSums {
     ) -> [(bucket: UInt32, tally: Tally)] {
         for slot in self.buckets.indices {
             for first in stride(from: 0, to: conversationCount, by: SumTable.chunk) {
-                takeConversations(first..<min(first + SumTable.chunk, conversationCount), slot)
+                let small = RollupLimit.small(hosts.leastKept(Int(self.buckets[slot])), rows: rowCount)
+                takeConversations(first..<min(first + SumTable.chunk, conversationCount), slot, from: small)
                 hosts.add(entries, buckets: buckets)
             }
         }
@@ -299,8 +320,8 @@ struct BatchSums {
         for entry in entries { totals[Int(slots[entry.bucket])].tally += entry.tally }
         return totals
     }
-    /// Fills `entries` by pair, and adds to `services`.
-    private mutating func takeConversations(_ numbers: Range<Int>, _ slot: Int) {
+    /// Fills `entries` by pair, but for those of fewer octets than `small`, and adds to `services`.
+    private mutating func takeConversations(_ numbers: Range<Int>, _ slot: Int, from small: UInt64) {
         entries.removeAll(keepingCapacity: true)
         let bucket = buckets[slot], first = 2 &* slot &* conversationCount, firstService = slot &* serviceKeys.count
         let (ofServices, pairArray) = (serviceNumbers, pairs)  // no copies
@@ -315,6 +336,7 @@ struct BatchSums {
                 (ways[place], ways[place &+ 1]) = (.zero, .zero)
                 services[firstService &+ Int(numberSpan[2 &* number])] &+= one
                 services[firstService &+ Int(numberSpan[2 &* number &+ 1])] &+= other
+                guard sum.x &>> 18 >= small else { continue }
                 entries.append(SumEntry(key: pairs[number], bucket: bucket, tally: Self.tally(sum)))
             }
         }

@@ -8,8 +8,8 @@ internal import SegmentFormat
 /// Keys are words. Those of host pairs are the numbers that the segment's encoder gives endpoints anyway: they become
 /// addresses when all are known.
 struct RollupBuilder {
-    private var minutes: [Int64: UInt32] = [:]
-    private var starts: [Int64] = []
+    private var minutes = MinuteNumbers()
+    private var starts: [Int64] { minutes.starts }
     private var lastMinute: (start: Int64, end: Int64, number: UInt32) = (.max, .max, 0)
     private var totals: [Tally] = []
     private var services = SumTable(), sourceAS = SumTable(), destinationAS = SumTable()
@@ -23,8 +23,7 @@ struct RollupBuilder {
 
     /// Forgets all sums and keeps the storage.
     mutating func removeAll() {
-        minutes.removeAll(keepingCapacity: true)
-        starts.removeAll(keepingCapacity: true)
+        minutes.removeAll()
         totals.removeAll(keepingCapacity: true)
         unknownSourceAS.removeAll(keepingCapacity: true)
         unknownDestinationAS.removeAll(keepingCapacity: true)
@@ -133,7 +132,7 @@ struct RollupBuilder {
     private mutating func add(
         _ columns: FlowColumns, _ rows: Range<Int>, _ sharing: BatchSharing, _ numbers: [UInt32]
     ) {
-        batch.start(sharing, numbers, minutes: commonMinutes(columns, rows))
+        batch.start(sharing, numbers, rows: rows.count, minutes: commonMinutes(columns, rows))
         var left = self.left, rest = self.rest
         (self.left, self.rest) = ([], [])  // theirs alone for now
         for first in stride(from: rows.lowerBound, to: rows.upperBound, by: SumTable.chunk) {
@@ -244,12 +243,10 @@ struct RollupBuilder {
         }
         parts.append(part)
     }
+    @inline(__always)
     private mutating func number(ofMinute start: Int64) -> UInt32 {
-        if let known = minutes[start] { return known }
-        let number = UInt32(truncatingIfNeeded: starts.count)
-        minutes[start] = number
-        starts.append(start)
-        totals.append(Tally())
+        let number = minutes.number(of: start)
+        if Int(number) == totals.count { totals.append(Tally()) }
         return number
     }
 

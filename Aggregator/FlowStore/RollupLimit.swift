@@ -1,4 +1,5 @@
 internal import FlowModel
+internal import SegmentFormat
 
 package enum RollupLimit {
     /// Sums that are kept apart while a segment is made: 64 octets each. As many as a processor's cache holds, or
@@ -6,6 +7,15 @@ package enum RollupLimit {
     static let sumsMin = 1 << 14, sumsOfBucket = 512, sumsMax = 1 << 20
     /// Minutes that are summed by key.
     static let bucketsMax = 1 << 15
+
+    /// What of a conversation's octets in a minute and a batch of so many rows is too small for a full table: there are
+    /// many of them, and to look for each takes as long as to add it. In all batches of a segment together a key misses
+    /// less than the least that was kept.
+    static func small(_ least: UInt64, rows: Int) -> UInt64 {
+        let all = UInt64(SegmentLimit.rowsMax)
+        guard UInt64(max(rows, 0)) < all else { return least }
+        return all.dividingFullWidth(least.multipliedFullWidth(by: UInt64(max(rows, 0)))).quotient
+    }
 
     /// Keys that a bucket keeps, the largest by octets.
     package static func entriesMax(_ period: RollupPeriod) -> Int {

@@ -76,6 +76,9 @@ struct SumTable {
         }
     }
 
+    /// The least octets that a bucket's sums had when some were dropped last; 0 before.
+    func leastKept(_ bucket: Int) -> UInt64 { bucket < admission.leasts.count ? admission.leasts[bucket] : 0 }
+
     /// All sums, in no order.
     var sums: [SumEntry] {
         var sums: [SumEntry] = []

@@ -25,31 +25,24 @@ package struct TimeShare: Sendable {
     }
 
     /// Calls `body` with the start of each bucket that has a part of the record, rising, and that part.
+    @inline(__always)
     package func forEachBucket(of period: RollupPeriod, _ body: (_ start: Int64, _ part: Tally) -> Void) {
         let last = Self.bucket(of: end, period)
         var bucket = Self.bucket(of: start, period)
+        var octets: UInt64 = 0, packets: UInt64 = 0
         while bucket < last {  // ends: at most `durationMax` ÷ a minute turns
-            body(bucket, part(from: bucket, to: bucket &+ period.rawValue))
-            bucket &+= period.rawValue
+            let end = bucket &+ period.rawValue
+            let (octetsByEnd, packetsByEnd) = (counted(tally.octets, by: end), counted(tally.packets, by: end))
+            body(bucket, Tally(flows: 0, octets: octetsByEnd &- octets, packets: packetsByEnd &- packets))
+            (bucket, octets, packets) = (end, octetsByEnd, packetsByEnd)
         }
-        body(last, lastPart(from: last))
+        body(last, Tally(flows: tally.flows, octets: tally.octets &- octets, packets: tally.packets &- packets))
     }
 
     /// The start of the bucket that `time` lies in.
     package static func bucket(of time: Int64, _ period: RollupPeriod) -> Int64 {
         let rest = time % period.rawValue
         return rest >= 0 ? time - rest : (time - rest).subtractingReportingOverflow(period.rawValue).partialValue
-    }
-
-    private func part(from: Int64, to: Int64) -> Tally {
-        Tally(
-            flows: 0, octets: counted(tally.octets, by: to) &- counted(tally.octets, by: from),
-            packets: counted(tally.packets, by: to) &- counted(tally.packets, by: from))
-    }
-    private func lastPart(from: Int64) -> Tally {
-        Tally(
-            flows: tally.flows, octets: tally.octets &- counted(tally.octets, by: from),
-            packets: tally.packets &- counted(tally.packets, by: from))
     }
 
     private func counted(_ value: UInt64, by time: Int64) -> UInt64 {

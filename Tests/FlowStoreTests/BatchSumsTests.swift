@@ -75,6 +75,54 @@ struct BatchSumsTests {
         #expect(sums.count == 18 && sums.allSatisfy { !$0.buckets.isEmpty })
     }
 
+    /// Each of a client of its own but the first, all of one minute and to one server.
+    private func pairs(_ count: Int, from first: UInt32, octetsOfFirst: UInt64) -> FlowColumns {
+        var columns = FlowColumns()
+        for row in columns.extend(by: count) {
+            let client = row == 0 ? 1 : first + UInt32(row)
+            columns.sourceLow[row] = IPAddress(v4: 0x0A00_0000 + client).low
+            columns.sourceHigh[row] = IPAddress(v4: 0x0A00_0000 + client).high
+            columns.destinationLow[row] = IPAddress(v4: 0xC000_0201).low
+            columns.destinationHigh[row] = IPAddress(v4: 0xC000_0201).high
+            columns.protocolIdentifier[row] = 6
+            columns.sourceTransportPort[row] = 50_000
+            columns.destinationTransportPort[row] = 443
+            (columns.flowStartMilliseconds[row], columns.flowEndMilliseconds[row]) = (noon, noon + 10)
+            columns.octetDeltaCount[row] = row == 0 ? octetsOfFirst : 1_000_000 + UInt64(row % 977)
+            (columns.packetDeltaCount[row], columns.deltaFlowCount[row]) = (1, 1)
+        }
+        return columns
+    }
+
+    @Test("when pairs are too many, what is very small goes to the rest at once, and totals stay exact")
+    func small() throws {
+        var sealer = BatchEncoder(), opener = BatchDecoder(), builder = RollupBuilder()
+        var endpoints = EndpointTable(), ends = SharedEnds(), total = Tally()
+        // The last parts are less than 2 % of the least that is kept: the share that 20,000 rows are of a segment.
+        let parts: [UInt64] = [2_000_000, 3_000_000, 40_000, 4, 5]
+        for (turn, octets) in parts.enumerated() {
+            let columns = pairs(20_000, from: UInt32(turn + 1) << 16, octetsOfFirst: octets)
+            total += columns.tally
+            let body = try sealer.encode(columns, fidelity: .full)
+            var decoded = FlowColumns()
+            let isShared = try body.withBytes { bytes throws(BatchError) in
+                try opener.decodeShared(bytes, into: &decoded)
+            }
+            #expect(isShared)
+            endpoints.note(opener.sharing, &ends)
+            builder.add(decoded, rows: decoded.rows, .shared(opener.sharing, numbers: ends.numbers))
+        }
+        let sums = builder.sums(exporters: [], hosts: SegmentHosts(EndpointRanks(endpoints)))
+        let minutes = try #require(sums.first { $0.kind == .hostPair && $0.period == .minute })
+        let bucket = try #require(minutes.buckets.first)
+        #expect(minutes.buckets.count == 1 && bucket.entries.count == RollupLimit.entriesMax(.minute))
+        #expect(bucket.entries.values.reduce(into: bucket.other) { $0 += $1 } == total)
+        let first = RollupKey.hosts(IPAddress(v4: 0x0A00_0001), IPAddress(v4: 0xC000_0201))
+        #expect(bucket.entries[first] == Tally(flows: 3, octets: 5_040_000, packets: 3))
+        #expect(RollupLimit.small(1_000_000, rows: SegmentLimit.rowsMax / 8) == 125_000)
+        #expect(RollupLimit.small(.max, rows: .max) == .max && RollupLimit.small(0, rows: 9) == 0)
+    }
+
     @Test("many keys, and a key that many share, keep their numbers") func numbers() {
         var numbers = SumNumbers(), known: [UInt64: UInt32] = [:]
         for turn in 0..<3 {
