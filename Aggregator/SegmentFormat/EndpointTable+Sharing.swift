@@ -9,6 +9,8 @@ struct SharedEnds {
     fileprivate(set) var numbers: [UInt32] = []
     fileprivate var interfaces: [UInt32] = [], hops: [UInt32] = []
     fileprivate var count = 0
+    /// Of rows at hand.
+    fileprivate var found: [UInt32] = []
     /// No row of the batch had a next hop, and all its endpoints are settled to have none.
     fileprivate var isWithoutHops = false
 }
@@ -97,21 +99,46 @@ extension EndpointTable {
         _ hopHighs: Span<UInt64>, _ hopLows: Span<UInt64>, _ rows: Range<Int>, _ sharing: BatchSharing,
         _ ends: inout SharedEnds
     ) {
-        let places = sharing.places.span.extracting(rows), endpoints = sharing.ends.span
+        findHops(hopHighs, hopLows, rows, sharing, &ends)
+        let (foundArray, hopArray) = (ends.found, self.hops)  // no copies
+        let found = foundArray.span, hops = hopArray.span
         var (highArray, lowArray) = (nextHopHighs, nextHopLows)
         (nextHopHighs, nextHopLows) = ([], [])  // theirs alone for now
         var highs = highArray.mutableSpan, lows = lowArray.mutableSpan
-        for index in places.indices {
-            let destination = Int(endpoints[Int(places[index] ^ 1)]), high = hopHighs[index], low = hopLows[index]
-            var number = ends.hops[destination]
-            if number == 0 {
-                number = setHop(IPAddress(high: high, low: low), of: ends.numbers[destination])
-                ends.hops[destination] = number
-            }
-            let hop = hops[Int(number)]
-            highs[index] = high ^ hop.high
-            lows[index] = low ^ hop.low
+        for index in hopHighs.indices {
+            let hop = hops[Int(found[index])]
+            highs[index] = hopHighs[index] ^ hop.high
+            lows[index] = hopLows[index] ^ hop.low
         }
         (nextHopHighs, nextHopLows) = (highArray, lowArray)
+    }
+    /// Of each row the number of its destination's next hop, in `ends.found`.
+    private mutating func findHops(
+        _ hopHighs: Span<UInt64>, _ hopLows: Span<UInt64>, _ rows: Range<Int>, _ sharing: BatchSharing,
+        _ ends: inout SharedEnds
+    ) {
+        let places = sharing.places.span.extracting(rows), endpoints = sharing.ends.span
+        ends.found.grow(to: rows.count)
+        var foundArray = ends.found, isAll = true
+        ends.found = []  // its alone for now
+        var found = foundArray.mutableSpan
+        do {
+            let hopArray = ends.hops, hops = hopArray.span  // no copy
+            for index in places.indices {
+                let number = hops[Int(endpoints[Int(places[index] ^ 1)])]
+                found[index] = number
+                isAll = isAll && number != 0
+            }
+        }
+        // Of each end of a batch at most once.
+        for index in places.indices where !isAll && found[index] == 0 {
+            let destination = Int(endpoints[Int(places[index] ^ 1)])
+            if ends.hops[destination] == 0 {
+                let hop = IPAddress(high: hopHighs[index], low: hopLows[index])
+                ends.hops[destination] = setHop(hop, of: ends.numbers[destination])
+            }
+            found[index] = ends.hops[destination]
+        }
+        ends.found = foundArray
     }
 }

@@ -6,6 +6,8 @@ internal import WireBytes
 struct PartWriter: ~Copyable {
     private var entries = [PartEntry?](repeating: nil, count: 256)
     private var blobs = [[UInt8]](repeating: [], count: 256)
+    /// How long the blobs of the last segment became: those of the next get so much room at once.
+    private var sizes = [Int](repeating: 0, count: 256)
     private var planes = PlaneWriter(), plane: [UInt8] = []
 
     /// The parts that say anything, ascending.
@@ -18,7 +20,10 @@ struct PartWriter: ~Copyable {
             (blob: SegmentBlob(rawValue: UInt8(truncatingIfNeeded: $0)), bytes: blobs[$0])
         }
         entries = [PartEntry?](repeating: nil, count: 256)
-        blobs = [[UInt8]](repeating: [], count: 256)
+        for number in blobs.indices {
+            sizes[number] = blobs[number].count
+            blobs[number] = []
+        }
         return columns
     }
 
@@ -37,6 +42,7 @@ struct PartWriter: ~Copyable {
         var block = BlockEntry(), bytes = blobs[number]
         blobs[number] = []
         let start = bytes.count
+        if start == 0, sizes[number] > 0 { bytes.reserveCapacity(sizes[number] + sizes[number] / 8) }
         block.words = words.count
         if plane.count < words.count {
             plane.append(contentsOf: repeatElement(0, count: words.count - plane.count))

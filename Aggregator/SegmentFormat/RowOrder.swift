@@ -57,21 +57,27 @@ struct RowOrder {
         var (tailArray, endArray, rowArray) = (self.tails, self.ends, self.rows)
         (self.tails, self.ends, self.rows) = ([], [], [])  // theirs alone for now
         var tails = tailArray.mutableSpan, ends = endArray.mutableSpan, rows = rowArray.mutableSpan
-        var end = 0
-        for index in numbers.indices {
-            let conversation = found[Int(numbers[index])], first = conversation.x, count = Int(conversation.y)
-            // Most have no more than these, and how many is nothing that anybody could foretell.
-            for row in 0..<Self.rowsAtOnce { rows[end &+ row] = first &+ UInt32(truncatingIfNeeded: row) }
-            if count > Self.rowsAtOnce {
-                for row in Self.rowsAtOnce..<count { rows[end &+ row] = first &+ UInt32(truncatingIfNeeded: row) }
+        var takenArray = [SIMD4<UInt32>](repeating: .zero, count: Self.conversationsAtOnce)
+        var taken = takenArray.mutableSpan, end = 0
+        for start in stride(from: 0, to: numbers.count, by: Self.conversationsAtOnce) {
+            let group = start..<min(start + Self.conversationsAtOnce, numbers.count)
+            // A loop so short that many loads wait for memory at once.
+            for index in group { taken[index &- start] = found[Int(numbers[index])] }
+            for index in group {
+                let conversation = taken[index &- start], first = conversation.x, count = Int(conversation.y)
+                // Most have no more than these, and how many is nothing that anybody could foretell.
+                for row in 0..<Self.rowsAtOnce { rows[end &+ row] = first &+ UInt32(truncatingIfNeeded: row) }
+                if count > Self.rowsAtOnce {
+                    for row in Self.rowsAtOnce..<count { rows[end &+ row] = first &+ UInt32(truncatingIfNeeded: row) }
+                }
+                end &+= count
+                ends[index] = UInt32(truncatingIfNeeded: end)
+                tails[index] = conversation.z
             }
-            end &+= count
-            ends[index] = UInt32(truncatingIfNeeded: end)
-            tails[index] = conversation.z
         }
         (self.tails, self.ends, self.rows) = (tailArray, endArray, rowArray)
     }
-    private static let rowsAtOnce = 4
+    private static let rowsAtOnce = 4, conversationsAtOnce = 512
 
     /// Of a conversation's numbers and tail its key.
     private mutating func makeKeys(_ foundArray: [SIMD4<UInt32>], _ rankArray: [UInt32]) {

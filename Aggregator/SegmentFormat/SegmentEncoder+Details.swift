@@ -27,8 +27,11 @@ extension SegmentEncoder {
         let step = batch.exporters.count > Self.sideExportersMax ? blockRows : Self.sideRows
         for first in stride(from: 0, to: places.count, by: step) {
             let rows = first..<min(first + step, places.count)
-            side.truncate(to: 0)
-            _ = side.extend(by: rows.count)
+            // All three columns are overwritten, and the others stay empty.
+            if side.count != rows.count {
+                side.truncate(to: 0)
+                _ = side.extend(by: rows.count)
+            }
             var extra = side.extra.mutableSpan
             for row in rows { extra[row &- first] = UInt32(truncatingIfNeeded: words[row]) }
             var observers = side.observers.mutableSpan
