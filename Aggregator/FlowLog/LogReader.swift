@@ -25,7 +25,7 @@ enum LogReader {
             arguments: [offset, limit])
         var found: [LoggedBatch] = [], bytes = 0
         while let row = try rows.next() {
-            let body = [UInt8](row["body"] as Data)
+            let body = try row.withUnsafeData(named: "body") { [UInt8]($0 ?? Data()) }
             bytes += body.count
             guard found.isEmpty || bytes <= bytesMax else { break }
             found.append(try batch(row, body: body, sealing))

@@ -117,6 +117,12 @@ enum BatchTable {
         try Row.fetchOne(db, sql: "SELECT \(waitingColumns) FROM batch WHERE id = ?", arguments: [id])
             .map { try Waiting($0) }
     }
+    /// A body that is not sealed, copied once, out of the page as SQLite has it; nil when it is sealed or not there.
+    static func plainBody(_ id: Int64, in db: Database) throws -> [UInt8]? {
+        let statement = try db.cachedStatement(sql: "SELECT body FROM batch WHERE id = ?")
+        guard let row = try Row.fetchCursor(statement, arguments: [id]).next() else { return nil }
+        return try row.withUnsafeData(atIndex: 0) { $0.flatMap { StoredOctets.plain($0) }.map { [UInt8]($0) } }
+    }
     /// What was written for a body.
     static func body(_ id: Int64, in db: Database) throws -> Data? {
         try Data.fetchOne(db, sql: "SELECT body FROM batch WHERE id = ?", arguments: [id])

@@ -150,10 +150,13 @@ struct Compaction: Sendable {
             waiting.reduce(0) { min($0 + Int(clamping: min($1.totals.rows, 1 << 20)), policy.rowsMax) },
             batchRows: waiting.reduce(0) { max($0, Int(clamping: min($1.totals.rows, 1 << 17))) })
         for batch in waiting {
-            let stored = try await pool.read { try BatchTable.body(batch.id, in: $0) }
-            guard let stored else { continue }
+            let stored = try await pool.read { db in
+                let plain = try BatchTable.plainBody(batch.id, in: db)
+                return (plain: plain, closed: try plain == nil ? BatchTable.body(batch.id, in: db) : nil)
+            }
+            guard stored.plain != nil || stored.closed != nil else { continue }
             do {
-                let body = try octets.open(stored, batch.context)
+                let body = try stored.plain ?? octets.open(stored.closed ?? Data(), batch.context)
                 let sensor = SensorIdentity(tenant: key.tenant, site: batch.site, name: batch.sensor)
                 let isTaken = try bench.encoder.add(
                     body, sensor: sensor, logOffset: batch.logOffset, decoder: &bench.decoder
