@@ -18,8 +18,8 @@ struct ArrivalTable {
     mutating func reserve(_ count: Int) { arrivals.reserveCapacity(count) }
     mutating func removeAll() { arrivals.removeAll(keepingCapacity: true) }
 
-    /// Numbers `rows`, at most `EndpointTable.chunkRows` of them. Without a branch on what nobody could foretell: one row
-    /// of three comes at another moment than the one before.
+    /// Numbers `rows`, at most `EndpointTable.chunkRows` of them. Without a branch on what nobody could foretell: one
+    /// row of three comes at another moment than the one before.
     mutating func note(_ columns: FlowColumns, _ rows: Range<Int>, origin: Int) {
         guard let first = rows.first else { return }
         let receives = columns.receiveMilliseconds.span.extracting(rows)
