@@ -63,7 +63,7 @@ package struct DatagramDecoder: Sendable {
             return result
         }
         self.isRepeat = isRepeat
-        store.plansLeft = max(PlanShelf.costMax, datagram.byteCount / 96)
+        store.plansLeft = max(PlanShelf.costMax, datagram.byteCount / 64)
         work = DatagramWork(octets: datagram.byteCount, session: origin.session)
         warmth ^= datagram.warm()
         columns.secureMemory()

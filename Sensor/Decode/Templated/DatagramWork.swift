@@ -16,6 +16,6 @@ struct DatagramWork: Sendable {
         events = max(Self.eventsMin, octets / 60)
         templates = session == 0 ? max(Self.templatesMin, octets / 24) : .max
     }
-    static let recordsMin = 256, setsMin = 80, templatesMin = 64, samplesMin = 64
+    static let recordsMin = 256, setsMin = 64, templatesMin = 64, samplesMin = 64
     static let replayOctetsMin = 1_536, eventsMin = 24
 }

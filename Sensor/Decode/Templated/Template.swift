@@ -141,7 +141,7 @@ struct PlanShelf: Sendable {
     }
 
     /// What working layouts out may cost a datagram, in units of one that is on the shelf; and what a new one costs.
-    static let costMax = 16
+    static let costMax = 24
     private static let costOfNew = 4, fieldsPerCost = 32
 
     /// - Parameter left: what it costs is taken off.
