@@ -31,8 +31,8 @@ final class TemplatePlan: Sendable {
     /// Octets of one record, with variable-length fields the least that one can have. At least 1.
     let recordLength: Int
     /// How many plain records one costs: with variable lengths its fields are found one by one; what options say is
-    /// looked up; one that tells of both directions or of a connection's events is read twice, and makes a second record
-    /// from the first.
+    /// looked up; one that tells of both directions or of a connection's events is read twice, and makes a second
+    /// record from the first.
     let recordWeight: Int
 
     init(fields: [FieldSpec], isOptions: Bool, isNetFlow9: Bool, extras: ExtraSelection) {
