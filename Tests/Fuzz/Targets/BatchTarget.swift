@@ -15,6 +15,7 @@ enum BatchTarget {
     }
 
     private static func open(_ body: [UInt8]) throws(Violation) {
+        try openOver(body)
         var columns = FlowColumns(), decoder = BatchDecoder()
         let key = ExporterKey(address: IPAddress(v4: 1), observationDomain: 1, exportProtocol: .ipfix)
         _ = columns.intern(key)
@@ -43,6 +44,44 @@ enum BatchTarget {
             return  // larger than it was: other encodings were used
         }
         try reopen(sealed, columns, rows, hasAllExtras: encoder.entriesLeftOut == 0)
+    }
+
+    /// Read over rows that are there, a batch is what it is by itself: nothing of others shows through, neither in its
+    /// rows nor in those after it.
+    private static func openOver(_ body: [UInt8]) throws(Violation) {
+        var over = stained(), alone = FlowColumns(), decoder = BatchDecoder(), isShared = false
+        let isAloneShared = try? body.withBytes { span throws(BatchError) in
+            try decoder.decodeShared(span, into: &alone)
+        }
+        let isRead: Void? = try? body.withBytes { span throws(BatchError) in
+            try decoder.decodeShared(span, inPlaceOfRowsIn: &over, isShared: &isShared)
+        }
+        try hold((isRead == nil) == (isAloneShared == nil), "a batch is refused only by itself or only over others")
+        try hold(isRead == nil ? over.count == 0 : isAloneShared == isShared, "a batch over others shares otherwise")
+        _ = (over.extend(by: 400), alone.extend(by: 400))
+        for row in over.rows {
+            let (one, other) = (Self.alone(over[row]), Self.alone(alone[row]))
+            try hold(one == other, "row \(row) read over others: \(one) instead of \(other)")
+        }
+    }
+    /// Rows with something in each column, of exporters that are gone.
+    private static func stained() -> FlowColumns {
+        var record = FlowRecord(), columns = FlowColumns()
+        let address = IPAddress(high: .max, low: .max)
+        (record.sourceIPAddress, record.destinationIPAddress, record.ipNextHopAddress) = (address, address, address)
+        (record.octetDeltaCount, record.packetDeltaCount, record.deltaFlowCount) = (.max, .max, .max)
+        (record.flowStartMilliseconds, record.flowEndMilliseconds) = (-1, -1)
+        (record.exportMilliseconds, record.receiveMilliseconds) = (-1, -1)
+        (record.sourceTransportPort, record.destinationTransportPort, record.protocolIdentifier) = (.max, .max, .max)
+        (record.tcpControlBits, record.ipClassOfService, record.vlanId) = (.max, .max, .max)
+        (record.ingressInterface, record.egressInterface) = (.max, .max)
+        (record.bgpSourceAsNumber, record.bgpDestinationAsNumber) = (.max, .max)
+        (record.sourceIPPrefixLength, record.destinationIPPrefixLength) = (.max, .max)
+        (record.flowDirection, record.samplingInterval) = (1, 1)
+        record.flags = RecordFlags(rawValue: .max)
+        for _ in 0..<300 { columns.append(record) }
+        columns.removeExporters()
+        return columns
     }
 
     private static func reopen(
