@@ -1,3 +1,4 @@
+internal import Detect
 internal import FlowModel
 internal import FlowStore
 internal import Hummingbird
@@ -15,8 +16,6 @@ struct TrendRoutes {
     /// A step counts as complete so long after its end; a record that reached its sensor later is late.
     static let closedAfterMilliseconds: Int64 = 900_000
     static let daysMax = 400
-    /// The end of the year 9999, in ms since 1970 UTC.
-    private static let timeMax: Int64 = 253_402_300_799_999
 
     func add(to router: Router<APIContext>) {
         router.get("/v1/trends") { request, context in
@@ -24,7 +23,8 @@ struct TrendRoutes {
             let now = try asked.parameters.time("to") ?? time.wallMilliseconds()
             let period = asked.step.rawValue
             // Of a step that still grows the value is too small.
-            let closed = min(max(now, Self.closedAfterMilliseconds), Self.timeMax) - Self.closedAfterMilliseconds
+            let closed =
+                min(max(now, Self.closedAfterMilliseconds), EventTime.range.upperBound) - Self.closedAfterMilliseconds
             let to = closed / period * period
             let from = max(to - Int64(asked.days) * 86_400_000, 0)
             guard from < to else {
