@@ -17,6 +17,10 @@ package struct ExtraField: Hashable, Sendable {
     package static let variableLength: UInt16 = 65_535
 
     package init(_ element: ElementKey, length: UInt16) { (self.element, self.length) = (element, length) }
+    /// As one word: lists of fields are looked up by their hash.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(UInt64(element.enterprise) << 32 | UInt64(element.id) << 16 | UInt64(length))
+    }
 
     /// Calls `body` with each of `fields` and where its value is in the entry whose values begin at `start` of
     /// `octets`.

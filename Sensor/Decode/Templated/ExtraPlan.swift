@@ -75,15 +75,19 @@ extension FlowColumns {
     /// The same for one record whose fields lie at `places`, one for each of the template's.
     mutating func addExtras(_ plan: ExtraPlan, _ row: Int, _ data: RawSpan, _ places: [FieldPlace]) -> Int {
         guard let shape = extras.shape(plan.fields) else { return 1 }
+        let size = plan.places.reduce(2 * plan.fields.count) { $0 + places[$1.field].width }
         let place = extras.add(shape) { octets in
-            for index in plan.fields.indices {
-                let value = places[plan.places[index].field]
-                if plan.fields[index].length == ExtraField.variableLength {
-                    octets.appendBE(UInt16(truncatingIfNeeded: value.width))
-                }
-                for at in value.offset..<(value.offset + value.width) { octets.append(data.u8(at: at)) }
-                if plan.places[index].field == plan.opposite.field, let last = octets.popLast() {
-                    octets.append(last.otherDirection)
+            octets.append(addingCapacity: size) { entry in
+                for index in plan.fields.indices {
+                    let value = places[plan.places[index].field]
+                    if plan.fields[index].length == ExtraField.variableLength {
+                        entry.append(UInt8(truncatingIfNeeded: value.width >> 8))
+                        entry.append(UInt8(truncatingIfNeeded: value.width))
+                    }
+                    let turns = plan.places[index].field == plan.opposite.field
+                    for at in value.offset..<(value.offset + value.width) {
+                        entry.append(turns ? data.u8(at: at).otherDirection : data.u8(at: at))
+                    }
                 }
             }
         }

@@ -78,7 +78,8 @@ struct TimeRepair {
 
     func times(_ start: Int64, _ end: Int64) -> (start: Int64, end: Int64, flags: RecordFlags) {
         let hasStart = start > 0 && start <= Self.lastMillisecond, hasEnd = end > 0 && end <= Self.lastMillisecond
-        var flags: RecordFlags = (hasStart || start == 0) && (hasEnd || end == 0) ? [] : [.timesClamped]
+        // No literal of a set: it would be made by the library's generic code, which is dear.
+        var flags = (hasStart || start == 0) && (hasEnd || end == 0) ? RecordFlags() : .timesClamped
         guard hasStart || hasEnd else { return (exportMilliseconds, exportMilliseconds, flags.union(.timesEstimated)) }
         var (first, last) = (hasStart ? start : end, hasEnd ? end : start)
         if last > latest {

@@ -45,7 +45,7 @@ struct HeldSets: Sendable {
     private var index: [ExporterKey: Int] = [:]
     /// Of strangers, and of those known.
     private var pools = [Pool(), Pool()]
-    private var hand = 0
+    private var hand = 0, recent = 0
     /// Queues with sets that can be decoded, and which is next.
     private var readyCount = 0, readyHand = 0
     /// Lost and not reported yet. Those beyond the limit are under template 0 of their exporter's last entry.
@@ -86,7 +86,7 @@ struct HeldSets: Sendable {
             drop(first: max(queues[victim].sets.count / 8, 1), of: victim)
         }
         if surplus > 0 { drop(first: surplus, of: slot) }
-        removeIfEmpty(index[key])
+        removeIfEmpty(slot)
         return true
     }
 
@@ -108,9 +108,16 @@ struct HeldSets: Sendable {
             ? 0 : min(max(count, queues[slot].sets.count / 8), queues[slot].sets.count - 1)
     }
 
+    /// One exporter's sets come one after the other: where the last one's were is looked at first.
+    private mutating func knownSlot(of key: ExporterKey) -> Int? {
+        if recent < queues.count, queues[recent].key == key { return recent }
+        guard let slot = index[key] else { return nil }
+        recent = slot
+        return slot
+    }
     private mutating func slot(of key: ExporterKey, isKnown: Bool) -> Int {
-        if let known = index[key] { return known }
-        index[key] = queues.count
+        if let known = knownSlot(of: key) { return known }
+        (index[key], recent) = (queues.count, queues.count)
         queues.append(Queue(key: key, pool: isKnown ? 1 : 0))
         return queues.count - 1
     }
@@ -126,7 +133,7 @@ struct HeldSets: Sendable {
 
     /// Templates of the exporter came, or what kept them from use is over: `take` gives their sets out.
     mutating func setReady(_ templates: [UInt16], of key: ExporterKey) {
-        guard let slot = index[key] else { return }
+        guard let slot = knownSlot(of: key) else { return }
         if queues[slot].ready.isEmpty { readyCount += 1 }
         for template in templates { queues[slot].ready.insert(template) }
         queues[slot].looked = 0
@@ -144,7 +151,7 @@ struct HeldSets: Sendable {
     /// Takes some of the exporter's sets whose template came, the oldest first: as many as have `octets` together and
     /// are among the next few, at least one when `isFirst`. Mostly: one may be given out whose template did not come.
     mutating func take(of key: ExporterKey, octets octetsMax: Int, isFirst: Bool) -> [HeldSet] {
-        guard let slot = index[key], !queues[slot].ready.isEmpty else { return [] }
+        guard let slot = knownSlot(of: key), !queues[slot].ready.isEmpty else { return [] }
         var taken: [HeldSet] = []
         var octets = 0
         var place = queues[slot].looked
@@ -171,7 +178,7 @@ struct HeldSets: Sendable {
 
     /// Ends what `take` began: puts sets back where they were, `undone` to be taken again and `waiting` not.
     mutating func putBack(_ waiting: [HeldSet], undone: [HeldSet], of key: ExporterKey) {
-        guard let slot = index[key] else { return }
+        guard let slot = knownSlot(of: key) else { return }
         if !waiting.isEmpty || !undone.isEmpty {
             let pool = queues[slot].pool
             queues[slot].sets.insert(contentsOf: waiting + undone, at: queues[slot].looked)

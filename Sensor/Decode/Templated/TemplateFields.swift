@@ -80,11 +80,12 @@ struct TemplateFields {
     mutating func take(_ elements: [Element], reverse: Bool = false) -> [FieldOp] {
         var ops: [FieldOp] = []
         var targets = TargetSet()
-        for element in elements where !targets.contains(element.target) {
-            let key = ElementKey(enterprise: element.enterprise, id: element.id)
-            guard let key = reverse ? Element.reverse(of: key) : key,
-                let place = place(of: key, element.widths)
-            else { continue }
+        for at in elements.indices {
+            // Most elements are in no template: nothing of them is copied.
+            let plain = ElementKey(enterprise: elements[at].enterprise, id: elements[at].id)
+            guard let key = reverse ? Element.reverse(of: plain) : plain, index(of: key) != nil else { continue }
+            let element = elements[at]
+            guard !targets.contains(element.target), let place = place(of: key, element.widths) else { continue }
             targets.insert(element.target)
             var op = FieldOp(
                 target: element.target, form: element.form, widths: element.widths, place: place)
@@ -110,7 +111,7 @@ struct TemplateFields {
 
     /// YAF's flags, the first packet's and those of the rest together.
     mutating func takeYAFFlags(reverse: Bool = false) -> [FieldOp] {
-        Element.yafFlags.flatMap { take([$0], reverse: reverse) }
+        firstOthers.isEmpty ? [] : Element.yafFlags.flatMap { take([$0], reverse: reverse) }
     }
 
     //= RFC 5477 §8.2

@@ -56,13 +56,18 @@ extension DatagramDecoder {
     /// end within `body`.
     private mutating func layOut(_ lengths: [UInt16], _ body: RawSpan, at start: Int) -> Int? {
         scratch.removeAll(keepingCapacity: true)
-        var offset = start
-        for length in lengths {
-            guard let place = variablePlace(of: length, in: body, at: offset) else { return nil }
-            scratch.append(FieldPlace(offset: place.offset, width: place.width, field: 0))
-            offset = place.offset + place.width
+        var offset = start, isWhole = true
+        scratch.append(addingCapacity: lengths.count) { places in
+            for length in lengths {
+                guard let place = variablePlace(of: length, in: body, at: offset) else {
+                    isWhole = false
+                    return
+                }
+                places.append(FieldPlace(offset: place.offset, width: place.width, field: 0))
+                offset = place.offset + place.width
+            }
         }
-        return offset
+        return isWhole ? offset : nil
     }
 
     private func number(_ place: FieldPlace, _ body: RawSpan) -> UInt64? {
