@@ -435,7 +435,9 @@ let checks: [Target] = [
             .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),
-    tests("CompatibilityTests", uses: ["BatchFormat", "Delivery", "FlowModel", "Spool", "WireBytes"]),
+    tests(
+        "CompatibilityTests",
+        uses: ["BatchFormat", "Delivery", "Detect", "FlowModel", "Identity", "Spool", "WireBytes"]),
     tests(
         "SimulationTests",
         uses: ["Delivery", "FlowLog", "FlowModel", "HTTP2Client", "Identity", "Platform", "Ship", "Spool"]),

@@ -2,7 +2,8 @@
 ///
 /// Method: the buckets of `FloodDetector`, by network instead of host, over datagrams and empty packets only; with the
 /// spread over hosts, and what the network sends in answer, since calls and games of many desks go both ways (Heinrich
-/// et al., "New Kids on the DRDoS Block", PAM 2021, group attacks on prefixes as such).
+/// et al., "New Kids on the DRDoS Block", PAM 2021, group attacks on prefixes as such). A network whose days are known
+/// has limits of its own (`UsualRates`).
 /// Invariants: a host's own flood is none; a bucket counts each record once, in any order. Not here: networks longer
 /// than /24 (or /64) that lie in several; TCP with ACK.
 import FlowModel
@@ -24,7 +25,10 @@ struct CarpetBombingDetector: Detector {
     private var buckets: EventTable<CarpetBucket>
     private var cases: CaseBook<CarpetCase>
     private var hot = Agenda()
+    /// What networks usually get.
+    private var usual: UsualRates
     var evictions: UInt64 { cells.evictions &+ buckets.evictions &+ cases.evictions }
+    var otherEvictions: [String: UInt64] { ["carpet-bombing-usual": usual.evictions] }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant
@@ -34,6 +38,9 @@ struct CarpetBombingDetector: Detector {
         cells = FingerprintTable(entriesMax: parameters.tableEntriesMax / 16)
         buckets = EventTable(entriesMax: parameters.tableEntriesMax / 4, itemsMax: parameters.itemsMax)
         cases = CaseBook(parameters, share: 16)
+        usual = UsualRates(
+            parameters, keys, limits: FloodClass.allCases.map { CarpetRates.limit($0, parameters) },
+            measured: CarpetGate.part, share: 16)
     }
 
     mutating func observe(_ sight: FlowSight) {
@@ -51,7 +58,10 @@ struct CarpetBombingDetector: Detector {
         if sight.isUDP { noteSent(more.packets, sight, from: visit.home, visit.homeHash, in: bucket) }
         let kind = sight.floodClass
         guard kind == .datagrams || kind == .empty else { return }
-        let place = cells.place(of: keys.of(visit.networkHash, detail: 0, epoch: bucket)).place
+        let hash = keys.of(visit.networkHash, detail: 0, epoch: bucket), (place, isNew) = cells.place(of: hash)
+        if isNew, UsualRates.isTurn(hash), parameters.mayBeInside(sight.destination) {
+            usual.see(visit.networkHash, in: bucket, sight)
+        }
         var cell = cells.isFlagged(place) ? CarpetCell() : cells[place]
         cell.add(more, isEmpty: kind == .empty)
         if !cells.isFlagged(place) {
@@ -59,7 +69,7 @@ struct CarpetBombingDetector: Detector {
             guard gate.isNear(cell) else { return }
             cells.setFlag(place, to: true)
         }
-        add(cell, more.packets, sight, to: WindowKey(first: visit.network, epoch: bucket))
+        add(cell, more.packets, sight, visit, to: bucket)
     }
 
     /// What a network sends counts beside what it gets, from the first that it got on.
@@ -76,16 +86,29 @@ struct CarpetBombingDetector: Detector {
 
     /// - Parameter more: of the record, or all that its cell has counted; `packets` are the record's.
     @inline(never)
-    private mutating func add(_ more: CarpetCell, _ packets: Double, _ sight: FlowSight, to key: WindowKey) {
-        let limits = parameters
-        let isHot = buckets.update(key, recency: sight.recency) { entry in
+    private mutating func add(
+        _ more: CarpetCell, _ packets: Double, _ sight: FlowSight, _ visit: CarpetVisit, to bucket: Int64
+    ) {
+        let limits = parameters, key = WindowKey(first: visit.network, epoch: bucket)
+        var answer = buckets.update(key, recency: sight.recency) { entry in
+            let isNew = entry.flows == 0
             entry.add(more)
-            let fullness = entry.fullness(limits)
+            let rates = CarpetRates(entry, limits)
             // Few networks come near a limit, so few pay for a list of hosts.
-            if fullness >= 1.0 / 16 { entry.hosts.add(packets, to: sight.destination) }
-            return fullness >= 1
+            if rates.fullness >= CarpetGate.listedPart { entry.hosts.add(packets, to: sight.destination) }
+            return isNew ? CarpetAnswer(isNew: true) : entry.hold(rates)
         }
-        if isHot { hot.add(key) }
+        if answer.isNew {
+            let isOwn = limits.mayBeInside(sight.destination)
+            let scale = usual.scale(of: visit.networkHash, in: bucket, isOwn: isOwn)
+            answer = buckets.update(key, recency: sight.recency) { entry in
+                entry.scale = scale
+                return entry.hold(CarpetRates(entry, limits))
+            }
+        }
+        if let lesson = answer.lesson { usual.learn(lesson, of: visit.networkHash, in: bucket, sight) }
+        if let lesson = answer.emptyLesson { usual.learn(lesson, of: visit.networkHash, in: bucket, sight) }
+        if answer.isHot { hot.add(key) }
     }
 
     /// Its /24, or its /64 of IPv6.
@@ -98,24 +121,32 @@ struct CarpetBombingDetector: Detector {
     mutating func finish() -> [Finding] { weigh(received: .max, isLast: true) }
 
     private mutating func weigh(received: Int64, isLast: Bool) -> [Finding] {
-        let (tenant, limits) = (tenant, parameters)
+        let (tenant, limits, keys, usual) = (tenant, parameters, keys, usual)
         for key in hot.take() {
-            guard let bucket = buckets[key], bucket.isCarpet(limits) else { continue }
+            guard let bucket = buckets[key] else { continue }
+            let rates = CarpetRates(bucket, limits)
+            guard bucket.isCarpet(rates, limits) else { continue }
             let start = key.epoch * limits.floodBucketMilliseconds
             let window = WindowKey(first: key.first, epoch: epoch(of: start, width: limits.floodWindowMilliseconds))
-            cases.update(window, recency: bucket.recency) { $0.take(bucket, start: start, limits) }
+            cases.update(window, recency: bucket.recency) {
+                $0.take(bucket, rates, start: start, width: max(limits.floodBucketMilliseconds, 1))
+            }
             buckets.updateKnown(key) { $0.markTaken() }
         }
         return cases.settle(received: received, isLast: isLast) { key, entry in
             Verdict(magnitude: Double(entry.totals.packets)) { update in
                 let length = key.first.isV4 ? 24 : 64
+                let beside = usual.text(
+                    of: keys.host(key.first), at: entry.totals.first, entry.kind,
+                    FloodRatio(packets: entry.ratio, bits: entry.ratio), byPackets: entry.byPackets)
                 return Finding(
                     Self.rule, of: tenant, entity: "\(key.first)",
                     windowStart: key.epoch * limits.floodWindowMilliseconds,
                     title: "\(counted(entry.hosts)) hosts of \(key.first)/\(length) together got up to "
                         + "\(counted(Int(min(entry.packetsPerSecond, 1e15)))) packets/s and "
-                        + "\(scaled(entry.bitsPerSecond))bit/s, none more than a quarter of it",
-                    severity: entry.fullness >= 5 ? .critical : .high, attackers: [], victims: entry.victims,
+                        + "\(scaled(entry.bitsPerSecond))bit/s, none more than a quarter of it\(beside)",
+                    severity: .flood(own: entry.fullness, plain: entry.plainFullness), attackers: [],
+                    victims: entry.victims,
                     totals: entry.totals, observed: entry.fullness, threshold: 1, unit: "of the limit", update: update)
             }
         }
@@ -126,12 +157,14 @@ struct CarpetBombingDetector: Detector {
         buckets.save(to: &writer)
         cases.save(to: &writer)
         hot.save(to: &writer)
+        usual.save(to: &writer)
     }
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
         try cells.restore(from: &reader)
         try buckets.restore(from: &reader)
         try cases.restore(from: &reader)
         try hot.restore(from: &reader)
+        try usual.restore(from: &reader)
     }
 }
 

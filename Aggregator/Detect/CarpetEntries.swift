@@ -52,12 +52,61 @@ struct HostSums: Sendable {
     }
 }
 
+/// A network's packets and octets a second, beside their limits.
+struct CarpetRates {
+    let datagrams: Double, empty: Double, octets: Double
+    /// Everybody's; the octets are all.
+    private let base: FloodLimit, emptyBase: Double
+    /// Of the network's own.
+    let limit: FloodLimit, emptyLimit: Double
+    private let isEven: Bool
+
+    init(_ bucket: CarpetBucket, _ parameters: DetectorParameters) {
+        let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000
+        (datagrams, empty, octets) = (bucket.datagrams / seconds, bucket.empty / seconds, bucket.octets / seconds)
+        (base, emptyBase) = (Self.limit(.datagrams, parameters), Self.limit(.empty, parameters).packets)
+        // Of sampled packets a handful tells nothing.
+        let mayBeLower = bucket.packets >= parameters.floodUsual.seenMin * bucket.samplingInterval
+        let own = bucket.scale[.datagrams], ownEmpty = bucket.scale[.empty]
+        limit = base.times(mayBeLower ? own : own.raisedOnly)
+        emptyLimit = Self.limit(.empty, parameters).times(mayBeLower ? ownEmpty : ownEmpty.raisedOnly).packets
+        isEven = own == .even && ownEmpty == .even
+        fullness = max(datagrams / base.packets, empty / emptyBase, octets * 8 / base.bits)
+    }
+    /// Everybody's.
+    static func limit(_ kind: FloodClass, _ parameters: DetectorParameters) -> FloodLimit {
+        let packets = kind == .empty ? parameters.carpetEmptyPacketsPerSecond : parameters.carpetPacketsPerSecond
+        return FloodLimit(packets: packets, bits: parameters.carpetBitsPerSecond)
+    }
+
+    /// How full everybody's limits are, and the network's own: 1 is a flood. Most networks have everybody's.
+    let fullness: Double
+    var ownFullness: Double {
+        isEven ? fullness : max(datagrams / limit.packets, empty / emptyLimit, octets * 8 / limit.bits)
+    }
+    /// What the fullest limit is one of, and how many times everybody's it is.
+    var fullest: (kind: FloodClass, byPackets: Bool, ratio: Double) {
+        if ownFullness <= empty / emptyLimit { return (.empty, true, emptyLimit / emptyBase) }
+        if ownFullness <= datagrams / limit.packets { return (.datagrams, true, limit.packets / base.packets) }
+        return (.datagrams, false, limit.bits / base.bits)
+    }
+}
+
+/// What a bucket says to one more record: as `FloodAnswer`.
+struct CarpetAnswer {
+    var isNew = false
+    var isHot = false
+    var lesson: FloodLesson?, emptyLesson: FloodLesson?
+}
+
 struct CarpetBucket: WindowEntry {
     private(set) var datagrams = 0.0, empty = 0.0, octets = 0.0
     /// Packets that the network sent meanwhile over UDP.
     var sent = 0.0
     var hosts = HostSums()
     private(set) var flows: UInt64 = 0
+    /// What the network's own limits are, looked up when the bucket is made: of datagrams, with all octets, and empty.
+    var scale = FloodScale()
     private var takenPackets = 0.0, takenOctets = 0.0, takenFlows: UInt64 = 0
     private(set) var samplingInterval = 1.0
     var recency = Int64.min
@@ -78,18 +127,19 @@ struct CarpetBucket: WindowEntry {
     }
     mutating func markTaken() { (takenPackets, takenOctets, takenFlows) = (packets, octets, flows) }
 
-    /// How full the limits are: 1 is a flood.
-    func fullness(_ parameters: DetectorParameters) -> Double {
-        let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000
-        return max(
-            datagrams / seconds / parameters.carpetPacketsPerSecond,
-            empty / seconds / parameters.carpetEmptyPacketsPerSecond,
-            octets * 8 / seconds / parameters.carpetBitsPerSecond)
-    }
-    func isCarpet(_ parameters: DetectorParameters) -> Bool {
-        fullness(parameters) >= 1 && packets >= parameters.carpetOneWayFactor * sent
+    func isCarpet(_ rates: CarpetRates, _ parameters: DetectorParameters) -> Bool {
+        rates.ownFullness >= 1 && packets >= parameters.carpetOneWayFactor * sent
             && hosts.loaded.count >= parameters.carpetHostsMin
             && hosts.most <= parameters.carpetShareMax * hosts.all
+    }
+    /// - Returns: also what the network's day has to learn. What is above its limits teaches these.
+    mutating func hold(_ rates: CarpetRates) -> CarpetAnswer {
+        let limit = rates.limit
+        var answer = CarpetAnswer(isHot: rates.ownFullness >= 1)
+        answer.lesson = scale.lesson(
+            .datagrams, packets: min(rates.datagrams, limit.packets), octets: min(rates.octets, limit.bits / 8))
+        answer.emptyLesson = scale.lesson(.empty, packets: min(rates.empty, rates.emptyLimit), octets: 0)
+        return answer
     }
 
     init() {}
@@ -98,6 +148,7 @@ struct CarpetBucket: WindowEntry {
         writer.add(flows)
         writer.add(takenFlows)
         hosts.save(to: &writer)
+        scale.save(to: &writer)
         writer.add(recency)
     }
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
@@ -111,13 +162,18 @@ struct CarpetBucket: WindowEntry {
         flows = try reader.next()
         takenFlows = try reader.next()
         hosts = try HostSums(from: &reader)
+        scale = try FloodScale(from: &reader)
         recency = try reader.nextSigned()
     }
 }
 
 struct CarpetCase: CaseEntry {
-    /// Of the fullest bucket.
+    /// Of the fullest bucket; the fullness is that of the network's own limits.
     private(set) var fullness = 0.0, packetsPerSecond = 0.0, bitsPerSecond = 0.0
+    /// Of the limit that is fullest in it.
+    private(set) var kind = FloodClass.datagrams, byPackets = true, ratio = 1.0
+    /// Of everybody's limits, in whichever bucket that was.
+    private(set) var plainFullness = 0.0
     private(set) var hosts = 0
     /// Those with most packets, as many as a finding names.
     private(set) var victims: [IPAddress] = []
@@ -127,14 +183,17 @@ struct CarpetCase: CaseEntry {
     var itemCount: Int { 0 }
 
     /// Takes over what a bucket has newly counted.
-    /// - Parameter start: of the bucket, in ms.
+    /// - Parameters:
+    ///   - start: of the bucket, in ms.
+    ///   - width: of the bucket, in ms.
     /// - Returns: true: it is worth weighing.
-    mutating func take(_ bucket: CarpetBucket, start: Int64, _ parameters: DetectorParameters) -> Bool {
-        let width = max(parameters.floodBucketMilliseconds, 1), seconds = Double(width) / 1_000
-        let full = bucket.fullness(parameters), more = bucket.untaken
+    mutating func take(_ bucket: CarpetBucket, _ rates: CarpetRates, start: Int64, width: Int64) -> Bool {
+        let full = rates.ownFullness, more = bucket.untaken
+        plainFullness = max(plainFullness, rates.fullness)
         if full >= fullness {
-            (fullness, packetsPerSecond) = (full, bucket.packets / seconds)
-            bitsPerSecond = bucket.octets * 8 / seconds
+            (fullness, packetsPerSecond) = (full, rates.datagrams + rates.empty)
+            bitsPerSecond = rates.octets * 8
+            (kind, byPackets, ratio) = rates.fullest
         }
         let loaded = bucket.hosts.loaded
         if loaded.count > hosts {
@@ -162,6 +221,9 @@ struct CarpetCase: CaseEntry {
         totals.save(to: &writer)
         announcement.save(to: &writer)
         writer.add(recency)
+        writer.add(kind.rawValue)
+        writer.add(byPackets)
+        for value in [ratio, plainFullness] { writer.add(value) }
     }
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
         fullness = try reader.nextDouble()
@@ -174,5 +236,12 @@ struct CarpetCase: CaseEntry {
         totals = try Totals(from: &reader)
         announcement = try Announcement(from: &reader)
         recency = try reader.nextSigned()
+        plainFullness = fullness
+        guard reader.edition >= .usual else { return }
+        guard let kind = FloodClass(rawValue: Int(try reader.nextSmall(UInt8.self))) else { throw .damaged }
+        self.kind = kind
+        byPackets = try reader.nextBool()
+        ratio = try reader.nextDouble()
+        plainFullness = try reader.nextDouble()
     }
 }

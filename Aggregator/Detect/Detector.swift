@@ -34,11 +34,14 @@ protocol Detector: Sendable {
     mutating func finish() -> [Finding]
     /// Entries dropped because a table was full.
     var evictions: UInt64 { get }
+    /// Those of tables that are counted apart, by the names of their counters.
+    var otherEvictions: [String: UInt64] { get }
     func save(to writer: inout SnapshotWriter)
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError)
 }
 
 extension Detector {
+    var otherEvictions: [String: UInt64] { [:] }
     mutating func use(_ intelligence: Intelligence) {}
     mutating func use(_ places: PlaceLookup) {}
     mutating func begin(_ columns: FlowColumns, rows: Range<Int>) {}
@@ -116,9 +119,13 @@ package struct DetectorSet: Sendable {
         inOrder(detectors.indices.flatMap { detectors[$0].finish() })
     }
 
-    /// Table entries dropped to make room, by detector: above zero, long or slow attacks may be missed.
+    /// Table entries dropped to make room, by detector, or by what it learns: above zero, long or slow attacks may be
+    /// missed.
     package var evictions: [String: UInt64] {
-        [String: UInt64](uniqueKeysWithValues: zip(kinds, detectors).map { ($0.name, $1.evictions) })
+        zip(kinds, detectors).reduce(into: [:]) { all, one in
+            all[one.0.name] = one.1.evictions
+            all.merge(one.1.otherEvictions) { $1 }
+        }
     }
 
     /// The whole state as bytes; equal states give equal bytes. Take it between two calls of `observe`.
@@ -143,7 +150,8 @@ package struct DetectorSet: Sendable {
     ) throws(SnapshotError) {
         var reader = try SnapshotReader(snapshot)
         self.init(tenant: tenant, parameters: parameters, only: names)
-        guard try reader.next() == parameters.fingerprint else { throw .otherParameters }
+        guard let edition = parameters.edition(of: try reader.next()) else { throw .otherParameters }
+        reader.edition = edition
         guard try reader.next() == fingerprint else { throw .otherDetectors }
         guard try reader.next() == StableHash.of(tenant.rawValue) else { throw .otherTenant }
         records = try reader.next()

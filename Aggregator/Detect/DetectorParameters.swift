@@ -128,6 +128,10 @@ package struct DetectorParameters: Equatable, Sendable {
     /// A running attack is said again when it has doubled, and else at most this often, in ms of receive time.
     package var updatePaceMilliseconds: Int64 = 60_000
 
+    /// What is usual for a host, or a network, beside the limits of floods and carpets above. The last field: see
+    /// `edition`.
+    package var floodUsual = FloodUsual()
+
     package init() {}
 
     /// Whether `address` is of the tenant's own.
@@ -139,4 +143,30 @@ package struct DetectorParameters: Equatable, Sendable {
 
     /// Of every value here: what a snapshot must agree on.
     var fingerprint: UInt64 { StableHash.of("\(self)") }
+
+    /// Which parts a snapshot has that was taken with these parameters, as far as there were such; nil: with others.
+    /// What detectors have learned in weeks outlives an update of the program.
+    func edition(of fingerprint: UInt64) -> SnapshotEdition? {
+        if fingerprint == self.fingerprint { return .usual }
+        let text = "\(self)", added = ", floodUsual: \(String(reflecting: floodUsual)))"
+        guard text.hasSuffix(added) else { return nil }
+        return fingerprint == StableHash.of("\(text.dropLast(added.count)))") ? .first : nil
+    }
+}
+
+/// How far a host's own limits of floods lie from everybody's. The handbook's page "Detectors" says how.
+package struct FloodUsual: Equatable, Sendable {
+    /// Of the seven days before: so many must be known, and what is usual was reached on so many.
+    package var days = 3
+    /// Limits are so many times what is usual, where that is more than everybody's, and at most so many times these.
+    package var factor = 2.0, raiseMax = 10.0
+    /// Limits are so many times the largest of the seven days, where that is less than everybody's, and at least this
+    /// part of these.
+    package var quietFactor = 10.0, quietShare = 0.25
+    /// Sources that there must be for a lower limit of anything but datagrams.
+    package var sourcesMin = 64
+    /// Packets that must really have been seen, where packets are sampled, for a lower limit.
+    package var seenMin = 16.0
+
+    package init() {}
 }

@@ -53,6 +53,7 @@ struct FloodVisit: Sendable {
 
 /// When a cell comes near a limit: at a 64th of it.
 struct FloodGate {
+    static var part: Double { 1.0 / 64 }
     /// By `FloodClass`, for a whole bucket.
     private var packets = SIMD4<Double>.zero, octets = SIMD4<Double>.zero
 
@@ -60,12 +61,12 @@ struct FloodGate {
         let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000
         for kind in FloodClass.allCases {
             let limit = FloodLimit(kind, parameters)
-            packets[kind.rawValue] = min(limit.packets, parameters.floodPacketsPerSecond) * seconds / 64
-            octets[kind.rawValue] = min(limit.bits, parameters.floodBitsPerSecond) / 8 * seconds / 64
+            packets[kind.rawValue] = min(limit.packets, parameters.floodPacketsPerSecond) * seconds * Self.part
+            octets[kind.rawValue] = min(limit.bits, parameters.floodBitsPerSecond) / 8 * seconds * Self.part
         }
         // Conversations have limits of their own; sums may turn out to be datagrams.
         let limit = FloodLimit(.conversation, parameters), index = FloodClass.conversation.rawValue
-        (packets[index], octets[index]) = (limit.packets * seconds / 64, limit.bits / 8 * seconds / 64)
+        (packets[index], octets[index]) = (limit.packets * seconds * Self.part, limit.bits / 8 * seconds * Self.part)
     }
     @inline(__always)
     func isNear(_ cell: FloodCell, _ kind: FloodClass) -> Bool {
@@ -108,15 +109,19 @@ struct CarpetCell: CellPayload {
     var isSound: Bool { [datagrams, empty, octets, sent].allSatisfy(\.isFinite) && samplingInterval.isFinite }
 }
 
-/// When a cell comes near a limit: at a 16th of it.
+/// When a cell comes near a limit: at a 40th of it, so that what a quiet network gets is measured as far as its own
+/// limit needs it (`FloodUsual`).
 struct CarpetGate {
+    static var part: Double { 1.0 / 40 }
+    /// From here on hosts are told apart.
+    static var listedPart: Double { 1.0 / 16 }
     private let datagrams: Double, empty: Double, octets: Double
 
     init(_ parameters: DetectorParameters) {
         let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000
-        datagrams = parameters.carpetPacketsPerSecond * seconds / 16
-        empty = parameters.carpetEmptyPacketsPerSecond * seconds / 16
-        octets = parameters.carpetBitsPerSecond / 8 * seconds / 16
+        datagrams = parameters.carpetPacketsPerSecond * seconds * Self.part
+        empty = parameters.carpetEmptyPacketsPerSecond * seconds * Self.part
+        octets = parameters.carpetBitsPerSecond / 8 * seconds * Self.part
     }
     @inline(__always)
     func isNear(_ cell: CarpetCell) -> Bool {

@@ -3,9 +3,9 @@
 /// Method: event time is cut into buckets of a few seconds; a record's counters, scaled by its sampling interval, are
 /// spread evenly over [start, end], so a long flow that is exported at once is no burst. Three classes of traffic have
 /// limits of their own, because a download, a stream of datagrams and a stream of empty packets differ (`FloodClass`).
+/// A host whose days are known has limits of its own (`UsualRates`), looked up once a bucket.
 /// Invariants: a bucket's rate counts each record once, in any order; a bucket of six hours ago fills as well as one of
-/// now. Not here: what is usual for a host (the limits are absolute); reflected traffic below the limits
-/// (`ReflectionDetector`).
+/// now. Not here: reflected traffic below the limits (`ReflectionDetector`).
 import FlowModel
 import Identity
 
@@ -20,6 +20,9 @@ enum FloodClass: Int, CaseIterable {
     /// UDP whose ports were summed away: datagrams, where they come from many sources for few ports, else conversation,
     /// since it may be QUIC.
     case summed
+
+    /// Those that have limits of their own, in the order of their numbers.
+    static let held: [FloodClass] = [.datagrams, .conversation, .empty]
 
     init(_ sight: FlowSight) {
         if sight.isTCP {
@@ -53,6 +56,8 @@ struct FloodDetector: Detector {
     /// Hosts that come near a limit.
     private var buckets: EventTable<FloodBucket>
     private var cases: EventTable<FloodCase>
+    /// What hosts usually get.
+    private var usual: UsualRates
     /// Buckets over a limit since the last settling, and cases with something unsaid.
     private var hot = Agenda(), unsaid = Agenda()
     /// Of the records at hand.
@@ -64,6 +69,7 @@ struct FloodDetector: Detector {
     /// Of the batch at hand.
     private var sketches = DistinctCounts()
     var evictions: UInt64 { cells.evictions &+ buckets.evictions &+ cases.evictions }
+    var otherEvictions: [String: UInt64] { ["flood-usual": usual.evictions] }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant
@@ -73,6 +79,9 @@ struct FloodDetector: Detector {
         cells = FingerprintTable(entriesMax: parameters.tableEntriesMax / 4)
         buckets = EventTable(entriesMax: parameters.tableEntriesMax, itemsMax: parameters.itemsMax)
         cases = EventTable(entriesMax: parameters.tableEntriesMax / 8, itemsMax: parameters.itemsMax)
+        usual = UsualRates(
+            parameters, keys, limits: FloodClass.allCases.map { FloodLimit($0, parameters) },
+            measured: FloodGate.part, share: 4)
     }
 
     mutating func begin(_ columns: FlowColumns, rows: Range<Int>) { sketches = columns.sketches }
@@ -129,7 +138,8 @@ struct FloodDetector: Detector {
     @inline(__always)
     private mutating func add(_ sight: FlowSight, _ visit: FloodVisit) {
         let more = FloodCell(sight, share: visit.share), kind = sight.floodClass
-        let place = cells.place(of: visit.hash).place
+        let (place, isNew) = cells.place(of: visit.hash)
+        if isNew, UsualRates.isTurn(visit.hash) { see(sight, in: visit.bucket) }
         guard !cells.isFlagged(place) else { return add(more, sight, kind, to: visit.bucket) }
         cells[place].add(more)
         guard gate.isNear(cells[place], kind) else { return }
@@ -137,22 +147,40 @@ struct FloodDetector: Detector {
         add(cells[place], sight, kind, to: visit.bucket)
     }
 
+    /// Quiet hosts are known by their being there.
+    @inline(never)
+    private mutating func see(_ sight: FlowSight, in bucket: Int64) {
+        guard parameters.mayBeInside(sight.destination) else { return }
+        usual.see(sight.destinationHash, in: bucket, sight)
+    }
+
     /// - Parameter more: of the record, or all that its cell has counted.
     @inline(never)
     private mutating func add(_ more: FloodCell, _ sight: FlowSight, _ kind: FloodClass, to bucket: Int64) {
         let key = WindowKey(first: sight.destination, epoch: bucket)
         let limits = parameters, sourcesMax = parameters.itemsPerEntryMax, sketches = sketches
-        let isHot = buckets.update(key, recency: sight.recency) { entry in
+        var answer = buckets.update(key, recency: sight.recency) { entry in
+            let isNew = entry.flows == 0
             entry.add(more, to: kind)
+            var rates = entry.rates(of: kind, limits)
             // Few hosts come near a limit, so few pay for a list of sources.
-            if entry.fullness(of: kind, limits) >= 1.0 / 64 {
+            if rates.fullness >= FloodGate.part {
                 entry.note(sight, sketches.pair(at: sight.sketch), sourcesMax: sourcesMax)
+                // What they are held to may hang on who sent.
+                if kind == .summed || entry.scale.isLower { rates = entry.rates(of: kind, limits) }
             }
-            let fullness = entry.fullness(of: kind, limits)
-            if fullness >= 1 { entry.transport = sight.transport }
-            return fullness >= 1
+            return isNew ? FloodAnswer(isNew: true) : entry.hold(sight, rates)
         }
-        if isHot { hot.add(key) }
+        if answer.isNew {
+            let isOwn = limits.mayBeInside(sight.destination)
+            let scale = usual.scale(of: sight.destinationHash, in: bucket, isOwn: isOwn)
+            answer = buckets.update(key, recency: sight.recency) { entry in
+                entry.scale = scale
+                return entry.hold(sight, entry.rates(of: kind, limits))
+            }
+        }
+        if let lesson = answer.lesson { usual.learn(lesson, of: sight.destinationHash, in: bucket, sight) }
+        if answer.isHot { hot.add(key) }
     }
 
     mutating func settle(received: Int64) -> [Finding] { weigh(received: received, isLast: false) }
@@ -166,7 +194,7 @@ struct FloodDetector: Detector {
 
     /// Moves what a hot bucket has newly counted into the case of its host and window.
     private mutating func enter(_ key: WindowKey) {
-        guard let bucket = buckets[key], bucket.isFull(parameters) else { return }
+        guard let bucket = buckets[key], bucket.isHot(parameters) else { return }
         let width = parameters.floodBucketMilliseconds, start = key.epoch * width
         let caseKey = WindowKey(
             first: key.first, epoch: epoch(of: start, width: parameters.floodWindowMilliseconds))
@@ -193,10 +221,6 @@ struct FloodDetector: Detector {
         let byPackets = entry.packetsPerSecond / limit.packets >= entry.bitsPerSecond / limit.bits
         let sources = entry.sources.list
         let named = sources.count <= 8 && entry.sums == nil ? sources.map { FindingEntity($0.value, .attacker) } : []
-        let who =
-            sources.count == 1 && entry.sums == nil
-            ? "from \(sources[0].value)" : "from \(entry.sourcesText(parameters.itemsPerEntryMax)) sources"
-        let sampled = entry.samplingInterval > 1 ? ", scaled from 1 in \(Int(entry.samplingInterval)) packets" : ""
         var evidence = Evidence(
             observed: byPackets ? entry.packetsPerSecond : entry.bitsPerSecond,
             threshold: byPackets ? limit.packets : limit.bits, unit: byPackets ? "packets/s" : "bit/s",
@@ -204,12 +228,21 @@ struct FloodDetector: Detector {
         if entry.samplingInterval > 1 { evidence.samplingInterval = entry.samplingInterval }
         return Finding(
             tenant: tenant, rule: Self.rule, entity: "\(key.first)",
-            windowStart: key.epoch * parameters.floodWindowMilliseconds,
-            title: "\(key.first) got up to \(counted(Int(min(entry.packetsPerSecond, 1e15)))) packets/s and "
-                + "\(scaled(entry.bitsPerSecond))bit/s of \(transportName(entry.transport)) \(who)\(sampled)",
-            severity: isLoad(entry) ? .low : evidence.observed >= 5 * evidence.threshold ? .critical : .high,
+            windowStart: key.epoch * parameters.floodWindowMilliseconds, title: title(key, entry, byPackets: byPackets),
+            severity: isLoad(entry) ? .low : .flood(own: entry.fullness, plain: entry.plainFullness),
             entities: [FindingEntity(key.first, .victim)] + named, ports: [],
             span: (entry.start, entry.end), evidence: evidence, update: update)
+    }
+    private func title(_ key: WindowKey, _ entry: FloodCase, byPackets: Bool) -> String {
+        let sources = entry.sources.list
+        let who =
+            sources.count == 1 && entry.sums == nil
+            ? "from \(sources[0].value)" : "from \(entry.sourcesText(parameters.itemsPerEntryMax)) sources"
+        let sampled = entry.samplingInterval > 1 ? ", scaled from 1 in \(Int(entry.samplingInterval)) packets" : ""
+        let beside = usual.text(
+            of: keys.host(key.first), at: entry.start, entry.heldClass, entry.ratio, byPackets: byPackets)
+        return "\(key.first) got up to \(counted(Int(min(entry.packetsPerSecond, 1e15)))) packets/s and "
+            + "\(scaled(entry.bitsPerSecond))bit/s of \(transportName(entry.transport)) \(who)\(sampled)\(beside)"
     }
 
     /// Conversations of own hosts among themselves, each of which is known: a storage server at work looks the same.
@@ -225,6 +258,7 @@ struct FloodDetector: Detector {
         cases.save(to: &writer)
         hot.save(to: &writer)
         unsaid.save(to: &writer)
+        usual.save(to: &writer)
     }
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
         try cells.restore(from: &reader)
@@ -232,5 +266,16 @@ struct FloodDetector: Detector {
         try cases.restore(from: &reader)
         try hot.restore(from: &reader)
         try unsaid.restore(from: &reader)
+        try usual.restore(from: &reader)
+    }
+}
+
+extension Severity {
+    /// Of a flood.
+    /// - Parameters:
+    ///   - own: how many times the limit of its victim's own.
+    ///   - plain: how many times everybody's limit; below that it is a flood for its victim only, which is less sure.
+    static func flood(own: Double, plain: Double) -> Severity {
+        plain >= 1 ? min(own, plain) >= 5 ? .critical : .high : own >= 2 ? .medium : .low
     }
 }

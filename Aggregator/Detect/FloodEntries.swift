@@ -1,9 +1,12 @@
-/// The state behind `FloodDetector`: a bucket is one host in a few seconds, a case one host's hot buckets in a window.
+/// The state behind `FloodDetector`: a bucket is one host in a few seconds (a case, one host's hot buckets in a window,
+/// is in `FloodCase.swift`).
 import FlowModel
 
 /// The rates at which a class of traffic becomes a flood.
 struct FloodLimit {
     let packets: Double, bits: Double
+
+    init(packets: Double, bits: Double) { (self.packets, self.bits) = (packets, bits) }
     init(_ kind: FloodClass, _ parameters: DetectorParameters) {
         switch kind {
         case .datagrams: (packets, bits) = (parameters.floodPacketsPerSecond, parameters.floodBitsPerSecond)
@@ -11,6 +14,40 @@ struct FloodLimit {
             (packets, bits) = (parameters.conversationPacketsPerSecond, parameters.conversationBitsPerSecond)
         case .empty: (packets, bits) = (parameters.emptyPacketsPerSecond, parameters.floodBitsPerSecond)
         }
+    }
+    /// In whole packets and bits, as people read them; not below one.
+    func times(_ ratio: FloodRatio) -> FloodLimit {
+        FloodLimit(
+            packets: ratio.packets == 1 ? packets : max((packets * ratio.packets).rounded(), 1),
+            bits: ratio.bits == 1 ? bits : max((bits * ratio.bits).rounded(), 1))
+    }
+}
+
+/// A class's packets and octets a second, beside their limits.
+struct FloodRates {
+    let packets: Double, octets: Double
+    /// The class whose limits these are.
+    let held: FloodClass
+    /// Large packets of the empty class: work in a tunnel. It is held to the packet limit of datagrams, in so far as
+    /// its octets are usual.
+    let isLarge: Bool
+    private let base: FloodLimit
+    /// How full everybody's limits are: 1 is a flood.
+    let fullness: Double
+    /// Of the limits of the host's own to everybody's.
+    var ratio = FloodRatio.even
+
+    init(packets: Double, octets: Double, held: FloodClass, isLarge: Bool, base: FloodLimit) {
+        (self.packets, self.octets, self.held) = (packets, octets, held)
+        (self.isLarge, self.base) = (isLarge, base)
+        fullness = Self.fullness(packets, octets, base)
+    }
+    var limit: FloodLimit { base.times(isLarge ? FloodRatio(packets: ratio.bits, bits: ratio.bits) : ratio) }
+    /// How full the host's own limits are. Most hosts have everybody's.
+    var ownFullness: Double { ratio == .even ? fullness : Self.fullness(packets, octets, limit) }
+    @inline(__always)
+    private static func fullness(_ packets: Double, _ octets: Double, _ limit: FloodLimit) -> Double {
+        max(packets / limit.packets, octets * 8 / limit.bits)
     }
 }
 
@@ -36,6 +73,14 @@ struct FloodSums {
     }
 }
 
+/// What a bucket says to one more record.
+struct FloodAnswer {
+    /// The bucket was made for it: it is to be held once the host's limits were looked up.
+    var isNew = false
+    var isHot = false
+    var lesson: FloodLesson?
+}
+
 struct FloodBucket: WindowEntry {
     /// By `FloodClass`.
     private(set) var packets = SIMD4<Double>.zero, octets = SIMD4<Double>.zero
@@ -46,6 +91,8 @@ struct FloodBucket: WindowEntry {
     /// Of the record that last found the bucket over a limit.
     var transport: UInt8 = 0
     var sources = DistinctItems()
+    /// What the host's own limits are, looked up when the bucket is made.
+    var scale = FloodScale()
     /// What a case already has.
     private var takenPackets = 0.0, takenOctets = 0.0, takenFlows: UInt64 = 0
     var recency = Int64.min
@@ -79,25 +126,45 @@ struct FloodBucket: WindowEntry {
         let source = DistinctItem(value: sight.source, time: sight.start, isAnswered: false)
         _ = sources.insert(source, max: sourcesMax)
     }
-    func isFull(_ parameters: DetectorParameters) -> Bool {
-        FloodClass.allCases.contains { fullness(of: $0, parameters) >= 1 }
-    }
     mutating func markTaken() {
         (takenPackets, takenOctets, takenFlows) = (packets.sum(), octets.sum(), flows)
     }
 
-    /// How full the limits of `kind` are: 1 is a flood. Large packets of the empty class are held to the packet limit
-    /// of datagrams: a tunnel carries work.
-    func fullness(of kind: FloodClass, _ parameters: DetectorParameters) -> Double {
-        let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000, limit = limit(of: kind, parameters)
+    /// - Returns: of `kind`, with the limits that the host has.
+    func rates(of kind: FloodClass, _ parameters: DetectorParameters) -> FloodRates {
+        let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000, held = heldClass(of: kind)
         let (count, size) = (packets[kind.rawValue], octets[kind.rawValue])
         let isLarge = kind == .empty && size > count * parameters.floodSmallPacketOctets
-        let packetLimit = isLarge ? parameters.floodPacketsPerSecond : limit.packets
-        return max(count / seconds / packetLimit, size * 8 / seconds / limit.bits)
+        var base = FloodLimit(held, parameters)
+        if isLarge { base = FloodLimit(packets: parameters.floodPacketsPerSecond, bits: base.bits) }
+        var rates = FloodRates(
+            packets: count / seconds, octets: size / seconds, held: held, isLarge: isLarge, base: base)
+        let own = scale[held]
+        rates.ratio = own.isLower && !mayBeLower(kind, held, parameters.floodUsual) ? own.raisedOnly : own
+        return rates
+    }
+    /// Limits below everybody's are for floods of datagrams, and of what else crowds send: a download, or one scanner,
+    /// is none. Of sampled packets a handful tells nothing.
+    private func mayBeLower(_ kind: FloodClass, _ held: FloodClass, _ usual: FloodUsual) -> Bool {
+        packets[kind.rawValue] >= usual.seenMin * samplingInterval
+            && (held == .datagrams || max(sources.count, sums?.sources.count ?? 0) >= usual.sourcesMin)
+    }
+    private func heldClass(of kind: FloodClass) -> FloodClass {
+        kind != .summed ? kind : sums?.isCrowd == true ? .datagrams : .conversation
     }
 
-    func limit(of kind: FloodClass, _ parameters: DetectorParameters) -> FloodLimit {
-        FloodLimit(kind == .summed && sums?.isCrowd == true ? .datagrams : kind, parameters)
+    /// Holds the class of the record just added against the host's limits.
+    /// - Returns: also what the host's day has to learn. What is above its limits teaches these.
+    mutating func hold(_ sight: FlowSight, _ rates: FloodRates) -> FloodAnswer {
+        let limit = rates.limit, isHot = rates.ownFullness >= 1
+        if isHot { transport = sight.transport }
+        let lesson = scale.lesson(
+            rates.held, packets: rates.isLarge ? 0 : min(rates.packets, limit.packets),
+            octets: min(rates.octets, limit.bits / 8))
+        return FloodAnswer(isHot: isHot, lesson: lesson)
+    }
+    func isHot(_ parameters: DetectorParameters) -> Bool {
+        FloodClass.allCases.contains { rates(of: $0, parameters).ownFullness >= 1 }
     }
 
     init() {}
@@ -110,6 +177,7 @@ struct FloodBucket: WindowEntry {
         writer.add(UInt64(transport))
         sources.save(to: &writer)
         FloodSums.save(sums, to: &writer)
+        scale.save(to: &writer)
         writer.add(recency)
     }
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
@@ -123,91 +191,7 @@ struct FloodBucket: WindowEntry {
         transport = try reader.nextSmall(UInt8.self)
         sources = try DistinctItems(from: &reader)
         sums = try FloodSums.next(from: &reader)
+        scale = try FloodScale(from: &reader)
         recency = try reader.nextSigned()
-    }
-}
-
-struct FloodCase: WindowEntry {
-    /// The class and the rates of the fullest bucket.
-    private(set) var kind = FloodClass.datagrams
-    /// The limits of `kind` were those of datagrams: of a crowd's sums.
-    private var isCrowd = false
-    private(set) var packetsPerSecond = 0.0, bitsPerSecond = 0.0
-    private var fullness = 0.0
-    private(set) var transport: UInt8 = 0
-    private(set) var samplingInterval = 1.0
-    /// All classes' traffic in the hot buckets.
-    private(set) var packets = 0.0, octets = 0.0, flows: UInt64 = 0
-    private(set) var start = Int64.max, end = Int64.min
-    private(set) var sources = DistinctItems()
-    private(set) var sums: FloodSums?
-    var announcement = Announcement()
-    var recency = Int64.min
-    var itemCount: Int { sources.count }
-
-    /// - Parameter start: of the bucket, in ms.
-    mutating func take(_ bucket: FloodBucket, start: Int64, _ parameters: DetectorParameters) {
-        let width = max(parameters.floodBucketMilliseconds, 1), seconds = Double(width) / 1_000
-        for kind in FloodClass.allCases {
-            let full = bucket.fullness(of: kind, parameters)
-            guard full >= 1, full >= fullness else { continue }
-            (fullness, self.kind, transport) = (full, kind, bucket.transport)
-            isCrowd = bucket.sums?.isCrowd == true
-            packetsPerSecond = bucket.packets[kind.rawValue] / seconds
-            bitsPerSecond = bucket.octets[kind.rawValue] * 8 / seconds
-        }
-        let more = bucket.untaken
-        packets += more.packets
-        octets += more.octets
-        flows &+= more.flows
-        samplingInterval = max(samplingInterval, bucket.samplingInterval)
-        self.start = min(self.start, start)
-        end = max(end, start + width)
-        if let more = bucket.sums {
-            if sums == nil { sums = more } else { sums?.merge(more) }
-        }
-        for source in bucket.sources.list { _ = sources.insert(source, max: parameters.itemsPerEntryMax) }
-    }
-
-    func limit(_ parameters: DetectorParameters) -> FloodLimit {
-        FloodLimit(kind == .summed && isCrowd ? .datagrams : kind, parameters)
-    }
-    func sourcesText(_ itemsMax: Int) -> String {
-        if let sums { return "about " + counted(max(sums.sources.count, sources.count)) }
-        return (sources.count >= itemsMax ? "at least " : "") + counted(sources.count)
-    }
-
-    init() {}
-    func save(to writer: inout SnapshotWriter) {
-        writer.add(kind.rawValue)
-        for value in [packetsPerSecond, bitsPerSecond, fullness, samplingInterval, packets, octets] {
-            writer.add(value)
-        }
-        writer.add(UInt64(transport))
-        writer.add(flows)
-        for time in [start, end, recency] { writer.add(time) }
-        sources.save(to: &writer)
-        writer.add(isCrowd)
-        FloodSums.save(sums, to: &writer)
-        announcement.save(to: &writer)
-    }
-    init(from reader: inout SnapshotReader) throws(SnapshotError) {
-        guard let kind = FloodClass(rawValue: Int(try reader.nextSmall(UInt8.self))) else { throw .damaged }
-        self.kind = kind
-        packetsPerSecond = try reader.nextDouble()
-        bitsPerSecond = try reader.nextDouble()
-        fullness = try reader.nextDouble()
-        samplingInterval = try reader.nextDouble()
-        packets = try reader.nextDouble()
-        octets = try reader.nextDouble()
-        transport = try reader.nextSmall(UInt8.self)
-        flows = try reader.next()
-        start = try reader.nextSigned()
-        end = try reader.nextSigned()
-        recency = try reader.nextSigned()
-        sources = try DistinctItems(from: &reader)
-        isCrowd = try reader.nextBool()
-        sums = try FloodSums.next(from: &reader)
-        announcement = try Announcement(from: &reader)
     }
 }

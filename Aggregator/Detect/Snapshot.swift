@@ -1,10 +1,20 @@
 /// A detector's state as bytes: magic, version, 64-bit words as LEB128 varints, and a checksum of all that.
 ///     snapshot := "WDS4" | word* | FNV-1a-64 of everything before :8, little-endian
-/// Sets and tables are written in the order of their keys, so that equal states are equal bytes.
+/// Sets and tables are written in the order of their keys, so that equal states are equal bytes. What was added to
+/// detectors' states since the first is a `SnapshotEdition`.
 
 /// Why a snapshot can't be used. The remedy is the same for all: replay the log.
 package enum SnapshotError: Error, Equatable, Sendable {
     case notASnapshot, damaged, otherParameters, otherDetectors, otherTenant
+}
+
+/// The parts of a detectors' snapshot that were added since the first, in their order.
+package enum SnapshotEdition: Int, Comparable, Sendable {
+    case first
+    /// What hosts and networks usually get: `UsualRates`.
+    case usual
+
+    package static func < (a: SnapshotEdition, b: SnapshotEdition) -> Bool { a.rawValue < b.rawValue }
 }
 
 package struct SnapshotWriter {
@@ -36,6 +46,8 @@ package struct SnapshotReader {
     private let bytes: [UInt8]
     private let end: Int
     private var offset: Int
+    /// Which parts there are: told by who reads the head.
+    var edition = SnapshotEdition.usual
 
     package init(_ snapshot: [UInt8]) throws(SnapshotError) {
         guard snapshot.count >= SnapshotWriter.magic.count + 8, snapshot.starts(with: SnapshotWriter.magic) else {
