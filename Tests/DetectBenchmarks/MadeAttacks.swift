@@ -16,6 +16,7 @@ struct MadeAttack {
         return [
             made.distributedScan(), made.distributedGuessing(), made.slowGuessing(), made.rogueService(), made.policy(),
             made.silence(), made.newCountry(), made.newSystem(), made.newNetwork(), made.listedAddress(),
+            made.quietHostFlood(), made.quietNetworkFlood(), made.reflection(), made.longConnection(),
         ]
     }
 

@@ -68,13 +68,23 @@ enum Quality {
                 said[finding.id, default: Said(received: received, finding: finding)].finding = finding
             }
         }
-        for start in stride(from: 0, to: columns.count, by: 256) {
-            let rows = start..<min(start + 256, columns.count)
+        var start = 0
+        while start < columns.count {  // ends: each batch has a row
+            let rows = start..<batchEnd(columns, from: start)
             for row in rows { received = max(received, columns.receiveMilliseconds[row]) }
             note(set.observe(columns, rows: rows))
+            start = rows.upperBound
         }
         note(set.finish())
         return said.values.sorted { ($0.received, $0.finding.id) < ($1.received, $1.finding.id) }
+    }
+
+    /// Batches are of 256 records, or of a sensor's usual window of three seconds: what is detected when depends on it.
+    private static func batchEnd(_ columns: FlowColumns, from start: Int) -> Int {
+        let last = columns.receiveMilliseconds[start] &+ 3_000
+        var end = start + 1
+        while end < min(start + 256, columns.count), columns.receiveMilliseconds[end] < last { end += 1 }
+        return end
     }
 
     static func score(_ said: [Said], _ attacks: [KnownAttack], into scores: inout [String: RuleScore]) {
