@@ -258,7 +258,7 @@ let aggregator: [Target] = [
 
 let checks: [Target] = [
     .target(
-        name: "TestKit", dependencies: ["FlowModel", "Platform"],
+        name: "TestKit", dependencies: ["CProcesses", "FlowModel", "Platform"],
         path: "Tests/TestKit", exclude: ["Corpus"], swiftSettings: lenient),
     .target(
         name: "HistoryKit",
@@ -381,6 +381,7 @@ let checks: [Target] = [
             "Detect", "Enrichment", "FlowModel", "Identity", "Intelligence", "Knowledge", "Platform", "Settings",
             "Telemetry", logging,
         ]),
+    tests("TestKitTests", uses: []),
     tests(
         "ProgramsTests",
         uses: ["Detect", "FlowModel", "Identity", "Intelligence", "Platform", "Programs"]),

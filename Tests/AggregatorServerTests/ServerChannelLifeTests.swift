@@ -168,7 +168,7 @@ import Testing
 
 /// A sensor's TLS connection that says nothing after the handshake, and answers nothing.
 final class StubbornPeer: Sendable {
-    let process: Process
+    let process: RunningProgram
     private let folder: TemporaryFolder
 
     init(_ authority: Authority, port: UInt16) throws {

@@ -45,7 +45,7 @@ struct TLSPapers {
     }
     /// An exporter that connects, sends `bytes` and stays until its value goes.
     func exporter(to port: UInt16, as name: String? = "exporter", _ bytes: [UInt8], options: [String] = []) throws
-        -> Process
+        -> RunningProgram
     {
         let said = folder.file("said-\(UUID().uuidString)")
         try Data(bytes).write(to: said)

@@ -7,7 +7,7 @@ final class FeedServer {
     static let isInstalled = Program.isInstalled("python3")
     static let why = "python3 is not installed"
     let folder: TemporaryFolder, port: Int
-    private let process: Process
+    private let process: RunningProgram
 
     struct Fault: Error { let problem: String }
 
@@ -24,14 +24,10 @@ final class FeedServer {
             }
             try await Task.sleep(for: .milliseconds(50))
         }
-        kill(process.processIdentifier, SIGKILL)
         throw Fault(problem: (try? String(contentsOf: folder.file("err"), encoding: .utf8)) ?? "no port")
     }
-    // Python may have been started with SIGTERM blocked, as the thread that started it has it.
-    deinit {
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
+
+    deinit { process.kill() }
 
     func write(_ name: String, _ text: String) throws {
         try Data(text.utf8).write(to: folder.file(name), options: .atomic)

@@ -17,7 +17,7 @@ final class PythonServer {
 
     let folder: TemporaryFolder
     let port: Int
-    private let process: Process
+    private let process: RunningProgram
     var trust: String { folder.file("cert.pem").path }
 
     struct Fault: Error { let problem: String }
@@ -56,15 +56,12 @@ final class PythonServer {
             if found == nil { try await Task.sleep(for: .milliseconds(50)) }
         }
         guard let found else {
-            kill(process.processIdentifier, SIGKILL)
             throw Fault(problem: (try? String(contentsOf: folder.file("err"), encoding: .utf8)) ?? "no port")
         }
         port = found
         self.process = process
     }
-    /// By the signal that can't be blocked: a child of a thread that blocks the others inherits that. Not waited for:
-    /// tests share this thread.
-    deinit { kill(process.processIdentifier, SIGKILL) }
+    deinit { process.kill() }
 
     /// What it has got, once there are `count`.
     func got(_ count: Int) async throws -> [[String: Any]] {

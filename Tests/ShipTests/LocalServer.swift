@@ -35,7 +35,7 @@ struct TestIdentities {
 /// `nghttpd` (libnghttp2's own server) or `openssl s_server` as a process of the test; ends with its last reference.
 final class LocalServer {
     let port: UInt16
-    let process: Process
+    let process: RunningProgram
     let log: URL
 
     /// nghttpd answers a POST with its body where `echoes`, with this trailer field if any.
@@ -81,14 +81,11 @@ final class LocalServer {
             usleep(20_000)
         }
     }
+
     deinit { stop() }
 
-    func stop() {
-        guard process.isRunning else { return }
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
-    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+    func stop() { process.kill() }
+    func signal(_ number: Int32) { process.signal(number) }
     var endpoint: HTTP2Endpoint { HTTP2Endpoint(host: "127.0.0.1", port: port) }
 
     /// The kernel's list, so that looking is not itself a connection.

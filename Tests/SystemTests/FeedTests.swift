@@ -7,7 +7,7 @@ private final class FeedServer {
     static let isInstalled = Program.isInstalled("python3"), why = "python3 is not installed"
     let port: Int
     private let folder: TemporaryFolder
-    private var process: Process?
+    private var process: RunningProgram?
 
     init(certificate: String, key: String) throws {
         folder = try TemporaryFolder("weir-feed")
@@ -41,11 +41,7 @@ private final class FeedServer {
                 folder.file("asked").path,
             ], output: folder.file("out"), errors: folder.file("err"))
     }
-    deinit {
-        guard let process, process.isRunning else { return }
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
+    deinit { process?.kill() }
     func lists(_ addresses: [String]) throws {
         let text = (["# listed"] + addresses).joined(separator: "\n") + "\n"
         try text.write(to: folder.file("list"), atomically: true, encoding: .utf8)

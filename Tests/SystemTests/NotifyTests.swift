@@ -9,7 +9,7 @@ private final class HookServer {
     static let key = Data(repeating: 9, count: 32)
     let port: Int
     private let folder: TemporaryFolder
-    private var process: Process?
+    private var process: RunningProgram?
 
     init() throws {
         folder = try TemporaryFolder("weir-hooks")
@@ -31,6 +31,7 @@ private final class HookServer {
         HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()
         """.write(to: folder.file("server.py"), atomically: true, encoding: .utf8)
     }
+
     deinit { stop() }
 
     func start() throws {
@@ -38,11 +39,7 @@ private final class HookServer {
             "python3", [folder.file("server.py").path, String(port), folder.file("got").path],
             output: folder.file("out"), errors: folder.file("err"))
     }
-    func stop() {
-        guard let process, process.isRunning else { return }
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
+    func stop() { process?.kill() }
     struct Got {
         let id: String, isSigned: Bool, incident: String, change: String
     }

@@ -5,8 +5,8 @@ import TestKit
 final class Site {
     let folder: TemporaryFolder
     let sensorPort: Int, apiPort: Int, udpPort: Int
-    private(set) var aggregator: Process?
-    private(set) var sensor: Process?
+    private(set) var aggregator: RunningProgram?
+    private(set) var sensor: RunningProgram?
 
     init(_ label: String) throws {
         folder = try TemporaryFolder("weir-\(label)")
@@ -30,10 +30,10 @@ final class Site {
         }
     }
 
+    // Before the folder is.
     deinit {
-        for process in [sensor, aggregator].compactMap({ $0 }) where process.isRunning {
-            kill(process.processIdentifier, SIGKILL)
-        }
+        crash(sensor)
+        crash(aggregator)
     }
 
     func path(_ name: String) -> String { folder.file(name).path }
@@ -91,19 +91,14 @@ final class Site {
             errors: folder.file("logs/sensor.log"))
     }
     /// As a power failure would: no signal handler runs.
-    func crash(_ process: Process?) {
-        guard let process, process.isRunning else { return }
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
+    func crash(_ process: RunningProgram?) { process?.kill() }
     /// As the service manager does.
     /// - Returns: the exit status.
     @discardableResult
-    func stop(_ process: Process?) -> Int32 {
+    func stop(_ process: RunningProgram?) -> Int32 {
         guard let process else { return -1 }
-        if process.isRunning { process.terminate() }
-        process.waitUntilExit()
-        return process.terminationStatus
+        process.terminate()
+        return process.waitUntilExit()
     }
 
     // MARK: Questions

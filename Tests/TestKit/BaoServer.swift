@@ -10,7 +10,7 @@ package final class BaoServer {
     package let address: String
     /// Its root token is in this file.
     package var token: String { folder.file("token").path }
-    private let process: Process
+    private let process: RunningProgram
 
     package init(port: Int) throws {
         folder = try TemporaryFolder("weir-bao")

@@ -17,16 +17,9 @@ package struct Nfcapd {
         try FileManager.default.createDirectory(at: flows, withIntermediateDirectories: false)
         let sender = try Sender(), port = try Sender.freePort()
         let log = folder.file("log")
-        // Threads of a concurrent test have all signals blocked, and a process inherits that.
-        var mask = sigset_t(), old = sigset_t()
-        sigemptyset(&mask)
-        sigaddset(&mask, SIGTERM)
-        pthread_sigmask(SIG_UNBLOCK, &mask, &old)
-        defer { pthread_sigmask(SIG_SETMASK, &old, nil) }
         let process = try Program.start(
             "nfcapd", ["-w", flows.path, "-p", String(port), "-b", "127.0.0.1", "-t", "3600", "-B", "8000000"],
             output: log, errors: log)
-        defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
         try Self.wait { (try? String(contentsOf: log, encoding: .utf8).contains("Startup")) ?? false }
         for (index, message) in messages.enumerated() {
             try sender.send(message, to: port)

@@ -31,26 +31,15 @@ package struct Program {
     /// Starts a program with its output in files, so that no full pipe can stop it.
     package static func start(
         _ name: String, _ arguments: [String], environment: [String: String] = [:], output: URL, errors: URL
-    ) throws -> Process {
+    ) throws -> RunningProgram {
         guard let url = find(name) else { throw Missing(description: "\(name) is neither built nor installed") }
-        let process = Process()
-        process.executableURL = url
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment
-            .merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }.merging(environment) { $1 }
         for file in [output, errors] where !FileManager.default.fileExists(atPath: file.path) {
             try Data().write(to: file)
         }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try appending(output)
-        process.standardError = try appending(errors)
-        try process.run()
-        return process
-    }
-    private static func appending(_ file: URL) throws -> FileHandle {
-        let handle = try FileHandle(forWritingTo: file)
-        try handle.seekToEnd()
-        return handle
+        let environment = ProcessInfo.processInfo.environment
+            .merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }.merging(environment) { $1 }
+        return try RunningProgram(
+            command: [url.path] + arguments, environment: environment, output: output, errors: errors)
     }
 
     /// Runs a program to its end.
@@ -61,9 +50,8 @@ package struct Program {
         let folder = try TemporaryFolder("weir-run")
         let output = folder.file("out"), errors = folder.file("err")
         let process = try start(name, arguments, environment: environment, output: output, errors: errors)
-        process.waitUntilExit()
         return Outcome(
-            status: process.terminationStatus, output: try Data(contentsOf: output),
+            status: process.waitUntilExit(), output: try Data(contentsOf: output),
             errors: String(decoding: try Data(contentsOf: errors), as: UTF8.self))
     }
 }

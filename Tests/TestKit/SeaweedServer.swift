@@ -9,7 +9,7 @@ package final class SeaweedServer {
     package let plain: String
     package let secure: String
     package var trust: String { folder.file("cert.pem").path }
-    private let process: Process
+    private let process: RunningProgram
 
     package struct Fault: Error { package let problem: String }
 
