@@ -65,16 +65,15 @@ struct IntelRoutes {
                     "indicator", text,
                     allowed: "1 to \(Self.indicatorsMax) addresses, networks and systems (AS64496) with commas between")
             }
-            let lookup = await lookup(for: principal.tenant, asking: asked.lazy.compactMap { IPAddress($0) })
+            let lookup = await lookup(for: principal.tenant, asking: asked.compactMap { IndicatorSubject($0)?.host })
             return try await answer(asked.map { lookup.answer($0) }, principal, parameters)
         }
         router.post("/v1/intel/lookup") { request, context in
             let principal = try context.authorize(.readIntelligence)
             let parameters = try Parameters(request, allowed: ["sightings"])
             let body = try await request.body.collect(upTo: Self.bodyBytesMax)
-            let list = Array(body.readableBytesView)
-            let lookup = await lookup(for: principal.tenant, asking: Self.addresses(in: list))
-            let answers = lookup.answers(list: list)
+            let list = LookupList(Array(body.readableBytesView))
+            let answers = await lookup(for: principal.tenant, asking: list.addresses).answers(to: list)
             guard !answers.isEmpty else {
                 throw Problem(
                     .badRequest, "bad-body", "The body is wrong",
@@ -89,21 +88,16 @@ struct IntelRoutes {
         }
     }
 
-    private func lookup(for tenant: TenantID, asking addresses: some Sequence<IPAddress>) async -> IndicatorLookup {
+    private func lookup(for tenant: TenantID, asking addresses: [IPAddress]) async -> IndicatorLookup {
         let said =
             await programs?.annotations(
-                of: Array(addresses.prefix(ProgramDesk.addressesMax)), tenant: tenant,
+                of: addresses.prefix(ProgramDesk.addressesMax), tenant: tenant,
                 waitingAtMost: Self.enrichersWait) ?? [:]
         return IndicatorLookup(
             knowledge.intelligence.edition[tenant], at: time.wallMilliseconds()
         ) { [knowledge] address in
             knowledge.origin(of: address, tenant: tenant, said: said[address] ?? [])
         }
-    }
-    /// The words of a list that are addresses.
-    private static func addresses(in list: [UInt8]) -> some Sequence<IPAddress> {
-        let separators = Set(" ,;\t\r\n\"".utf8)
-        return list.split { separators.contains($0) }.lazy.compactMap { IPAddress(String(decoding: $0, as: UTF8.self)) }
     }
 
     private func answer(

@@ -24,6 +24,12 @@ package enum IndicatorSubject: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// The address, where it is about one alone.
+    package var host: IPAddress? {
+        guard case .network(let network) = self, network.isHost else { return nil }
+        return network.address
+    }
+
     /// `AS64496`, or `64496` where the place says what it is. 0 is no system (RFC 7607).
     static func systemNumber(_ text: some StringProtocol, prefixNeeded: Bool) -> UInt32? {
         let hasPrefix = text.utf8.starts(with: "AS".utf8) || text.utf8.starts(with: "as".utf8)

@@ -149,55 +149,14 @@ package struct IndicatorLookup: Sendable {
     }
     private func isExpired(_ indicator: Indicator) -> Bool { indicator.expires.map { $0 <= time } ?? false }
 
-    /// Answers for a list: comma-separated values, or a line each. The column is the one that is called `indicator`,
-    /// `ip`, `address`, `network` or `value` in the first row, or else the first.
-    /// - Returns: an answer for each row, those that can't be understood among them; at most `Limit.lookupLinesMax`,
-    ///   then one that says there were more. A row that repeats one before says so.
-    package func answers(list octets: [UInt8]) -> [LookupAnswer] {
-        var rows = CSVRows(octets), answers: [LookupAnswer] = [], seen: [String: Int] = [:], column: Int?
-        while let row = rows.next() {
-            let line: Int
-            var answer: LookupAnswer
-            switch row {
-            case .tooLong(let number): (line, answer) = (number, .fault("the line is too long"))
-            case .malformed(let number): (line, answer) = (number, .fault("the line's quotes don't fit"))
-            case .fields(let fields, let number):
-                line = number
-                if column == nil {
-                    let named = Self.column(in: fields)
-                    column = named ?? 0
-                    if named != nil { continue }
-                }
-                answer = checked(fields, column ?? 0, line: number, &seen)
-            }
-            guard answers.count < Limit.lookupLinesMax else {
-                answers.append(.fault("more than \(Limit.lookupLinesMax) rows", line: line))
-                break
-            }
-            answer.place = "line \(line)"
-            answers.append(answer)
-        }
-        return answers
-    }
-
-    private func checked(
-        _ fields: [String], _ column: Int, line: Int, _ seen: inout [String: Int]
-    ) -> LookupAnswer {
-        guard column < fields.count, !fields[column].isEmpty else { return .fault("no value") }
-        let text = fields[column]
-        if let earlier = seen[text] {
-            var answer = LookupAnswer.fault("the same as in line \(earlier)")
-            answer.query = Limit.short(text)
+    /// Answers for a list, one for each of its rows; one more where it had too many.
+    package func answers(to list: LookupList) -> [LookupAnswer] {
+        list.rows.map { row in
+            var answer = row.fault == nil ? answer(row.text) : LookupAnswer(query: Limit.short(row.text))
+            answer.fault = row.fault ?? answer.fault
+            answer.place = "line \(row.line)"
             return answer
         }
-        seen[text] = line
-        return answer(text)
-    }
-
-    /// The place of a column by its name; nil when the row names none of them and so is no header.
-    private static func column(in header: [String]) -> Int? {
-        let names = ["indicator", "ip", "address", "network", "value"]
-        return header.firstIndex { names.contains($0.lowercased()) }
     }
 
     /// Adds to `answers` what `source` has seen of their subjects.
@@ -216,14 +175,5 @@ package struct IndicatorLookup: Sendable {
             for question in asked { answers[question.index].sightingsFault = "\(error)" }
         }
         return answers
-    }
-}
-
-extension LookupAnswer {
-    fileprivate static func fault(_ text: String, line: Int? = nil) -> LookupAnswer {
-        var answer = LookupAnswer(query: "")
-        answer.fault = text
-        answer.place = line.map { "line \($0)" }
-        return answer
     }
 }

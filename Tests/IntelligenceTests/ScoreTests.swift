@@ -155,15 +155,15 @@ import Testing
     @Test("a list gets an answer for each row, and what is wrong with a row is said") func lists() throws {
         let lookup = try lookup()
         let text = "host,ip\nweb,198.51.100.7\n\n\"x\",nonsense\ny\n\"z\"z,1\nweb,198.51.100.7\n"
-        let answers = lookup.answers(list: Array(text.utf8))
+        let answers = lookup.answers(to: LookupList(Array(text.utf8)))
         #expect(answers.map(\.place) == ["line 2", "line 4", "line 5", "line 6", "line 7"])
         #expect(answers.map(\.known.count) == [3, 0, 0, 0, 0])
         let faults = answers.compactMap(\.fault)
         #expect(faults.dropFirst() == ["no value", "the line's quotes don't fit", "the same as in line 2"])
-        let plain = lookup.answers(list: Array("198.51.100.7\n198.51.100.8".utf8))
+        let plain = lookup.answers(to: LookupList(Array("198.51.100.7\n198.51.100.8".utf8)))
         #expect(plain.map(\.subject) == ["198.51.100.7", "198.51.100.8"])
         let many = (0..<10_050).map { "198.51.\($0 / 256).\($0 % 256)" }.joined(separator: "\n")
-        let bounded = lookup.answers(list: Array(many.utf8))
+        let bounded = lookup.answers(to: LookupList(Array(many.utf8)))
         #expect(bounded.count == Limit.lookupLinesMax + 1)
         #expect(bounded.last?.fault == "more than 10000 rows")
     }
