@@ -112,10 +112,17 @@ package final class ProgramDesk: Sendable {
             state.isStarted = false
             return state.members.compactMap(\.runner)
         }
-        // Each is asked before the first is waited for.
-        let threads = runners.compactMap { runner in try? SystemThread { runner.stop() } }
+        // Each is asked before the first is waited for; one for which there is no thread ends on this one.
+        var threads: [SystemThread] = [], rest: [ProgramRunner] = []
+        for runner in runners {
+            do throws(SystemThread.Unavailable) {
+                threads.append(try SystemThread { runner.stop() })
+            } catch {
+                rest.append(runner)
+            }
+        }
+        for runner in rest { runner.stop() }
         for thread in threads { thread.join() }
-        for runner in runners { runner.stop() }
     }
 
     /// As `stop`, for tasks: their threads are few, and others wait for them.
