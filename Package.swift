@@ -170,11 +170,12 @@ let aggregator: [Target] = [
     module("FilterLanguage", in: "Aggregator", uses: ["FlowModel", "InformationElements"]),
     module("Enrichment", in: "Aggregator", uses: ["CAddressDatabase", "FlowModel", "NetworkTable"]),
     module("Intelligence", in: "Aggregator", uses: ["FlowModel", "Identity", "NetworkTable"]),
+    module("ReverseNames", in: "Aggregator", uses: ["FlowModel", "Platform", "Settings", "Telemetry"]),
     module(
         "Knowledge", in: "Aggregator",
         uses: [
-            "Detect", "Enrichment", "FlowModel", "Identity", "Intelligence", "NetworkTable", "Platform", "Settings",
-            "Telemetry", "WireBytes", logging,
+            "Detect", "Enrichment", "FlowModel", "Identity", "Intelligence", "NetworkTable", "Platform", "ReverseNames",
+            "Settings", "Telemetry", "WireBytes", logging,
         ]),
     module("Detect", in: "Aggregator", uses: ["FlowModel", "Identity", "Intelligence"]),
     module(
@@ -226,23 +227,24 @@ let aggregator: [Target] = [
         "KnowledgeUpkeep", in: "Aggregator",
         uses: [
             "Detect", "FlowModel", "Identity", "Incidents", "Intelligence", "Knowledge", "Notify", "NotifyChannels",
-            "Platform", "Query", "QueryEngine", "Settings", "Telemetry", logging, lifecycle,
+            "Platform", "Query", "QueryEngine", "ReverseNames", "Settings", "Telemetry", logging, lifecycle,
+            .product(name: "NIOPosix", package: "swift-nio"),
         ] + outgoing),
     module(
         "API", in: "Aggregator",
         uses: [
             "Detect", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore", "FlowText",
             "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models",
-            "Notify", "Platform", "ProgramDesk", "Query", "QueryEngine", "Sigma", "SigmaBacktest", "Telemetry",
-            "Tenancy", "Trends", logging,
+            "Notify", "Platform", "ProgramDesk", "Query", "QueryEngine", "ReverseNames", "Sigma", "SigmaBacktest",
+            "Telemetry", "Tenancy", "Trends", logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",
         uses: [
             "API", "AggregatorPipeline", "Backup", "DataKeys", "Detect", "Enrichment", "FlowLog", "FlowStore",
             "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep", "ModelRegister",
-            "Notify", "NotifyChannels", "ObjectStore", "Platform", "ProgramDesk", "Query", "ServerChannel", "Settings",
-            "Sigma", "Telemetry", "Tenancy", arguments, logging, lifecycle,
+            "Notify", "NotifyChannels", "ObjectStore", "Platform", "ProgramDesk", "Query", "ReverseNames",
+            "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", arguments, logging, lifecycle,
         ] + hummingbird),
     program(
         "weir-program-test", at: "Aggregator/weir-program-test", uses: ["Identity", "Platform", "Programs"]),
@@ -375,6 +377,7 @@ let checks: [Target] = [
         ]),
     tests("EnrichmentTests", uses: ["Enrichment", "FlowModel", "Platform"]),
     tests("IntelligenceTests", uses: ["FlowModel", "Identity", "Intelligence", "Platform"]),
+    tests("ReverseNamesTests", uses: ["FlowModel", "Platform", "ReverseNames", "Settings", "Telemetry"]),
     tests(
         "KnowledgeTests",
         uses: [
@@ -416,8 +419,8 @@ let checks: [Target] = [
         "KnowledgeUpkeepTests",
         uses: [
             "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity",
-            "Incidents", "Intelligence", "Knowledge", "KnowledgeUpkeep", "Platform", "Query", "Settings", "Telemetry",
-            logging,
+            "Incidents", "Intelligence", "Knowledge", "KnowledgeUpkeep", "Platform", "Query", "ReverseNames",
+            "Settings", "Telemetry", logging,
         ]),
     tests(
         "AggregatorPipelineTests",
@@ -431,8 +434,8 @@ let checks: [Target] = [
         uses: [
             "API", "BatchFormat", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel", "FlowStore",
             "HTTP2Client", "HistoryKit", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge",
-            "ModelRegister", "Models", "Notify", "Platform", "ProgramDesk", "Programs", "Query", "ServerChannel",
-            "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
+            "ModelRegister", "Models", "Notify", "Platform", "ProgramDesk", "Programs", "Query", "ReverseNames",
+            "ServerChannel", "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
             .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),

@@ -58,7 +58,7 @@ package func apiRouter(_ sources: APISources) -> Router<APIContext> {
     router.add(middleware: Answers())
     router.add(middleware: Authentication(control: sources.control, time: sources.time))
     OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: router)
-    IncidentRoutes(incidents: sources.incidents).add(to: router)
+    IncidentRoutes(incidents: sources.incidents, knowledge: sources.knowledge).add(to: router)
     IncidentEditRoutes(incidents: sources.incidents, time: sources.time).add(to: router)
     ExceptionRoutes(incidents: sources.incidents, time: sources.time).add(to: router)
     MitigationRoutes(
@@ -68,7 +68,7 @@ package func apiRouter(_ sources: APISources) -> Router<APIContext> {
     let flows = FlowSources(
         query: sources.query, control: sources.control, pseudonymSecret: sources.pseudonymSecret,
         enrichment: sources.knowledge.enrichment)
-    FlowRoutes(sources: flows).add(to: router)
+    FlowRoutes(sources: flows, knowledge: sources.knowledge).add(to: router)
     ExportRoutes(sources: flows).add(to: router)
     HuntRoutes(sources: flows).add(to: router)
     TrendRoutes(sources: flows, time: sources.time).add(to: router)

@@ -46,6 +46,18 @@ struct GroupBody: Encodable {
 struct TopBody: Encodable {
     let items: [GroupBody], total: Sums, groupCount: Int, other: Sums, complete: Bool,
         plan: EffortBody?
+    let names: NamesBody?
+}
+
+/// Names of addresses, by address. Nil for none.
+struct NamesBody: Encodable {
+    private let names: [String: String]
+
+    init?(_ names: [IPAddress: String]) {
+        guard !names.isEmpty else { return nil }
+        self.names = Dictionary(uniqueKeysWithValues: names.map { ("\($0.key)", $0.value) })
+    }
+    func encode(to encoder: any Encoder) throws { try names.encode(to: encoder) }
 }
 
 struct SeriesBody: Encodable {

@@ -9,7 +9,7 @@ internal import Tenancy
 /// `GET /v1/flows`, `/v1/flows/top`, `/v1/flows/series`, `/v1/flows/percentiles`, `/v1/flows/distinct`,
 /// `/v1/flows/conversations` and `/v1/flows/plan`: questions about the flow records of the key's tenant.
 struct FlowRoutes {
-    let sources: FlowSources
+    let sources: FlowSources, knowledge: KnowledgeSources
 
     func add(to router: Router<APIContext>) {
         router.get("/v1/flows") { try await list($0, $1) }
@@ -60,8 +60,11 @@ struct FlowRoutes {
 
     private func top(_ request: Request, _ context: APIContext) async throws -> Response {
         let asked = try FlowQuestion(
-            request, context, sources, allowed: ["by", "measure", "limit", "explain"])
+            request, context, sources, allowed: ["by", "measure", "limit", "names", "explain"])
         let keys = try asked.keys("by", or: [.sourceAddress])
+        let isNamed = try asked.parameters.choice("names", ["true", "false"]) == "true"
+        // A name would tell whose pseudonym one is.
+        guard !isNamed || asked.veil.key == nil else { throw Problem.behindVeil }
         let measure = try asked.measure
         let limit = try asked.limit(or: 10)
         let explains = try asked.explains
@@ -69,13 +72,14 @@ struct FlowRoutes {
             try await sources.query.top(
                 tenant: asked.tenant, filter: asked.filter, by: keys, measure: measure, limit: limit)
         }
+        let names = await isNamed ? knowledge.names(of: answer.groups.flatMap(\.key.addresses)) : [:]
         let veil = asked.veil.drawn()
         return try jsonResponse(
             TopBody(
                 items: answer.groups.map { GroupBody($0, keys, measure, veil) }, total: Sums(answer.total),
                 groupCount: answer.groupCount, other: Sums(answer.other),
                 complete: answer.effort.isComplete,
-                plan: explains ? EffortBody(answer.effort) : nil))
+                plan: explains ? EffortBody(answer.effort) : nil, names: NamesBody(names)))
     }
 
     private func series(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -139,5 +143,11 @@ struct FlowRoutes {
                 tenant: asked.tenant, filter: asked.filter, measure: measure, limit: limit)
         }
         return try jsonResponse(ConversationsBody(answer, asked.veil.drawn(), explains: explains))
+    }
+}
+
+extension FlowGroupKey {
+    fileprivate var addresses: [IPAddress] {
+        [sourceAddress, destinationAddress, nextHop, exporter?.address].compactMap { $0 }
     }
 }

@@ -1,4 +1,5 @@
 internal import Detect
+internal import FlowModel
 internal import HTTPTypes
 internal import Hummingbird
 internal import Incidents
@@ -7,16 +8,17 @@ internal import Tenancy
 /// What a tenant reads of its incidents: lists, one with its findings, its history, its story and its neighbours, and
 /// people's verdicts by rule.
 struct IncidentRoutes {
-    let incidents: IncidentLog
+    let incidents: IncidentLog, knowledge: KnowledgeSources
 
     func add(to router: Router<APIContext>) {
         router.get("/v1/incidents") { try list($0, $1) }
         router.get("/v1/incidents/{id}") { request, context in
             let (principal, id) = try asked(request, context)
-            return try incidentAnswer(
-                try finding { () throws(IncidentError) in
-                    try incidents.get(tenant: principal.tenant, id: id)
-                })
+            let incident = try finding { () throws(IncidentError) in
+                try incidents.get(tenant: principal.tenant, id: id)
+            }
+            let addresses = incident.entities.compactMap { IPAddress($0.value) }
+            return try incidentAnswer(incident, names: await knowledge.names(of: addresses))
         }
         router.get("/v1/incidents/{id}/events") { request, context in
             let (principal, id) = try asked(request, context)
@@ -106,8 +108,9 @@ struct IncidentRoutes {
 }
 
 /// An incident with its revision as `ETag`, which changes ask for in `If-Match`.
-func incidentAnswer(_ incident: Incident) throws -> Response {
-    var response = try jsonResponse(incident)
+/// - Parameter names: of its entities' addresses, from DNS.
+func incidentAnswer(_ incident: Incident, names: [IPAddress: String] = [:]) throws -> Response {
+    var response = try jsonResponse(NamedIncident(incident: incident, names: NamesBody(names)))
     response.headers[.eTag] = "\"\(incident.revision)\""
     return response
 }
@@ -137,6 +140,16 @@ func finding<Value>(_ body: () throws(IncidentError) -> Value) throws -> Value {
         case .badCursor, .storage: throw error
         }
     }
+}
+
+private struct NamedIncident: Encodable {
+    let incident: Incident, names: NamesBody?
+    func encode(to encoder: any Encoder) throws {
+        try incident.encode(to: encoder)
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encodeIfPresent(names, forKey: .names)
+    }
+    private enum Key: CodingKey { case names }
 }
 
 private struct StoryBody: Encodable {

@@ -7,6 +7,7 @@ package import Intelligence
 package import Knowledge
 internal import Platform
 internal import ProgramDesk
+package import ReverseNames
 internal import Tenancy
 
 /// What is known about strangers and own networks, for answers to people.
@@ -15,28 +16,41 @@ package struct KnowledgeSources: Sendable {
     package var enrichment: CurrentEnrichment
     /// Each tenant's own networks.
     package var assets: [TenantID: AssetNetworks]
+    /// Nil: names are not asked for.
+    package var names: NameDesk?
     /// The feeds that a tenant may know of.
     package var feeds: @Sendable (TenantID) async -> [FeedState]
 
     package init(
         intelligence: CurrentIntelligence = CurrentIntelligence(),
         enrichment: CurrentEnrichment = CurrentEnrichment(.none), assets: [TenantID: AssetNetworks] = [:],
+        names: NameDesk? = nil,
         feeds: @escaping @Sendable (TenantID) async -> [FeedState] = { _ in [] }
     ) {
         (self.intelligence, self.enrichment) = (intelligence, enrichment)
-        (self.assets, self.feeds) = (assets, feeds)
+        (self.assets, self.names, self.feeds) = (assets, names, feeds)
     }
 
-    /// - Parameter said: what the tenant's own enrichers say; what the tables don't know is taken from there.
+    /// From DNS, where that is switched on, as far as they are known soon.
+    func names(of addresses: [IPAddress]) async -> [IPAddress: String] {
+        await names?.names(of: addresses) ?? [:]
+    }
+
+    /// - Parameters:
+    ///   - name: from DNS.
+    ///   - said: what the tenant's own enrichers say; what the tables don't know is taken from there.
     func origin(
-        of address: IPAddress, tenant: TenantID, said: [AddressOrigin.Annotation] = []
+        of address: IPAddress, tenant: TenantID, name: String? = nil, said: [AddressOrigin.Annotation] = []
     ) -> AddressOrigin? {
         let now = enrichment.value, place = now.place(of: address), asset = assets[tenant]?.asset(holding: address)
-        guard place != .unknown || asset != nil || !said.isEmpty else { return nil }
+        guard place != .unknown || asset != nil || name != nil || !said.isEmpty else {
+            return nil
+        }
         var origin = AddressOrigin(
             country: place.country.isNone ? nil : "\(place.country)",
             systemNumber: place.systemNumber == 0 ? nil : place.systemNumber,
             systemName: now.systemName(of: address))
+        origin.name = name
         if let asset { (origin.network, origin.tags) = (asset.name, asset.tags) }
         if !said.isEmpty { origin.annotations = said }
         origin.country = origin.country ?? said.lazy.compactMap(\.country).first
@@ -89,14 +103,16 @@ struct IntelRoutes {
     }
 
     private func lookup(for tenant: TenantID, asking addresses: [IPAddress]) async -> IndicatorLookup {
+        async let called = knowledge.names(of: addresses)
         let said =
             await programs?.annotations(
                 of: addresses.prefix(ProgramDesk.addressesMax), tenant: tenant,
                 waitingAtMost: Self.enrichersWait) ?? [:]
+        let names = await called
         return IndicatorLookup(
             knowledge.intelligence.edition[tenant], at: time.wallMilliseconds()
         ) { [knowledge] address in
-            knowledge.origin(of: address, tenant: tenant, said: said[address] ?? [])
+            knowledge.origin(of: address, tenant: tenant, name: names[address], said: said[address] ?? [])
         }
     }
 

@@ -11,6 +11,8 @@ package struct AddressOrigin: Codable, Equatable, Sendable {
     /// Of the tenant's own networks, the narrowest that has it: its name and tags.
     package var network: String?
     package var tags: [String]?
+    /// What DNS calls it: whoever runs the address says so.
+    package var name: String?
     /// What the tenant's own enrichers say.
     package var annotations: [Annotation]?
 

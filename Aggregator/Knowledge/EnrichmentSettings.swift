@@ -1,5 +1,6 @@
 package import Enrichment
 internal import Platform
+package import ReverseNames
 internal import Settings
 
 /// Where countries and systems come from.
@@ -7,8 +8,10 @@ internal import Settings
 /// - `databases` (paths, none): MMDB files, asked in this order.
 /// - `lists` (paths): lists of ranges by country, as in Debian's `tor-geoipdb`, asked after them. Without databases
 ///   and lists, those of that package in `/usr/share/tor`, where it is installed.
+/// - `names`: names of addresses, from DNS; see `NameSettings`.
 package struct EnrichmentSettings: Equatable, Sendable {
     package var databases: [String] = [], lists: [String] = []
+    package var names = NameSettings()
     static let usualLists = ["/usr/share/tor/geoip", "/usr/share/tor/geoip6"]
 
     package init() {}
@@ -18,6 +21,7 @@ package struct EnrichmentSettings: Equatable, Sendable {
         databases = try reader.strings("databases", default: [], countMax: countMax).map { reader.resolved($0) }
         let usual = databases.isEmpty ? Self.usualLists.filter { fileStatus($0) != nil } : []
         lists = try reader.strings("lists", default: usual, countMax: 8).map { reader.resolved($0) }
+        names = try NameSettings(reader.scoped(to: "names"))
         for (key, path) in databases.map({ ("databases", $0) }) + lists.map({ ("lists", $0) }) {
             guard let status = fileStatus(path), !status.isFolder else {
                 throw reader.error(key, "\(path) is not there, or not a file")

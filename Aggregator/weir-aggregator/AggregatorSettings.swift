@@ -35,7 +35,8 @@ import Sigma
 /// - `backup`: where backups go, see `ObjectStoreSettings`. Nowhere without `backup.to`.
 /// - `incidents`: criticality, clocks and playbooks, see `IncidentPolicy`.
 /// - `notify`: channels, routes and what may be proposed, see `NotifySettings`.
-/// - `intelligence`, `enrichment`, `tenants`: feeds, countries, what belongs to each tenant; see `KnowledgeSettings`.
+/// - `intelligence`, `enrichment`, `tenants`: feeds, places and names, what belongs to each tenant; see
+///   `KnowledgeSettings`.
 /// - `programs`: own detectors, enrichers and providers of intelligence, see `ProgramSettings`.
 /// - `sigma.rules` (path): a folder of Sigma rules, see `SigmaFolder`.
 /// - `sigma.state` (`draft`, `test`, `enabled` or `disabled`, `enabled`): of its rules, unless a tenant says otherwise.

@@ -10,6 +10,7 @@ import KnowledgeUpkeep
 import Logging
 import Platform
 import Query
+import ReverseNames
 import Telemetry
 import Tenancy
 
@@ -17,7 +18,7 @@ import Tenancy
 struct Surroundings {
     let intelligence = CurrentIntelligence(), enrichment = CurrentEnrichment(.none)
     private let settings: KnowledgeSettings
-    private let feeds: FeedUpkeep, places: EnrichmentUpkeep
+    private let feeds: FeedUpkeep, places: EnrichmentUpkeep, names: NameDesk?
 
     init(
         _ settings: KnowledgeSettings, folder: String, time: any TimeSource, metrics: MetricRegistry, logger: Logger
@@ -28,6 +29,12 @@ struct Surroundings {
             transport: HTTPFeedTransport(HTTPFeedTransport.policy(settings.egress)), time: time, registry: metrics,
             logger: logger)
         places = EnrichmentUpkeep(settings.enrichment, current: enrichment, registry: metrics, logger: logger)
+        let asked = settings.enrichment.names
+        names =
+            asked.isEnabled
+            ? NameDesk(asked, transport: UDPNameTransport(), time: time, registry: metrics) {
+                UInt16.random(in: .min ... .max)
+            } : nil
     }
 
     /// What needs no network, before the first record.
@@ -60,7 +67,7 @@ struct Surroundings {
     var sources: KnowledgeSources {
         KnowledgeSources(
             intelligence: intelligence, enrichment: enrichment,
-            assets: settings.tenants.mapValues { AssetNetworks($0.networks) }
+            assets: settings.tenants.mapValues { AssetNetworks($0.networks) }, names: names
         ) { [feeds] in await feeds.states(for: $0) }
     }
 }

@@ -132,11 +132,12 @@ struct FlowsCommand: AsyncParsableCommand {
         var by = "sourceAddress"
         @Option(help: "bytes, packets, flows, bps, pps or bpp.") var measure = "octetDeltaCount"
         @Flag(help: "Say what the answer cost.") var explain = false
+        @Flag(help: "Ask DNS what the addresses are called, where the aggregator may.") var names = false
         @Option(help: "At most so many, 1 to 1000.") var limit = 10
 
         func run() async throws {
             try await printTop(
-                connection, filter, rows, keys: by, measure: measure, limit: limit, explain: explain)
+                connection, filter, rows, keys: by, measure: measure, limit: limit, explain: explain, names: names)
         }
     }
 }
@@ -144,21 +145,32 @@ struct FlowsCommand: AsyncParsableCommand {
 private func printTop(
     _ connection: ConnectionOptions, _ filter: FlowFilterOptions, _ rows: RowOptions, keys: String,
     measure: String,
-    limit: Int, explain: Bool
+    limit: Int, explain: Bool, names: Bool = false
 ) async throws {
     var query = try filter.query()
     query["by"] = FlowNames.keys(keys)
     query["measure"] = FlowNames.measure(measure)
     query["limit"] = String(limit)
     if explain { query["explain"] = "true" }
+    if names { query["names"] = "true" }
     let answer = try await APIClient(connection.profile()).get("/v1/flows/top", query)
-    var titles = ["key", "octetDeltaCount", "packetDeltaCount", "deltaFlowCount"]
+    var titles = ["key"] + (names ? ["name"] : []) + ["octetDeltaCount", "packetDeltaCount", "deltaFlowCount"]
     if let measure = query["measure"], !titles.contains(measure) { titles.append(measure) }
     var printer = RowPrinter(
         rows.chosen, columns: titles.map { RowPrinter.column($0, $0 == "key" ? query["by"] : $0) })
-    for item in answer["items"] as? [[String: Any]] ?? [] { try printer.add(item) }
+    for item in answer["items"] as? [[String: Any]] ?? [] {
+        try printer.add(names ? item.merging(["name": name(of: item, answer)]) { $1 } : item)
+    }
     printer.finish(whenEmpty: "no flows match")
     printPlan(answer)
+}
+
+/// Those of the addresses in an item's key, in the key's order.
+private func name(of item: [String: Any], _ answer: [String: Any]) -> String {
+    let names = answer["names"] as? [String: String] ?? [:]
+    let words = (item["key"] as? String ?? "").split(separator: " ")
+    let found = words.compactMap { names[String($0)] }
+    return found.isEmpty ? "-" : found.joined(separator: " ")
 }
 
 /// What an answer says of its cost, when it was asked to.

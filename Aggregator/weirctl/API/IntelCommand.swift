@@ -64,6 +64,7 @@ struct IntelCommand: AsyncParsableCommand {
                 },
                 RowPrinter.Column(title: "country") { member($0, "origin", "country") },
                 RowPrinter.Column(title: "system") { member($0, "origin", "systemNumber") },
+                RowPrinter.Column(title: "name") { member($0, "origin", "name") },
                 RowPrinter.Column(title: "hosts") { member($0, "sighting", "hosts") },
                 RowPrinter.Column(title: "first seen") { member($0, "sighting", "firstSeen") },
                 RowPrinter.Column(title: "last seen") { member($0, "sighting", "lastSeen") },
