@@ -226,9 +226,9 @@ let aggregator: [Target] = [
     module(
         "KnowledgeUpkeep", in: "Aggregator",
         uses: [
-            "Detect", "FlowModel", "Identity", "Incidents", "Intelligence", "Knowledge", "Notify", "NotifyChannels",
-            "Platform", "Query", "QueryEngine", "ReverseNames", "Settings", "Telemetry", logging, lifecycle,
-            .product(name: "NIOPosix", package: "swift-nio"),
+            "Detect", "FilterLanguage", "FlowModel", "Identity", "Incidents", "Intelligence", "Knowledge", "Notify",
+            "NotifyChannels", "Platform", "Query", "QueryEngine", "ReverseNames", "Settings", "Telemetry", logging,
+            lifecycle, .product(name: "NIOPosix", package: "swift-nio"),
         ] + outgoing),
     module(
         "API", in: "Aggregator",
@@ -382,7 +382,7 @@ let checks: [Target] = [
         "KnowledgeTests",
         uses: [
             "Detect", "Enrichment", "FlowModel", "Identity", "Intelligence", "Knowledge", "Platform", "Settings",
-            "Telemetry", logging,
+            "Telemetry", "WireBytes", logging,
         ]),
     tests("TestKitTests", uses: []),
     tests(
@@ -418,9 +418,9 @@ let checks: [Target] = [
     tests(
         "KnowledgeUpkeepTests",
         uses: [
-            "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity",
-            "Incidents", "Intelligence", "Knowledge", "KnowledgeUpkeep", "Platform", "Query", "ReverseNames",
-            "Settings", "Telemetry", logging,
+            "AggregatorPipeline", "BatchFormat", "Delivery", "Detect", "Enrichment", "FlowLog", "FlowModel",
+            "FlowStore", "Identity", "Incidents", "Intelligence", "Knowledge", "KnowledgeUpkeep", "Platform", "Query",
+            "ReverseNames", "Settings", "Telemetry", logging,
         ]),
     tests(
         "AggregatorPipelineTests",

@@ -11,7 +11,8 @@
 package import FlowModel
 import Identity
 
-/// Where addresses are, as far as somebody knows: asked for the first contact of a host and a network only.
+/// Where addresses are, as far as somebody knows: asked for the first contact of a host and a network, and where a
+/// record's own word for a system is a listed one's.
 package struct PlaceLookup: Sendable {
     /// - Returns: the two letters of ISO 3166-1, the first in the upper octet, and the AS number; 0 is not known.
     package typealias Find = @Sendable (IPAddress) -> (country: UInt16, system: UInt32)

@@ -4,7 +4,8 @@
 /// call on everyone: those that some host answered into one finding a host, the rest into one of the tenant; and so
 /// are a host's listed peers beyond the first `namedPeersMax`, since a program that shares files meets hundreds.
 /// Invariants: an indicator counts by the record's own time; the score and its parts are those of `ScoreRules`; a
-/// contact's direction and answer may become known later and then raise what was said. Bounded as all detectors are.
+/// contact's direction and answer may become known later and then raise what was said. Which system an address is of,
+/// the table of systems tells, and where it doesn't, the record. Bounded as all detectors are.
 /// Not here: which addresses are listed and what a match is worth (`Intelligence`).
 package import FlowModel
 package import Identity
@@ -27,6 +28,7 @@ package struct ThreatIntelligenceDetector: Detector {
     }
     /// Of this intelligence; not part of the state.
     private var strangers = StrangerCache()
+    private var places: PlaceLookup
     private let tenant: TenantID
     private let parameters: DetectorParameters
     private var contacts: EventTable<PeerContact>
@@ -38,10 +40,12 @@ package struct ThreatIntelligenceDetector: Detector {
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.init(tenant: tenant, parameters: parameters, intelligence: .none)
     }
-    package init(tenant: TenantID, parameters: DetectorParameters, intelligence: Intelligence) {
+    package init(
+        tenant: TenantID, parameters: DetectorParameters, intelligence: Intelligence, places: PlaceLookup = .none
+    ) {
         self.tenant = tenant
         self.parameters = parameters
-        self.intelligence = intelligence
+        (self.intelligence, self.places) = (intelligence, places)
         contacts = EventTable(entriesMax: parameters.tableEntriesMax, itemsMax: parameters.itemsMax)
         folds = EventTable(entriesMax: parameters.tableEntriesMax / 4, itemsMax: parameters.itemsMax / 4)
         named = EventTable(entriesMax: parameters.tableEntriesMax / 4, itemsMax: parameters.itemsMax / 4)
@@ -61,12 +65,24 @@ package struct ThreatIntelligenceDetector: Detector {
                     || mayMeet(destination, columns.bgpDestinationAsNumber[row])
             else { continue }
             observe(
-                FlowSight(columns, row: row), sourceSystem: columns.bgpSourceAsNumber[row],
-                destinationSystem: columns.bgpDestinationAsNumber[row])
+                FlowSight(columns, row: row),
+                sourceSystem: system(of: source, recorded: columns.bgpSourceAsNumber[row]),
+                destinationSystem: system(of: destination, recorded: columns.bgpDestinationAsNumber[row]))
         }
     }
 
+    /// The table's word counts before the record's: routers are set up to tell the neighbour's number in place of the
+    /// origin's, or none. It is asked where the record's word would make a match; listed ones are known without.
+    private func system(of address: IPAddress, recorded: UInt32) -> UInt32 {
+        let listed = intelligence.indicators.listedSystem(of: address)
+        guard listed == 0 else { return listed }
+        guard intelligence.indicators.hasSystem(recorded) else { return recorded }
+        let known = places.find(address).system
+        return known == 0 ? recorded : known
+    }
+
     mutating func use(_ intelligence: Intelligence) { self.intelligence = intelligence }
+    mutating func use(_ places: PlaceLookup) { self.places = places }
     /// All is taken in here: the filter looks at columns, and most records at no more than that.
     mutating func begin(_ columns: FlowColumns, rows: Range<Int>) { take(columns, rows: rows) }
     mutating func observe(_ sight: FlowSight) {}

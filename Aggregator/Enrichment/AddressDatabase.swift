@@ -76,21 +76,40 @@ internal import Synchronization
         let letters = [
             CChar(truncatingIfNeeded: country.rawValue >> 8), CChar(truncatingIfNeeded: country.rawValue & 0xFF),
         ]
+        return all { ranges, size in unsafe weir_address_database_ranges(database, letters, &ranges, size) }
+            .map(\.closed)
+    }
+
+    /// All addresses of systems, in the same order, each with its system; or of any, for none, with no number.
+    /// - Parameter systems: sorted.
+    func ranges(ofSystems systems: [UInt32]) -> [SystemRange] {
+        let found = all { ranges, size in
+            unsafe weir_address_database_system_ranges(database, systems, systems.count, &ranges, size)
+        }
+        return found.map { SystemRange(addresses: $0.closed, system: systems.isEmpty ? 0 : $0.value) }
+    }
+
+    /// - Parameter read: fills what it is given, and says how many there are.
+    private func all(
+        _ read: (_ ranges: inout [weir_address_range], _ size: Int) -> Int
+    ) -> [weir_address_range] {
         var found: [weir_address_range] = [], size = 4_096
         while true {  // ends: at a size that is enough, which the file doesn't change, or too much
             found = [weir_address_range](repeating: weir_address_range(), count: size)
-            let count = unsafe weir_address_database_ranges(database, letters, &found, size)
+            let count = read(&found, size)
             guard count > 0, count <= Self.rangesMax else { return [] }
             if count <= size {
                 found.removeLast(size - count)
-                break
+                return found
             }
             size = count
         }
-        return found.map { range in
-            IPAddress(
-                high: range.first_high, low: range.first_low)...IPAddress(high: range.last_high, low: range.last_low)
-        }
     }
     private static let rangesMax = 8_000_000
+}
+
+extension weir_address_range {
+    fileprivate var closed: ClosedRange<IPAddress> {
+        IPAddress(high: first_high, low: first_low)...IPAddress(high: last_high, low: last_low)
+    }
 }

@@ -26,6 +26,13 @@ package enum PlaceSource: Sendable {
         case .ranges(let ranges): ranges.ranges(of: country)
         }
     }
+    /// Of systems, by sorted numbers; of any for none.
+    func ranges(ofSystems systems: [UInt32]) -> [SystemRange] {
+        switch self {
+        case .database(let database): database.ranges(ofSystems: systems)
+        case .ranges: []
+        }
+    }
 }
 
 extension [ClosedRange<IPAddress>] {
@@ -62,7 +69,7 @@ extension IPAddress {
 
 package struct Enrichment: Sendable {
     /// Asked in order, for what those before don't know.
-    private let sources: [PlaceSource]
+    let sources: [PlaceSource]
     package let assets: AssetNetworks
     /// Different for each that was made from other files: a cache keeps to one.
     package let generation: UInt64

@@ -113,3 +113,18 @@ struct AddressFilter: Sendable {
         self[keyPath: bitmap][Int(bit >> 6)] |= 1 << (bit & 63)
     }
 }
+
+/// Tells the same of systems' numbers: a bit for each 16 last bits. 8 KiB, or nothing where no system is listed.
+struct SystemFilter: Sendable {
+    private var bits: [UInt64] = []
+
+    init(_ systems: [UInt32]) {
+        guard !systems.isEmpty else { return }
+        bits = [UInt64](repeating: 0, count: 1_024)
+        for number in systems { bits[Int(number >> 6 & 1_023)] |= 1 << UInt64(number & 63) }
+    }
+    @inline(__always)
+    func passes(_ number: UInt32) -> Bool {
+        !bits.isEmpty && bits[Int(number >> 6 & 1_023)] >> UInt64(number & 63) & 1 != 0
+    }
+}

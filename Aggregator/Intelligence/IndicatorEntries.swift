@@ -116,7 +116,10 @@ struct Placed {
 
 extension IndicatorSet {
     /// A set of all that `feeds` said. Of two feeds with one name the first counts, with the indicators of both.
-    package init(_ feeds: [(source: FeedSource, indicators: [Indicator])]) {
+    /// - Parameter announced: of the systems among the indicators; of others it is not looked at.
+    package init(
+        _ feeds: [(source: FeedSource, indicators: [Indicator])], announced: AnnouncedNetworks = .none
+    ) {
         var sources: [FeedSource] = [], numbers: [String: Int] = [:]
         for feed in feeds where numbers[feed.source.name] == nil {
             numbers[feed.source.name] = sources.count
@@ -139,12 +142,15 @@ extension IndicatorSet {
         superseded = placed.count - kept.count
         self.feeds = sources
         self.table = table
-        filter = AddressFilter((0..<table.count).lazy.map { table[$0] })
+        self.announced = announced
+        filter = AddressFilter(
+            [table, announced.table].lazy.flatMap { some in (0..<some.count).lazy.map { some[$0] } })
         firstEntry = Self.firsts(kept, places: (0...table.count).lazy.map { UInt64($0) })
         let networkEntries = firstEntry.last ?? 0
         let numbered = kept[Int(networkEntries)...].map { UInt32(truncatingIfNeeded: $0.place) }
         systems = numbered.enumerated().filter { $0.offset == 0 || numbered[$0.offset - 1] != $0.element }.map(
             \.element)
+        systemFilter = SystemFilter(systems)
         firstSystemEntry = Self.firsts(kept, places: (systems.map { Self.systemBase | UInt64($0) } + [.max]))
         entries = IndicatorEntries(
             kept,
@@ -153,7 +159,15 @@ extension IndicatorSet {
     }
 
     /// The same of feeds as they were read.
-    package init(reads: [FeedRead]) { self.init(reads.map { ($0.source, $0.indicators) }) }
+    /// - Parameter announced: the networks of systems.
+    package init(reads: [FeedRead], announced: (Set<UInt32>) -> AnnouncedNetworks = { _ in .none }) {
+        var systems: Set<UInt32> = []
+        for read in reads {
+            for case .autonomousSystem(let number) in read.indicators.lazy.map(\.subject) { systems.insert(number) }
+        }
+        self.init(
+            reads.map { ($0.source, $0.indicators) }, announced: systems.isEmpty ? .none : announced(systems))
+    }
 
     private static let systemBase: UInt64 = 1 << 40
 

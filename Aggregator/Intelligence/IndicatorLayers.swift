@@ -28,6 +28,10 @@ package struct IndicatorLayers: Sendable {
         let others = shared.candidates(in: columns, rows: rows)
         return owns.isEmpty ? others : others.isEmpty ? owns : Set(owns).union(others).sorted()
     }
+    package func listedSystem(of address: IPAddress) -> UInt32 {
+        let system = shared.listedSystem(of: address)
+        return system == 0 ? own.listedSystem(of: address) : system
+    }
     package func holds(_ address: IPAddress) -> Bool { shared.holds(address) || own.holds(address) }
     package func matches(
         _ address: IPAddress, port: UInt16 = 0, system: UInt32 = 0, at time: Int64?

@@ -3,6 +3,8 @@
 /// An address first meets the filter, which nearly all fail; what is left is searched in a sorted table that gives
 /// every network holding it. Expiry is told at the match, by the record's own time, so a replay of last month matches
 /// what was valid then.
+/// A listed system is met by the networks that a table of systems says it announces (`AnnouncedNetworks`), which the
+/// filter has, too, and where that table doesn't know the address, by the number that the record has.
 /// Invariants: immutable; at most `Limit.indicatorsMax` indicators; of one feed the latest word on a network and port
 /// counts. A million IPv4 addresses take some 36 MB, of IPv6 some 50 MB.
 /// Not here: whether a match matters (`ScoreRules`), what must not be reported (`AllowTable`).
@@ -20,7 +22,11 @@ package struct IndicatorSet: Sendable {
     let firstEntry: [UInt32]
     let entries: IndicatorEntries
     /// Sorted numbers of systems, with entries that follow those of the networks.
-    let systems: [UInt32], firstSystemEntry: [UInt32]
+    package let systems: [UInt32]
+    let firstSystemEntry: [UInt32]
+    let systemFilter: SystemFilter
+    /// Of `systems`.
+    package let announced: AnnouncedNetworks
 
     /// One indicator that an address meets.
     package struct Match: Equatable, Sendable {
@@ -33,7 +39,8 @@ package struct IndicatorSet: Sendable {
     package var count: Int { entries.count }
     package var isEmpty: Bool { entries.count == 0 }
 
-    /// False for nearly every address that no indicator of a network holds, true for all others.
+    /// False for nearly every address that no indicator holds, true for all others; but for those of systems, by
+    /// numbers that records have.
     package func mayHold(_ address: IPAddress) -> Bool { filter.passes(high: address.high, low: address.low) }
 
     /// The rows of which an end may be an indicator's, in order.
@@ -53,14 +60,17 @@ package struct IndicatorSet: Sendable {
     }
 
     private func systemCandidates(in columns: FlowColumns, rows: Range<Int>) -> [Int] {
-        rows.clamped(to: columns.rows).filter { row in
-            hasSystem(columns.bgpSourceAsNumber[row]) || hasSystem(columns.bgpDestinationAsNumber[row])
+        let sources = columns.bgpSourceAsNumber, destinations = columns.bgpDestinationAsNumber
+        return rows.clamped(to: columns.rows).filter { row in
+            hasSystem(sources[row]) || hasSystem(destinations[row])
         }
     }
     private func merge(_ some: [Int], _ others: [Int]) -> [Int] {
         others.isEmpty ? some : Set(some + others).sorted()
     }
-    package func hasSystem(_ number: UInt32) -> Bool { number != 0 && systemPlace(number) != nil }
+    package func hasSystem(_ number: UInt32) -> Bool {
+        systemFilter.passes(number) && number != 0 && systemPlace(number) != nil
+    }
     private func systemPlace(_ number: UInt32) -> Int? {
         var low = 0, high = systems.count
         while low < high {  // ends: the distance shrinks
@@ -70,20 +80,26 @@ package struct IndicatorSet: Sendable {
         return low < systems.count && systems[low] == number ? low : nil
     }
 
-    /// Whether some network holds the address, whatever its indicators' time and port.
-    package func holds(_ address: IPAddress) -> Bool { mayHold(address) && !table.all(holding: address).isEmpty }
+    /// Whether some network, or a listed system's, holds the address, whatever its indicators' time and port.
+    package func holds(_ address: IPAddress) -> Bool {
+        mayHold(address) && (table.narrowest(holding: address) != nil || announced.system(of: address) != 0)
+    }
+    /// The listed system that the address is of, by the table of systems; 0 is none.
+    package func listedSystem(of address: IPAddress) -> UInt32 { mayHold(address) ? announced.system(of: address) : 0 }
 
     /// Every indicator that `address`, or its system, meets at `time`, the narrowest network first.
     /// - Parameters:
     ///   - port: the peer's, 0 when the record has none; indicators of another port don't match.
-    ///   - system: of the address, where the record or a table tells it; 0 is unknown.
+    ///   - system: of the address, by the record, for where no listed system is known to have it; 0 is unknown.
     ///   - time: event time in ms since 1970 UTC; nil takes expired ones, too.
     package func matches(
         _ address: IPAddress, port: UInt16 = 0, system: UInt32 = 0, at time: Int64?
     ) -> [Match] {
-        var found: [Match] = []
+        var found: [Match] = [], system = system
         if mayHold(address) {
             for place in table.all(holding: address) { add(networkEntries(at: place), port, time, &found) }
+            let announcing = announced.system(of: address)
+            if announcing != 0 { system = announcing }
         }
         if system != 0, let place = systemPlace(system) {
             add(Int(firstSystemEntry[place])..<Int(firstSystemEntry[place + 1]), port, time, &found)

@@ -19,22 +19,24 @@ package struct HuntReport: Equatable, Sendable {
 
 /// Looks for indicators in history; `KnowledgeUpkeep` has one.
 package protocol HistoryHunter: Sendable {
-    /// - Parameter networks: at most `FeedUpkeep.huntedAtOnce`.
+    /// - Parameters:
+    ///   - networks: at most `FeedUpkeep.huntedAtOnce`.
+    ///   - systems: by the numbers that records have; what is known to be theirs is among `networks`.
     /// - Throws: what keeps history from being read; then the whole is asked again later.
     func hunt(
-        for networks: [IPNetwork], tenant: TenantID, with intelligence: Intelligence
+        for networks: [IPNetwork], systems: [UInt32], tenant: TenantID, with intelligence: Intelligence
     ) async throws -> HuntReport
 }
 
 extension FeedUpkeep {
     package static let huntedAtOnce = 100_000
-    /// New indicators of one change that are looked for: of more, the first.
+    /// Networks of one change that are looked for, and systems by number: of more, the first.
     package static let huntedMax = 1_000_000
     private static let huntRetry = Duration.seconds(60)
 
-    private func file(of layer: FeedLayer) -> HuntedNetworks {
+    private func file(of layer: FeedLayer) -> HuntedFile {
         let key = FeedKey.text(layer: layer.label, name: "hunted", isAllowList: false)
-        return HuntedNetworks(path: "\(folder)/\(key).hunted")
+        return HuntedFile(path: "\(folder)/\(key).hunted")
     }
     func readHunted() {
         for layer in Set(feeds.map(\.layer)) { hunted[layer] = file(of: layer).read() }
@@ -50,12 +52,14 @@ extension FeedUpkeep {
             return
         }
         for layer in unhunted.sorted(by: { $0.label < $1.label }) {
-            guard let table = sets[layer]?.table, !Task.isCancelled else { return }
-            let new = table.networks(notIn: hunted[layer] ?? NetworkTable([]))
+            guard let set = sets[layer], !Task.isCancelled else { return }
+            let all = HuntedIndicators(set), quarry = Quarry(all.new(since: hunted[layer] ?? .init()), set.announced)
             let edition = current.edition
             do {
                 let whose: [TenantID] = if case .tenant(let tenant) = layer { [tenant] } else { tenants }
-                for tenant in new.isEmpty ? [] : whose { try await hunt(for: new, tenant, edition[tenant], hunter) }
+                for tenant in quarry.isEmpty ? [] : whose {
+                    try await hunt(for: quarry, tenant, edition[tenant], hunter)
+                }
             } catch {
                 logger.warning(
                     "History can't be searched for new indicators now.",
@@ -64,39 +68,59 @@ extension FeedUpkeep {
                 huntDue = time.monotonic() + Self.huntRetry
                 return
             }
-            finish(layer, table, isChanged: !new.isEmpty)
+            finish(layer, all)
+        }
+    }
+
+    /// What is looked for.
+    private struct Quarry {
+        /// Of systems, too.
+        let networks: [IPNetwork]
+        let systems: [UInt32]
+        /// Indicators.
+        let count: Int
+        var isEmpty: Bool { count == 0 }
+
+        init(_ new: (networks: [IPNetwork], systems: [UInt32]), _ announced: AnnouncedNetworks) {
+            (systems, count) = (new.systems, new.networks.count + new.systems.count)
+            networks = new.networks + (new.systems.isEmpty ? [] : announced.networks(of: Set(new.systems)))
         }
     }
 
     private func hunt(
-        for new: [IPNetwork], _ tenant: TenantID, _ intelligence: Intelligence, _ hunter: some HistoryHunter
+        for quarry: Quarry, _ tenant: TenantID, _ intelligence: Intelligence, _ hunter: some HistoryHunter
     ) async throws {
-        var total = HuntReport(), rest = new.prefix(Self.huntedMax)
-        while !rest.isEmpty {  // ends: each turn takes some
+        var total = HuntReport(), rest = quarry.networks.prefix(Self.huntedMax)
+        var systems = Array(quarry.systems.prefix(Self.huntedAtOnce))
+        while !rest.isEmpty || !systems.isEmpty {  // ends: each turn takes some networks, the first all systems
             let some = Array(rest.prefix(Self.huntedAtOnce))
             rest = rest.dropFirst(Self.huntedAtOnce)
-            let report = try await hunter.hunt(for: some, tenant: tenant, with: intelligence)
+            let report = try await hunter.hunt(for: some, systems: systems, tenant: tenant, with: intelligence)
+            systems = []
             total.sightings += report.sightings
             total.findings += report.findings
             total.isCutShort = total.isCutShort || report.isCutShort
         }
-        total.isCutShort = total.isCutShort || new.count > Self.huntedMax
-        metrics.note(total, indicators: new.count)
+        total.isCutShort =
+            total.isCutShort || quarry.networks.count > Self.huntedMax || quarry.systems.count > Self.huntedAtOnce
+        metrics.note(total, indicators: quarry.count)
         logger.info(
             "History was searched for new indicators.",
             metadata: [
-                "tenant": "\(tenant)", "indicators": "\(new.count)", "sightings": "\(total.sightings)",
+                "tenant": "\(tenant)", "indicators": "\(quarry.count)", "sightings": "\(total.sightings)",
                 "findings": "\(total.findings)", "complete": "\(!total.isCutShort)",
             ])
     }
 
-    private func finish(_ layer: FeedLayer, _ table: NetworkTable, isChanged: Bool) {
+    private func finish(_ layer: FeedLayer, _ all: HuntedIndicators) {
         // Another set may have come meanwhile: its own turn comes.
-        hunted[layer] = table
-        if sets[layer]?.table.count == table.count, sets[layer]?.table.networks(notIn: table).isEmpty == true {
+        hunted[layer] = all
+        if let now = sets[layer].map({ HuntedIndicators($0) }), now.table.count == all.table.count,
+            now.systems == all.systems, now.new(since: all).networks.isEmpty
+        {
             unhunted.remove(layer)
         }
-        do throws(SystemError) { try file(of: layer).write(table) } catch {
+        do throws(SystemError) { try file(of: layer).write(all) } catch {
             logger.warning(
                 "What was looked for can't be written down: a restart looks for it again.",
                 metadata: ["tenant": "\(layer.label)", "reason": "\(error)"])

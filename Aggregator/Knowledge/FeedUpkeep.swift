@@ -1,7 +1,7 @@
+package import Enrichment
 package import Identity
 package import Intelligence
 package import Logging
-internal import NetworkTable
 package import Platform
 package import Telemetry
 
@@ -44,6 +44,7 @@ package actor FeedUpkeep {
     let settings: KnowledgeSettings
     let folder: String
     let current: CurrentIntelligence
+    let enrichment: CurrentEnrichment
     let transport: any FeedTransport
     let time: any TimeSource
     let metrics: KnowledgeMetrics
@@ -51,10 +52,12 @@ package actor FeedUpkeep {
     var feeds: [Feed] = []
     var sets: [FeedLayer: IndicatorSet] = [:]
     private var allowLists: [FeedLayer: [AllowList]] = [:]
+    /// The networks of each layer's systems, and what they were told by and for.
+    private var placed: [FeedLayer: PlacedSystems] = [:]
     /// The latest confirmation of a feed that the layer's set was made with.
     private var madeAt: [FeedLayer: Int64] = [:]
     /// What each layer's indicators were that history was searched for; nil: not read yet.
-    var hunted: [FeedLayer: NetworkTable] = [:]
+    var hunted: [FeedLayer: HuntedIndicators] = [:]
     /// Layers whose indicators may be newer than that.
     var unhunted: Set<FeedLayer> = []
     var huntDue = Duration.zero
@@ -64,12 +67,16 @@ package actor FeedUpkeep {
     static let pagesOctetsMax = 64 << 20
     static let retryFirst = Duration.seconds(30)
 
-    /// - Parameter folder: for copies; made when it is needed, deleted at will.
+    /// - Parameters:
+    ///   - folder: for copies; made when it is needed, deleted at will.
+    ///   - enrichment: tells which networks listed systems have.
     package init(
-        _ settings: KnowledgeSettings, folder: String, current: CurrentIntelligence, transport: any FeedTransport,
+        _ settings: KnowledgeSettings, folder: String, current: CurrentIntelligence,
+        enrichment: CurrentEnrichment = CurrentEnrichment(.none), transport: any FeedTransport,
         time: any TimeSource, registry: MetricRegistry, logger: Logger
     ) {
         (self.settings, self.folder, self.current, self.transport) = (settings, folder, current, transport)
+        self.enrichment = enrichment
         (self.time, self.logger) = (time, logger)
         metrics = KnowledgeMetrics(registry)
         let all: [(FeedLayer, [FeedSettings], Bool)] =
@@ -135,7 +142,7 @@ package actor FeedUpkeep {
                 changed.insert(feeds[index].layer)
             }
         }
-        for layer in Set(feeds.map(\.layer)) where isAged(layer) { changed.insert(layer) }
+        for layer in Set(feeds.map(\.layer)) where isAged(layer) || isMoved(layer) { changed.insert(layer) }
         guard !changed.isEmpty else { return }
         for layer in changed { await make(layer, fresh: fresh.filter { feeds[$0.key].layer == layer }) }
         publish(changed: changed)
@@ -146,6 +153,12 @@ package actor FeedUpkeep {
         guard let made = madeAt[layer] else { return false }
         let confirmed = feeds.filter { $0.layer == layer }.compactMap(\.state.confirmed).max() ?? 0
         return confirmed - made >= Self.agingMilliseconds
+    }
+
+    /// Whether the layer has systems, and the table that told their networks is another now.
+    private func isMoved(_ layer: FeedLayer) -> Bool {
+        guard let set = sets[layer], !set.systems.isEmpty else { return false }
+        return placed[layer]?.generation != enrichment.value.generation
     }
 
     // MARK: Sets
@@ -166,15 +179,29 @@ package actor FeedUpkeep {
                 reads.append(parse.read)
             }
         }
-        let all = reads
-        let set = await onThread { IndicatorSet(reads: all) }
+        let all = reads, table = enrichment.value, before = placed[layer]
+        let (set, after) = await onThread {
+            var after: PlacedSystems?
+            let set = IndicatorSet(reads: all) { systems in
+                let now = PlacedSystems(systems, in: table, before: before)
+                after = now
+                return now.networks
+            }
+            return (set, after)
+        }
         sets[layer] = set
+        placed[layer] = after
         allowLists[layer] = lists
         madeAt[layer] = confirmed
         if set.refused > 0 {
             logger.warning(
                 "There are more indicators than one set may have.",
                 metadata: ["tenant": "\(layer.label)", "left out": "\(set.refused)"])
+        }
+        if set.announced.leftOut > 0 {
+            logger.warning(
+                "Listed systems have more networks than one set may have.",
+                metadata: ["tenant": "\(layer.label)", "left out": "\(set.announced.leftOut)"])
         }
         metrics.note(set, layer: layer)
     }
@@ -218,6 +245,25 @@ package actor FeedUpkeep {
                 "generation": "\(generation)",
                 "indicators": "\(sets.values.reduce(0) { $0 + $1.count })",
             ])
+    }
+}
+
+/// The networks of some systems, by the table of one generation.
+struct PlacedSystems: Sendable {
+    let generation: UInt64, systems: Set<UInt32>
+    let networks: AnnouncedNetworks
+
+    /// - Parameter before: taken, where it is of the same: going through a table takes seconds.
+    init(_ systems: Set<UInt32>, in table: Enrichment, before: PlacedSystems?) {
+        (generation, self.systems) = (table.generation, systems)
+        if let before, before.generation == table.generation, before.systems == systems {
+            networks = before.networks
+            return
+        }
+        networks = AnnouncedNetworks(
+            table.ranges(ofSystems: systems).lazy.flatMap { range in
+                range.networks.map { (network: $0, system: range.system) }
+            })
     }
 }
 

@@ -29,6 +29,17 @@ struct KnowledgeMetrics: Sendable {
             "weir_intelligence_set_indicators", help: "Indicators in use; tenant \"*\" has those of all tenants.",
             labels: ["tenant": layer.label]
         ).set(Double(set.count))
+        func gauge(_ name: String, _ help: String, _ value: Int) {
+            registry.gauge(name, help: help, labels: ["tenant": layer.label]).set(Double(value))
+        }
+        gauge("weir_intelligence_system_networks", "Networks of listed systems in use.", set.announced.count)
+        gauge(
+            "weir_intelligence_system_networks_left_out", "Networks of listed systems that found no room.",
+            set.announced.leftOut)
+        gauge(
+            "weir_intelligence_unplaced_systems",
+            "Listed systems of which no network is known: matched by the numbers that records have alone.",
+            set.systems.isEmpty ? 0 : set.systems.count - set.announced.known.count)
     }
     func note(_ report: HuntReport, indicators: Int) {
         hunts.add()

@@ -33,8 +33,9 @@ package struct KnowledgeUpkeep: Service {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask {
                         try await self.forever {
-                            await self.feeds.refresh()
+                            // First: feeds' systems are matched by networks that it tells.
                             await self.enrichment.refresh()
+                            await self.feeds.refresh()
                         }
                     }
                     // Beside it: a search may take minutes.

@@ -25,7 +25,7 @@ struct Surroundings {
     ) {
         self.settings = settings
         feeds = FeedUpkeep(
-            settings, folder: folder + "/intelligence", current: intelligence,
+            settings, folder: folder + "/intelligence", current: intelligence, enrichment: enrichment,
             transport: HTTPFeedTransport(HTTPFeedTransport.policy(settings.egress)), time: time, registry: metrics,
             logger: logger)
         places = EnrichmentUpkeep(settings.enrichment, current: enrichment, registry: metrics, logger: logger)
@@ -39,8 +39,8 @@ struct Surroundings {
 
     /// What needs no network, before the first record.
     func load() async {
-        await feeds.load()
         await places.refresh()
+        await feeds.load()
     }
 
     func upkeep(
@@ -48,7 +48,7 @@ struct Surroundings {
     ) -> KnowledgeUpkeep {
         let settings = settings
         let hunter = HistoryHunt(
-            query: FlowQuery(store: store, time: time, atOnce: 1), incidents: incidents, time: time
+            query: FlowQuery(store: store, time: time, atOnce: 1), incidents: incidents, time: time, places: lookup
         ) { settings.parameters(of: $0, usual: .init()) }
         return KnowledgeUpkeep(feeds: feeds, enrichment: places, hunter: hunter) { try control.tenants() }
     }

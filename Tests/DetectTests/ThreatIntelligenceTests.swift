@@ -190,6 +190,42 @@ import Testing
         #expect(bySystem.first?.evidence.observed == 22.5, "a quarter of 90: systems hold many")
     }
 
+    @Test("a listed system is met by its networks, and where a table knows an address, not by the record's number")
+    func places() throws {
+        let table = PlaceLookup { address in
+            switch address.v4 >> 8 {
+            case 0xCB0071: (0, 64_496)  // 203.0.113.0/24, the listed system's
+            case 0xCB0072: (0, 64_499)  // 203.0.114.0/24, another's
+            default: (0, 0)
+            }
+        }
+        let listed = Indicator(
+            .autonomousSystem(64_496), confidence: 100, lastSeen: Traffic.noon - 1_000, context: IndicatorContext())
+        let networks = AnnouncedNetworks([
+            (network: IPNetwork(IPAddress(v4: 0xCB00_7100), length: 24), system: UInt32(64_496))
+        ])
+        func count(_ address: UInt32, recorded: UInt32, isPlaced: Bool = true) throws -> Int {
+            var feed = FeedSource(name: "systems")
+            feed.weight = 1
+            let set = IndicatorSet([(feed, [listed])], announced: isPlaced ? networks : .none)
+            let intelligence = Intelligence(indicators: set, allowed: AllowTable(), rules: ScoreRules())
+            var detectors = DetectorSet(tenant: try Traffic.tenant())
+            detectors.use(intelligence)
+            detectors.use(isPlaced ? table : .none)
+            var session = Self.session(from: Self.host, to: IPAddress(v4: address))
+            (session[0].bgpDestinationAsNumber, session[1].bgpSourceAsNumber) = (recorded, recorded)
+            let said = detectors.observe(Traffic.columns(session)) + detectors.finish()
+            return Set(said.filter { $0.rule == "threat-intelligence" }.map(\.id)).count
+        }
+        #expect(try count(0xCB00_7101, recorded: 0) == 1, "by its network alone")
+        #expect(try count(0xCB00_7101, recorded: 64_499) == 1, "whatever the record says")
+        #expect(try count(0xCB00_7201, recorded: 64_496) == 0, "the table says another's")
+        #expect(try count(0xCB00_7301, recorded: 64_496) == 1, "the table doesn't know")
+        #expect(try count(0xCB00_7301, recorded: 0) == 0)
+        #expect(try count(0xCB00_7101, recorded: 0, isPlaced: false) == 0)
+        #expect(try count(0xCB00_7201, recorded: 64_496, isPlaced: false) == 1)
+    }
+
     @Test("among all detectors it says the same, and nothing before it is given intelligence") func amongAll() throws {
         let records = Self.session(from: Self.host, to: Self.command), columns = Traffic.columns(records)
         var set = DetectorSet(tenant: try Traffic.tenant())

@@ -15,6 +15,7 @@ enum WeirBenchIntel {
 
           match     rows of 16,384, none of which is listed, with N indicators (1,000,000), one in twenty of IPv6
           hits      the same, where each row's destination is listed
+          systems   as match, where 400 systems with 25,000 networks are listed besides
           place     countries of addresses as flows have them: a few thousand take most, from FOLDER/geoip and geoip6
                     (Debian's tor-geoipdb; /usr/share/tor) or from FILE in MaxMind's format
           miss      the same for addresses that never come again
@@ -45,16 +46,12 @@ enum WeirBenchIntel {
         var generator = SeededGenerator(seed: 1)
         let context = IndicatorContext(labels: ["c2"])
         let listed = (0..<count).map { $0 % 20 == 0 ? wide(&generator) : narrow(&generator) }
+        let indicators = listed.map { address in
+            let network = IPNetwork(address, length: address.isV4 ? 32 : 128)
+            return Indicator(.network(network), confidence: 50, context: context)
+        }
         let before = residentBytes(), start = cpuSeconds()
-        let set = IndicatorSet([
-            (
-                FeedSource(name: "bench"),
-                listed.map { address in
-                    let network = IPNetwork(address, length: address.isV4 ? 32 : 128)
-                    return Indicator(.network(network), confidence: 50, context: context)
-                }
-            )
-        ])
+        let set = IndicatorSet([(FeedSource(name: "bench"), indicators)])
         let bytes = residentBytes() - before
         say("build", count, cpuSeconds() - start, bytes: bytes)
         let strangers = columns { _ in narrow(&generator) }, known = columns { listed[$0 * 7 % listed.count] }
@@ -71,6 +68,40 @@ enum WeirBenchIntel {
             for _ in 0..<20 { exactly(set, strangers) }
         }
         measure("hits", known.count) { exactly(set, known) }
+        systems(indicators, strangers, &generator)
+    }
+
+    private static func systems(
+        _ indicators: [Indicator], _ strangers: FlowColumns, _ generator: inout SeededGenerator
+    ) {
+        let context = IndicatorContext(labels: ["bulletproof"])
+        let numbers = (0..<400).map { UInt32(200_000 + $0 * 137) }
+        var networks: [(network: IPNetwork, system: UInt32)] = []
+        for index in 0..<25_000 {
+            let network =
+                index % 5 == 0
+                ? IPNetwork(wide(&generator), length: 40) : IPNetwork(narrow(&generator), length: 22 + index % 3)
+            networks.append((network, numbers[index % 400]))
+        }
+        let all = indicators + numbers.map { Indicator(.autonomousSystem($0), confidence: 50, context: context) }
+        let start = cpuSeconds(), announced = AnnouncedNetworks(networks)
+        let set = IndicatorSet([(FeedSource(name: "bench"), all)], announced: announced)
+        say("build-systems", all.count, cpuSeconds() - start)
+        // Records have numbers, too, as those of a router with a table of routes.
+        var strangers = strangers
+        for row in strangers.rows {
+            strangers.bgpSourceAsNumber[row] = UInt32.random(in: 1...70_000, using: &generator)
+            strangers.bgpDestinationAsNumber[row] = UInt32.random(in: 1...70_000, using: &generator)
+        }
+        var found = 0
+        measure("systems", strangers.count * 200) {
+            for _ in 0..<200 { found += set.candidates(in: strangers, rows: strangers.rows).count }
+        }
+        FileHandle.standardError.write(
+            Data("systems: \(found / 200) of \(strangers.count) rows passed the filter\n".utf8))
+        measure("systems-exactly", strangers.count * 20) {
+            for _ in 0..<20 { exactly(set, strangers) }
+        }
     }
 
     /// As the detector does it: the filter, then the table for rows that pass.

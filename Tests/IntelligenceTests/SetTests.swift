@@ -41,6 +41,53 @@ import Testing
         #expect(set.hasSystem(64_500) && !set.hasSystem(0))
     }
 
+    @Test("a listed system is met by the networks it announces, and there the record's number doesn't count")
+    func announced() throws {
+        func network(_ text: String) throws -> IPNetwork { try #require(IPNetwork(text)) }
+        let pairs: [(network: IPNetwork, system: UInt32)] = [
+            (try network("203.0.113.0/24"), 64_496), (try network("2001:db8::/32"), 64_497),
+            (try network("198.51.100.0/25"), 64_496), (try network("192.0.2.0/24"), 0),
+        ]
+        let announced = AnnouncedNetworks(pairs)
+        #expect(announced.count == 3 && announced.known == [64_496, 64_497] && announced.leftOut == 0)
+        let all = ["AS64496", "AS64497", "198.51.100.7"], source = FeedSource(name: "a")
+        let set = IndicatorSet([(source, try all.map { try Feeds.indicator($0) })], announced: announced)
+        #expect(try found(set, "203.0.113.1") == ["a AS64496"])
+        #expect(try found(set, "203.0.113.1", system: 64_497) == ["a AS64496"], "the table's word counts")
+        #expect(try found(set, "203.0.114.1", system: 64_497) == ["a AS64497"], "where it has none, the record's")
+        #expect(try found(set, "198.51.100.7") == ["a 198.51.100.7", "a AS64496"])
+        #expect(try found(set, "2001:db8::1") == ["a AS64497"])
+        for text in ["203.0.113.1", "2001:db8:5::1", "198.51.100.9"] {
+            let address = try Feeds.address(text)
+            #expect(set.mayHold(address) && set.holds(address) && set.listedSystem(of: address) != 0, "\(text)")
+        }
+        let other = try Feeds.address("192.0.2.1")
+        #expect(!set.holds(other) && set.listedSystem(of: other) == 0)
+        let empty = IndicatorSet([(source, [try Feeds.indicator("AS64496")])])
+        #expect(try found(empty, "203.0.113.1") == [] && empty.announced.count == 0)
+        // Two layers: either's systems count, by either's networks.
+        let own = IndicatorSet(
+            [(FeedSource(name: "b"), [try Feeds.indicator("AS64500")])],
+            announced: AnnouncedNetworks([(network: try network("192.0.2.0/24"), system: UInt32(64_500))]))
+        let layers = IndicatorLayers(shared: set, own: own)
+        #expect(layers.listedSystem(of: other) == 64_500 && layers.holds(other))
+        #expect(layers.listedSystem(of: try Feeds.address("203.0.113.1")) == 64_496)
+        #expect(layers.matches(other, at: nil).map { layers.feeds[$0.feed].name } == ["b"])
+    }
+
+    @Test("the systems that a set asks networks of are those of its feeds") func askedFor() throws {
+        var asked: [Set<UInt32>] = []
+        for text in ["AS64496\nAS64500\n198.51.100.7\n", "198.51.100.7\n"] {
+            var read = FeedRead(source: FeedSource(name: "a"), time: Feeds.now)
+            read.readList(Array(text.utf8))
+            _ = IndicatorSet(reads: [read]) { systems in
+                asked.append(systems)
+                return .none
+            }
+        }
+        #expect(asked == [[64_496, 64_500]])
+    }
+
     @Test("expiry is told by the record's time") func expiry() throws {
         let indicator = try Feeds.indicator("198.51.100.7", expires: Feeds.now + 5_500)
         let set = IndicatorSet([(FeedSource(name: "a"), [indicator])])

@@ -1,3 +1,4 @@
+import Enrichment
 import FlowModel
 import Foundation
 import Identity
@@ -17,7 +18,7 @@ struct World {
     let folder: TemporaryFolder
     let time = ManualTime(wallMilliseconds: Self.start)
     let network = ScriptedNetwork()
-    let current = CurrentIntelligence()
+    let current = CurrentIntelligence(), enrichment = CurrentEnrichment(.none)
     let registry = MetricRegistry()
     let acme: TenantID, globex: TenantID
 
@@ -35,12 +36,19 @@ struct World {
     }
     func upkeep(_ yaml: String) throws -> FeedUpkeep {
         FeedUpkeep(
-            try settings(yaml), folder: folder.file("intelligence").path, current: current, transport: network,
-            time: time, registry: registry,
+            try settings(yaml), folder: folder.file("intelligence").path, current: current, enrichment: enrichment,
+            transport: network, time: time, registry: registry,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
     func write(_ name: String, _ text: String) throws {
         try Data(text.utf8).write(to: folder.file(name), options: .atomic)
+    }
+    /// The table of systems says this from now on.
+    func place(_ systems: [(String, UInt32)]) throws {
+        let file = folder.file("systems-\(enrichment.value.generation).mmdb").path
+        let known = try systems.map { (try #require(IPNetwork($0.0)), $0.1) }
+        try makeFile(file, with: MMDBFile.octets(systems: known))
+        enrichment.replace(sources: [.database(try AddressDatabase(path: file))], assets: .none)
     }
     /// Whether a tenant's records are matched with `address` now.
     func knows(_ address: String, _ tenant: TenantID) throws -> Bool {
@@ -72,16 +80,17 @@ final class ScriptedNetwork: FeedTransport {
 final class ScriptedHunter: HistoryHunter {
     struct Hunt: Equatable {
         let tenant: TenantID, networks: [String]
+        var systems: [UInt32] = []
     }
     struct Failed: Error {}
     let hunts = Locked<[Hunt]>([])
     let fails = Locked(false)
 
     func hunt(
-        for networks: [IPNetwork], tenant: TenantID, with intelligence: Intelligence
+        for networks: [IPNetwork], systems: [UInt32], tenant: TenantID, with intelligence: Intelligence
     ) async throws -> HuntReport {
         guard !fails.with({ $0 }) else { throw Failed() }
-        hunts.with { $0.append(Hunt(tenant: tenant, networks: networks.map { "\($0)" })) }
+        hunts.with { $0.append(Hunt(tenant: tenant, networks: networks.map { "\($0)" }, systems: systems)) }
         return HuntReport()
     }
 }

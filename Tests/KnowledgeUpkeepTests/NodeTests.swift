@@ -66,6 +66,54 @@ import Testing
         #expect(late.counts("weir_intelligence_hunts_total 2"))
     }
 
+    @Test("a listed system is met live and in history alike: by its networks, else by the numbers of records")
+    func systems() async throws {
+        let early = try World(knowing: ["shared.txt": "AS64496\n"]), late = try World()
+        for world in [early, late] {
+            try world.place([("203.0.113.0/24", 64_496), ("198.51.100.0/24", 64_499)])
+            await world.feeds.load()
+            await world.hunt()
+            try await world.contact("203.0.113.9", calls: 2)  // by its network
+            try await world.contact("192.0.2.9", at: 86_400_000, system: 64_496)  // by its number
+            try await world.contact("198.51.100.9", at: 600_000, system: 64_496)  // the table says another's
+            try await world.contact("192.0.2.10", at: 900_000, system: 64_499)  // another's
+        }
+        let live = try early.findings(early.acme)
+        #expect(live.map { $0.entities.first?.value } == ["203.0.113.9", "192.0.2.9"])
+        // A day later the indicator counts a little less.
+        #expect(live.map { $0.title.contains("score 22.5") } == [true, false], "\(live.map(\.title))")
+        #expect(live.allSatisfy { $0.title.contains("score 22.") })
+        #expect(try late.findings(late.acme).isEmpty)
+        try late.write("shared.txt", "AS64496\n")
+        await late.feeds.refresh()
+        await late.hunt()
+        let hunted = try late.findings(late.acme)
+        #expect(hunted.map(\.id) == live.map(\.id) && hunted.map(\.evidence) == live.map(\.evidence))
+        #expect(try late.findings(late.globex).count == 2)
+        #expect(late.counts("weir_intelligence_hunted_indicators_total 2"), "one, for each of two tenants")
+        let before = try late.incidents.list(tenant: late.acme, limit: 100).incidents
+        await late.hunt()
+        await early.hunt()
+        #expect(try late.incidents.list(tenant: late.acme, limit: 100).incidents == before)
+        #expect(try early.findings(early.acme).map(\.id) == live.map(\.id))
+    }
+
+    @Test("a new table of systems counts at once, and what it first tells of a system is looked for") func table()
+        async throws
+    {
+        let world = try World(knowing: ["shared.txt": "AS64496\n"])
+        await world.feeds.load()
+        try await world.contact("203.0.113.9")
+        await world.hunt()
+        #expect(try world.findings(world.acme).isEmpty)
+        try world.place([("203.0.113.0/24", 64_496)])
+        await world.feeds.refresh()
+        await world.hunt()
+        #expect(try world.findings(world.acme).map { $0.entities.first?.value } == ["203.0.113.9"])
+        try await world.contact("203.0.113.77", at: 600_000)
+        #expect(try world.findings(world.acme).count == 2)
+    }
+
     @Test("what live detection told, a search of history does not tell again") func both() async throws {
         let world = try World(knowing: ["acme.txt": "198.51.100.66\n"])
         await world.feeds.load()

@@ -2,6 +2,7 @@ import AggregatorPipeline
 import BatchFormat
 import Delivery
 import Detect
+import Enrichment
 import FlowLog
 import FlowModel
 import FlowStore
@@ -25,7 +26,7 @@ final class World {
     let folder: TemporaryFolder
     let time = ManualTime(wallMilliseconds: World.start)
     let log: SQLiteFlowLog, store: SQLiteFlowStore, incidents: IncidentLog
-    let current = CurrentIntelligence(), registry = MetricRegistry()
+    let current = CurrentIntelligence(), enrichment = CurrentEnrichment(.none), registry = MetricRegistry()
     let settings: KnowledgeSettings, feeds: FeedUpkeep, pipeline: AggregatorPipeline
     let acme: TenantID, globex: TenantID
     private var encoder = BatchEncoder(), batches: UInt64 = 0
@@ -60,12 +61,13 @@ final class World {
             SettingsReader(text: Array((text + yaml).utf8), file: folder.file("weir.yaml").path))
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         feeds = FeedUpkeep(
-            settings, folder: folder.file("intelligence").path, current: current,
+            settings, folder: folder.file("intelligence").path, current: current, enrichment: enrichment,
             transport: HTTPFeedTransport(HTTPFeedTransport.policy(settings.egress)), time: time, registry: registry,
             logger: logger)
         pipeline = try AggregatorPipeline(
             log: log, store: store, incidents: incidents, directory: folder.path,
-            tenantParameters: settings.parameters(usual: .init()), intelligence: current, time: time,
+            tenantParameters: settings.parameters(usual: .init()), intelligence: current,
+            places: Self.places(enrichment), time: time,
             registry: registry, logger: logger)
         for name in ["shared.txt", "acme.txt"] { try write(name, files[name] ?? "") }
     }
@@ -75,14 +77,26 @@ final class World {
     }
 
     var hunter: HistoryHunt {
-        HistoryHunt(query: FlowQuery(store: store, time: time), incidents: incidents, time: time) { [settings] in
-            settings.parameters(of: $0, usual: .init())
-        }
+        HistoryHunt(
+            query: FlowQuery(store: store, time: time), incidents: incidents, time: time,
+            places: Self.places(enrichment)
+        ) { [settings] in settings.parameters(of: $0, usual: .init()) }
+    }
+    private static func places(_ enrichment: CurrentEnrichment) -> PlaceLookup {
+        PlaceLookup { (0, enrichment.value.place(of: $0).systemNumber) }
+    }
+    /// The table of systems says this from now on.
+    func place(_ systems: [(String, UInt32)]) throws {
+        let file = folder.file("systems.mmdb").path
+        let known = try systems.map { (try #require(IPNetwork($0.0)), $0.1) }
+        try makeFile(file, with: MMDBFile.octets(systems: known))
+        enrichment.replace(sources: [.database(try AddressDatabase(path: file))], assets: .none)
     }
     func hunt() async { await feeds.hunt(with: hunter, tenants: [acme, globex]) }
 
     /// Both tenants' host 10.0.0.5 calls `address` at port 443 and is answered, `calls` times, a minute apart.
-    func contact(_ address: String, at offset: Int64 = 0, calls: Int = 1) async throws {
+    /// - Parameter system: of the address, as the exporter has it.
+    func contact(_ address: String, at offset: Int64 = 0, calls: Int = 1, system: UInt32 = 0) async throws {
         for tenant in [acme, globex] {
             var columns = FlowColumns()
             let exporter = ExporterKey(
@@ -95,6 +109,7 @@ final class World {
                 record.destinationIPAddress = try #require(IPAddress(address))
                 (record.sourceTransportPort, record.destinationTransportPort) = (50_000 + UInt16(call), 443)
                 record.protocolIdentifier = IPProtocol.tcp
+                record.bgpDestinationAsNumber = system
                 record.tcpControlBits = TCPFlag.syn | TCPFlag.ack | TCPFlag.psh | TCPFlag.fin
                 (record.packetDeltaCount, record.octetDeltaCount) = (12, 4_000)
                 record.flowStartMilliseconds = Self.start + offset + Int64(call) * 60_000

@@ -131,20 +131,26 @@ static bool read_country(const MMDB_entry_s *entry, char country[2]) {
     return true;
 }
 
+// The same for its system's number.
+static bool read_system(const MMDB_entry_s *entry, uint32_t *number) {
+    MMDB_entry_data_s data;
+    for (size_t index = 0; index < COUNT(system_paths); index++) {
+        int status = value_at(entry, system_paths[index], &data);
+        if (status < 0) return false;
+        if (status > 0 && (*number = system_number(&data)) != 0) break;
+    }
+    return true;
+}
+
 int weir_address_database_find(
     const weir_address_database *database, uint64_t high, uint64_t low, struct weir_address_place *place) {
     MMDB_entry_s entry;
-    MMDB_entry_data_s data;
     int error;
     memset(place, 0, sizeof *place);
     if (!find_entry(database, high, low, &entry, &error)) return error;
     struct weir_address_place found = {.record = entry.offset + 1};
     if (!read_country(&entry, found.country)) return MMDB_INVALID_DATA_ERROR;
-    for (size_t index = 0; index < COUNT(system_paths); index++) {
-        int status = value_at(&entry, system_paths[index], &data);
-        if (status < 0) return MMDB_INVALID_DATA_ERROR;
-        if (status > 0 && (found.system_number = system_number(&data)) != 0) break;
-    }
+    if (!read_system(&entry, &found.system_number)) return MMDB_INVALID_DATA_ERROR;
     *place = found;
     return MMDB_SUCCESS;
 }
@@ -164,29 +170,52 @@ size_t weir_address_database_system_name(
     return 0;
 }
 
-// A walk through the tree, for the ranges of a country.
+// A walk through the tree, for the ranges of a country or of systems.
 struct walk {
-    const char *wanted;
+    const char *country;  // NULL for systems
+    const uint32_t *systems;
+    size_t system_count;
     struct weir_address_range *ranges;
     size_t size, count;
     struct weir_address_range last;  // of the ranges found, also when it found no room
     // Records met lately, by offset: many networks share one. 0 is none.
     struct {
         uint32_t offset_and_one;
-        bool is_wanted;
+        uint32_t value;
     } known[1024];
 };
 
-static bool is_wanted(struct walk *walk, MMDB_entry_s *entry) {
+static bool is_among(const uint32_t *sorted, size_t count, uint32_t number) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (sorted[middle] < number) low = middle + 1;
+        else high = middle;
+    }
+    return low < count && sorted[low] == number;
+}
+
+// 0 for what isn't wanted; else the system, or 1 where which one it is doesn't matter.
+static uint32_t value_of(const struct walk *walk, const MMDB_entry_s *entry) {
+    if (walk->country) {
+        char country[2] = {0, 0};
+        bool is_any = walk->country[0] == 0;
+        return read_country(entry, country) && country[0] != 0 &&
+               (is_any || memcmp(country, walk->country, 2) == 0);
+    }
+    uint32_t number = 0;
+    if (!read_system(entry, &number) || number == 0) return 0;
+    if (walk->system_count == 0) return 1;
+    return is_among(walk->systems, walk->system_count, number) ? number : 0;
+}
+
+static uint32_t known_value(struct walk *walk, const MMDB_entry_s *entry) {
     size_t place = entry->offset % COUNT(walk->known);
     if (walk->known[place].offset_and_one != entry->offset + 1) {
-        char country[2] = {0, 0};
-        bool is_any = walk->wanted[0] == 0, is_read = read_country(entry, country);
         walk->known[place].offset_and_one = entry->offset + 1;
-        walk->known[place].is_wanted =
-            is_read && country[0] != 0 && (is_any || memcmp(country, walk->wanted, 2) == 0);
+        walk->known[place].value = value_of(walk, entry);
     }
-    return walk->known[place].is_wanted;
+    return walk->known[place].value;
 }
 
 static void add_range(struct walk *walk, struct weir_address_range range) {
@@ -195,7 +224,7 @@ static void add_range(struct walk *walk, struct weir_address_range range) {
                                                       range.first_high == last->last_high + 1
                                                 : range.first_high == last->last_high &&
                                                       range.first_low == last->last_low + 1;
-    if (walk->count > 0 && follows) {
+    if (walk->count > 0 && follows && last->value == range.value) {
         last->last_high = range.last_high, last->last_low = range.last_low;
     } else {
         *last = range;
@@ -207,25 +236,23 @@ static void add_range(struct walk *walk, struct weir_address_range range) {
 #define MAPPED ((uint64_t)0xFFFF << 32)
 
 // The network of `bits` bits whose address is given, counted as 128-bit numbers.
-static void add_network(struct walk *walk, uint64_t high, uint64_t low, int bits) {
-    struct weir_address_range range = {high, low, high, low};
+static void add_network(struct walk *walk, uint32_t value, uint64_t high, uint64_t low, int bits) {
+    struct weir_address_range range = {high, low, high, low, value};
     if (bits < 64) range.last_high |= bits == 0 ? UINT64_MAX : UINT64_MAX >> bits;
     range.last_low |= bits <= 64 ? UINT64_MAX : bits == 128 ? 0 : UINT64_MAX >> (bits - 64);
     bool is_v4 = high == 0 && low >> 32 == 0 && bits >= 96;
     if (is_v4) range.first_low |= MAPPED, range.last_low |= MAPPED;
     // IPv4's place in the tree is within a larger network: it stands in two places of the numbers.
     if (high == 0 && low >> 32 == 0 && bits < 96) {
-        struct weir_address_range v4 = {0, MAPPED, 0, MAPPED | UINT32_MAX};
+        struct weir_address_range v4 = {0, MAPPED, 0, MAPPED | UINT32_MAX, value};
         add_range(walk, v4);
     }
     add_range(walk, range);
 }
 
-long weir_address_database_ranges(
-    const weir_address_database *database, const char country[2], struct weir_address_range *ranges, size_t size) {
-    const MMDB_s *file = &database->file;
+// How many ranges there are; -1 when the file is damaged.
+static long go_through(const MMDB_s *file, struct walk *walk) {
     bool is_v6 = file->metadata.ip_version == 6;
-    struct walk walk = {.wanted = country, .ranges = ranges, .size = size};
     // What is still to be visited, the next one last: of each level one side waits at most while the other is gone into.
     struct {
         uint64_t high, low;
@@ -244,7 +271,8 @@ long weir_address_database_ranges(
         int bits = open[count].bits;
         if (left-- == 0) return -1;
         if (open[count].is_data) {
-            if (is_wanted(&walk, &open[count].entry)) add_network(&walk, high, low, bits);
+            uint32_t value = known_value(walk, &open[count].entry);
+            if (value) add_network(walk, value, high, low, bits);
             continue;
         }
         // IPv4 in its mapped form is where all of IPv4 is.
@@ -265,5 +293,18 @@ long weir_address_database_ranges(
             count++;
         }
     }
-    return (long)walk.count;
+    return (long)walk->count;
+}
+
+long weir_address_database_ranges(
+    const weir_address_database *database, const char country[2], struct weir_address_range *ranges, size_t size) {
+    struct walk walk = {.country = country, .ranges = ranges, .size = size};
+    return go_through(&database->file, &walk);
+}
+
+long weir_address_database_system_ranges(
+    const weir_address_database *database, const uint32_t *systems, size_t system_count,
+    struct weir_address_range *ranges, size_t size) {
+    struct walk walk = {.systems = systems, .system_count = system_count, .ranges = ranges, .size = size};
+    return go_through(&database->file, &walk);
 }

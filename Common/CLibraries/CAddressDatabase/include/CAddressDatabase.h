@@ -36,6 +36,7 @@ size_t weir_address_database_system_name(
 // Addresses from a first to a last one, both included, in the same words.
 struct weir_address_range {
     uint64_t first_high, first_low, last_high, last_low;
+    uint32_t value;  // of a system's, its number where it was asked for by that; else 1
 };
 
 // All addresses of a country, two capitals, or of any where `country` is two zeros: at most `size` ranges into `ranges`,
@@ -43,3 +44,8 @@ struct weir_address_range {
 // file is damaged. Goes through the whole file.
 long weir_address_database_ranges(
     const weir_address_database *database, const char country[2], struct weir_address_range *ranges, size_t size);
+
+// The same of systems, by sorted numbers, or of any where there are none: neighbours of one system are joined.
+long weir_address_database_system_ranges(
+    const weir_address_database *database, const uint32_t *systems, size_t system_count,
+    struct weir_address_range *ranges, size_t size);
