@@ -62,7 +62,7 @@ struct ProgramDeskTests {
     {
         let folder = try TemporaryFolder("weir-enricher")
         let script = """
-            import json, sys, time
+            import json, os, sys, time
             def say(**m): print(json.dumps(m), flush=True)
             sys.stdin.readline()
             say(type="hello", protocol=1, kind="enricher", name="slow")
@@ -70,7 +70,7 @@ struct ProgramDeskTests {
                 m = json.loads(line)
                 if m["type"] == "end": break
                 asked = [json.loads(sys.stdin.readline())["address"] for _ in range(m["records"])]
-                time.sleep(1)
+                while not os.path.exists(os.path.join(os.path.dirname(sys.argv[0]), "answer")): time.sleep(0.02)
                 for a in asked: say(type="annotation", batch=m["batch"], address=a, country="ch", name="there")
                 say(type="done", batch=m["batch"])
             """
@@ -83,9 +83,11 @@ struct ProgramDeskTests {
         desk.start()
         defer { desk.stop() }
         try await wait { desk.statuses(of: acme).first?.running == true }
-        let address = try #require(IPAddress("2001:db8::7")), clock = SystemTime(), began = clock.monotonic()
+        // It doesn't answer before this has come back without its answer.
+        let address = try #require(IPAddress("2001:db8::7"))
         let first = await desk.annotations(of: [address], tenant: acme, waitingAtMost: .milliseconds(50))
-        #expect(first.isEmpty && clock.monotonic() - began < .milliseconds(900))
+        #expect(first.isEmpty)
+        try Data().write(to: folder.file("answer"))
         try await wait {
             await desk.annotations(of: [address], tenant: acme, waitingAtMost: .zero)[address]
                 == [.init(program: "slow", country: "CH", name: "there")]
