@@ -53,14 +53,8 @@ extension RawSpan {
     /// Reads one octet of each cache line, so that those not yet in the cache come all at once and not one after
     /// another as the loops over records get to them. Returns something made of them, to be kept: unused loads are
     /// left out by the compiler.
-    @inlinable
     package func warm() -> UInt8 {
-        var sum: UInt8 = 0, at = 0
-        while at < byteCount {
-            sum ^= u8(at: at)
-            at &+= 64
-        }
-        return sum
+        unsafe withUnsafeBytes { unsafe weirWarm($0.baseAddress, $0.count) }
     }
     /// The same for bytes that are needed soon, without waiting for them.
     package func prefetch() {

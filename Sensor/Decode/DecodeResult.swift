@@ -9,7 +9,7 @@ package struct DecodeResult: Sendable, Equatable {
     package var rows: Range<Int>
     /// Usually empty. A datagram-unit loss means that nothing of the datagram was used; set-unit and record-unit
     /// losses leave the rest of it decoded.
-    package var losses: [Loss: UInt64] = [:]
+    package var losses = [Loss: UInt64]()
     /// The header's sequence number and by how much this datagram moves it on; nil when there is no header.
     package var sequence: SequenceMark?
     /// What the sequence number told about datagrams before this one; nil when it was the expected one.
@@ -64,12 +64,14 @@ package struct DecodeResult: Sendable, Equatable {
     /// Sampling rates of a saved state that their exporter told again.
     package var ratesConfirmed = 0
     /// Records within sFlow samples that are not read, by what they are.
-    package var recordsSkipped: [SFlowRecord: UInt64] = [:]
+    package var recordsSkipped = [SFlowRecord: UInt64]()
     /// Lengths in it can't be (RFC 7011 §9): what came before them is decoded all the same.
     package var isMalformed = false
     /// Connections of firewalls whose updates could not be remembered: their end will count them a second time.
     package var eventFlowsForgotten = 0
 
+    /// Inline: what it makes is large, and would be copied.
+    @inline(__always)
     package init(row: Int) { rows = row..<row }
 
     /// Nothing of the datagram was used.
