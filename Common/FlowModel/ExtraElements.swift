@@ -94,19 +94,15 @@ package struct ExtraElements: Sendable {
         return place
     }
 
-    /// Adds `count` entries of one shape, whose fields have fixed lengths, `valueOctets` together: `write` sets the
-    /// octets of all, given where the first entry begins; each is its shape, in two octets, and then its values.
-    /// - Returns: where the first begins; nil, and nothing added, when there is no room for all.
+    /// Adds entries of one shape, whose fields have fixed lengths: `write` appends the octets of all, `more` at most;
+    /// each entry is its shape, in two octets, and then its values.
+    /// - Returns: the first one's place; 0, and nothing added, when there is no room for all.
     @inline(__always)
-    package mutating func add(
-        count: Int, valueOctets: Int, _ write: (inout MutableSpan<UInt8>, Int) -> Void
-    ) -> Int? {
-        let start = octets.count, more = count * (2 + valueOctets)
-        guard start <= Self.octetsMax - more else { return nil }
-        octets.append(addingCapacity: more) { $0.append(repeating: 0, count: more) }
-        var span = octets.mutableSpan
-        write(&span, start)
-        return start
+    package mutating func add(octets more: Int, _ write: (inout OutputSpan<UInt8>) -> Void) -> UInt32 {
+        let start = octets.count
+        guard start <= Self.octetsMax - more else { return 0 }
+        octets.append(addingCapacity: more, initializingWith: write)
+        return UInt32(truncatingIfNeeded: start) &+ 1
     }
 
     /// Adds an entry value by value: the slow way, for few rows.

@@ -57,17 +57,6 @@ extension MutableSpan where Element: FixedWidthInteger & UnsignedInteger & Bitwi
         if Wire.bitWidth <= Element.bitWidth { return Element(truncatingIfNeeded: wire) }
         return wire <= Wire(truncatingIfNeeded: Element.max) ? Element(truncatingIfNeeded: wire) : 0
     }
-
-    /// Sets `rows` to `first`, `first + step` and so on, modulo the element's width. The rows must lie within the span.
-    @inlinable @inline(__always)
-    package mutating func count(_ rows: Range<Int>, from first: Element, by step: Element) {
-        precondition(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) of \(count)")
-        var value = first
-        for row in rows {
-            unsafe self[unchecked: row] = value
-            value &+= step
-        }
-    }
 }
 
 extension MutableSpan where Element == UInt8 {
@@ -106,6 +95,27 @@ extension MutableSpan where Element == UInt8 {
         let lastIn = offset + (times - 1) * stride, lastOut = start + (times - 1) * step
         precondition(offset >= 0 && stride >= 0 && lastIn + length <= data.byteCount, "\(lastIn) of \(data.byteCount)")
         precondition(start >= 0 && step >= 0 && lastOut + length <= count, "\(lastOut) of \(count)")
+    }
+}
+
+extension OutputSpan where Element == UInt8 {
+    /// Appends `stamp`, its more significant octet first, and `length` octets from `offset` of `data`, then the same
+    /// with those from `offset + stride`, and so on, `times` times. There must be room for all, and all must lie within
+    /// `data`.
+    package mutating func appendRuns(
+        _ times: Int, of length: Int, from data: RawSpan, at offset: Int, stride: Int, stamp: UInt16
+    ) {
+        guard times > 0 else { return }
+        let last = offset + (times - 1) * stride, step = 2 + length
+        precondition(offset >= 0 && stride >= 0 && length >= 0 && last + length <= data.byteCount, "\(last)")
+        precondition(times * step <= freeCapacity, "\(times) of \(step) in \(freeCapacity)")
+        unsafe withUnsafeMutableBufferPointer { to, filled in
+            unsafe data.withUnsafeBytes { from in
+                unsafe weirStampAndCopyRuns(
+                    to.baseAddress, filled, step, stamp.bigEndian, from.baseAddress, offset, stride, length, times)
+            }
+            filled += times * step
+        }
     }
 }
 

@@ -93,6 +93,12 @@ static inline void weirGatherUptimes(
     }
 }
 
+/// `first`, `first + step` and so on.
+static inline void weirNumberRows(uint32_t *to, uint32_t first, uint32_t step, size_t row, size_t end) {
+    _Pragma("clang loop vectorize(disable) interleave(disable) unroll(disable)")
+    for (; row < end; row++, first += step) to[row] = first;
+}
+
 /// What is the same in all rows.
 static inline void weirFillRows(
     uint32_t *a, uint32_t one, uint32_t *b, uint32_t two, int64_t *c, int64_t three, int64_t *d, int64_t four,

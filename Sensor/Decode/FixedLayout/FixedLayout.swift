@@ -44,7 +44,7 @@ struct FixedLayouts: Sendable {
     /// Cisco's description has 4 octets more in a record of v1 than its routers send; whichever fits the count.
     func netflow1(_ datagram: RawSpan) -> FixedLayout {
         let count = Int(datagram.be16(at: 2)), body = datagram.byteCount - longNetFlow1.headerBytes
-        return count > 0 && body == count * longNetFlow1.plan.recordLength ? longNetFlow1 : netflow1
+        return count > 0 && body == count * longNetFlow1.plan.shape.recordLength ? longNetFlow1 : netflow1
     }
 }
 
@@ -60,7 +60,7 @@ extension DatagramDecoder {
             exportProtocol: layout.exportProtocol)
         result.exporter = key
         let claimed = Int(datagram.be16(at: 2))
-        let present = (datagram.byteCount - layout.headerBytes) / layout.plan.recordLength
+        let present = (datagram.byteCount - layout.headerBytes) / layout.plan.shape.recordLength
         if layout.hasSequence {
             result.sequence = SequenceMark(
                 number: datagram.be32(at: 16), units: UInt32(claimed), isExact: true, uptime: datagram.be32(at: 4))
@@ -75,7 +75,7 @@ extension DatagramDecoder {
         context.exportMilliseconds =
             Int64(datagram.be32(at: 8)) * 1_000 + Int64(datagram.be32(at: 12) / 1_000_000)
         context.uptime = datagram.be32(at: 4)
-        let end = layout.headerBytes + records * layout.plan.recordLength
+        let end = layout.headerBytes + records * layout.plan.shape.recordLength
         let rows = columns.fill(datagram.extracting(layout.headerBytes..<end), by: layout.plan, in: context, &result)
         // The two high bits are the sampling mode. 0 in the rest: the exporter doesn't say.
         let told = isFifth ? Float(datagram.be16(at: 22) & 0x3FFF) : 0

@@ -2,7 +2,7 @@ import FlowModel
 import WireBytes
 
 /// The fields of a template that no column holds: they go with each record as they came.
-final class ExtraPlan: Sendable {
+struct ExtraPlan: ~Copyable, Sendable {
     let fields: [ExtraField]
     let places: [FieldPlace]
     /// Octets of all values together, when all have fixed lengths.
@@ -18,8 +18,8 @@ final class ExtraPlan: Sendable {
         var length: Int
     }
 
-    /// nil when `selection` includes none of the fields with these `indices`.
-    init?(_ indices: [Int], of fields: TemplateFields, _ selection: ExtraSelection, isReverse: Bool = false) {
+    /// Of the fields with these `indices` those that `selection` includes, which may be none.
+    init(_ indices: [Int], of fields: TemplateFields, _ selection: ExtraSelection, isReverse: Bool = false) {
         var shape: [ExtraField] = [], places: [FieldPlace] = [], runs: [Run] = [], octets = 0
         var opposite = FieldPlace.none
         for index in indices {
@@ -39,60 +39,70 @@ final class ExtraPlan: Sendable {
             }
             octets += place.width
         }
-        guard !shape.isEmpty else { return nil }
         (self.fields, self.places, self.octets, self.runs, self.opposite) = (shape, places, octets, runs, opposite)
     }
+    var isEmpty: Bool { runs.isEmpty }
+    /// Octets from one entry to the next, when all have fixed lengths.
+    var step: Int { Self.headerBytes + octets }
     /// The shape's number before an entry's values.
     static let headerBytes = 2
 }
 
 extension FlowColumns {
-    /// Takes along the extra fields of records of fixed length. Returns how many rows go without.
+    /// Takes along the extra fields of `count` records of fixed length. Returns the first one's place, those of the
+    /// others follow each `plan.step` behind; 0 when there is no room for all.
     mutating func addExtras(
-        _ plan: ExtraPlan, _ rows: Range<Int>, _ data: RawSpan, at start: Int, stride: Int
-    ) -> Int {
-        guard !rows.isEmpty else { return 0 }
-        let step = ExtraPlan.headerBytes + plan.octets
-        guard let shape = extras.shape(plan.fields) else { return rows.count }
-        let first = extras.add(count: rows.count, valueOctets: plan.octets) { octets, entries in
-            octets.copyRuns(
-                rows.count, of: plan.runs[0].length, from: data, at: start + plan.runs[0].source, stride: stride,
-                to: entries, step: step, stamp: shape)
-            for index in plan.runs.indices.dropFirst() {
-                let run = plan.runs[index]
-                octets.copyRuns(
-                    rows.count, of: run.length, from: data, at: start + run.source, stride: stride,
-                    to: entries + run.target, step: step)
-            }
-            if plan.opposite.exists { octets.turnDirection(at: entries + plan.opposite.offset) }
+        _ plan: borrowing ExtraPlan, _ count: Int, _ data: RawSpan, at start: Int, stride: Int
+    ) -> UInt32 {
+        guard let shape = extras.shape(plan.fields) else { return 0 }
+        guard plan.runs.count == 1, !plan.opposite.exists else {
+            return addManyExtras(plan, shape, count, data, at: start, stride: stride)
         }
-        guard let entries = first else { return rows.count }
-        var places = extra.mutableSpan
-        places.count(rows, from: UInt32(truncatingIfNeeded: entries) &+ 1, by: UInt32(truncatingIfNeeded: step))
-        return 0
+        let run = plan.runs[0]
+        return extras.add(octets: count &* plan.step) {
+            $0.appendRuns(count, of: run.length, from: data, at: start + run.source, stride: stride, stamp: shape)
+        }
+    }
+    /// The same for fields in several places, or one that turns.
+    private mutating func addManyExtras(
+        _ plan: borrowing ExtraPlan, _ shape: UInt16, _ count: Int, _ data: RawSpan, at start: Int, stride: Int
+    ) -> UInt32 {
+        let step = plan.step, opposite = plan.opposite, runs = plan.runs
+        return extras.add(octets: count &* step) { entries in
+            entries.append(repeating: 0, count: count &* step)
+            var octets = entries.mutableSpan
+            octets.copyRuns(
+                count, of: runs[0].length, from: data, at: start + runs[0].source, stride: stride, to: 0, step: step,
+                stamp: shape)
+            for run in runs.dropFirst() {
+                octets.copyRuns(
+                    count, of: run.length, from: data, at: start + run.source, stride: stride, to: run.target,
+                    step: step)
+            }
+            if opposite.exists { octets.turnDirection(at: opposite.offset) }
+        }
     }
 
     /// The same for one record whose fields lie at `places`, one for each of the template's.
-    mutating func addExtras(_ plan: ExtraPlan, _ row: Int, _ data: RawSpan, _ places: [FieldPlace]) -> Int {
-        guard let shape = extras.shape(plan.fields) else { return 1 }
+    mutating func addExtras(_ plan: borrowing ExtraPlan, _ data: RawSpan, _ places: [FieldPlace]) -> UInt32 {
+        guard let shape = extras.shape(plan.fields) else { return 0 }
         let size = plan.places.reduce(2 * plan.fields.count) { $0 + places[$1.field].width }
-        let place = extras.add(shape) { octets in
+        let fields = plan.fields, wherePlanned = plan.places, opposite = plan.opposite
+        return extras.add(shape) { octets in
             octets.append(addingCapacity: size) { entry in
-                for index in plan.fields.indices {
-                    let value = places[plan.places[index].field]
-                    if plan.fields[index].length == ExtraField.variableLength {
+                for index in fields.indices {
+                    let value = places[wherePlanned[index].field]
+                    if fields[index].length == ExtraField.variableLength {
                         entry.append(UInt8(truncatingIfNeeded: value.width >> 8))
                         entry.append(UInt8(truncatingIfNeeded: value.width))
                     }
-                    let turns = plan.places[index].field == plan.opposite.field
+                    let turns = wherePlanned[index].field == opposite.field
                     for at in value.offset..<(value.offset + value.width) {
                         entry.append(turns ? data.u8(at: at).otherDirection : data.u8(at: at))
                     }
                 }
             }
         }
-        extra[row] = place
-        return place == 0 ? 1 : 0
     }
 }
 

@@ -82,6 +82,8 @@ extension FlowColumns {
     private mutating func applyEach(
         _ plan: FlowPlan, _ form: Form, _ rows: Range<Int>, _ data: RawSpan, _ context: RecordContext
     ) {
-        for op in plan.ops where op.form == form { apply(op, rows, data, at: 0, stride: plan.recordLength, context) }
+        for op in plan.ops where op.form == form {
+            apply(op, rows, data, at: 0, stride: plan.shape.recordLength, context)
+        }
     }
 }

@@ -7,7 +7,7 @@ extension FlowColumns {
     mutating func fill(
         _ data: RawSpan, by plan: FlowPlan, in context: RecordContext, _ result: inout DecodeResult
     ) -> Range<Int> {
-        let stride = plan.recordLength
+        let stride = plan.shape.recordLength
         let records = RecordRows(data, stride: stride, reach: plan.common.reach, addedTo: &self)
         let rows = records.rows
         fillCommon(plan, records, data, context)
@@ -17,8 +17,13 @@ extension FlowColumns {
         setCommon(records, context)
         if let uptimes = plan.uptimes { estimateTimes(uptimes, rows, data, stride, context) }
         result.timesClamped += repairTimes(rows, context)
-        if let extras = plan.extras {
-            result.extrasOmitted += addExtras(extras, rows, data, at: 0, stride: stride)
+        if !plan.extras.isEmpty, !rows.isEmpty {
+            let first = addExtras(plan.extras, rows.count, data, at: 0, stride: stride)
+            if first > 0 {
+                unsafe records.number(memory.extra, from: first, by: UInt32(truncatingIfNeeded: plan.extras.step))
+            } else {
+                result.extrasOmitted += rows.count
+            }
         }
         return rows
     }

@@ -45,10 +45,10 @@ struct FieldOp: Sendable {
 /// A data template, ready to be applied: one op for each column that it fills, in an order in which each op finds what
 /// it depends on; and all other fields, to be taken along as they are.
 ///
-/// Never changed after `init`, so a set in work keeps the layout it began with.
+/// Never changed after `init`, so a set in work keeps the layout it began with. Its parts are no objects of their own,
+/// which each set would have to count.
 final class FlowPlan: Sendable {
-    /// Octets of one record; with variable-length fields the least that one can have. At least 1 in a stored template.
-    let recordLength: Int
+    let shape: RecordShape
     let ops: [FieldOp]
     /// The same ops for records of fixed length: the common ones by column, and the others.
     let common: CommonPlaces
@@ -60,17 +60,13 @@ final class FlowPlan: Sendable {
     let sampler: SamplerPlaces
     /// Start and end since the exporter's start, when the record doesn't say when that was.
     let uptimes: FieldOp?
-    /// The length of each field when some are variable; empty otherwise.
-    let variableLengths: [UInt16]
-    /// The fields that no op reads; nil when there are none.
-    let extras: ExtraPlan?
+    /// The fields that no op reads.
+    let extras: ExtraPlan
     /// What a firewall did with the connection; nil when the template has no such field.
     let events: EventPlan?
 
     init(fields specs: [FieldSpec], extras selection: ExtraSelection = .all) {
         var fields = TemplateFields(specs)
-        recordLength = fields.recordLength
-        variableLengths = specs.contains(where: \.isVariable) ? specs.map(\.length) : []
         var ops = fields.take(Element.all)
         if !ops.contains(where: { $0.target == .tcpControlBits }) { ops += fields.takeYAFFlags() }
         if !ops.contains(where: { $0.target == .start || $0.target == .end }) {
@@ -84,8 +80,10 @@ final class FlowPlan: Sendable {
         uptimes = relative.count == 2 ? Self.pair(relative[0], relative[1]) : nil  // the start comes first in the table
         sampler = SamplerPlaces(fields)
         events = EventPlan(fields, ops)
-        reverse = ReversePlan(&fields, selection)
+        reverse = ReversePlan.take(from: &fields, selection)
         extras = ExtraPlan(fields.left(isBiflow: reverse != nil), of: fields, selection)
+        // One that tells of both directions or of a connection's events is read twice, and makes a second record.
+        shape = RecordShape(specs, weight: reverse != nil || events != nil ? 6 : 1)
     }
 
     private static func pair(_ start: FieldOp, _ end: FieldOp) -> FieldOp {

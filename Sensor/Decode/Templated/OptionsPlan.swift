@@ -3,14 +3,12 @@ import WireBytes
 
 /// An options template: read record by record, for the few elements that later records depend on. Of one that has none
 /// of them (names of interfaces, of applications …) the records are only counted.
-struct OptionsPlan: Sendable {
+final class OptionsPlan: Sendable {
     let fields: [FieldSpec]
-    /// The least that one record can have, at least 1 in a stored template.
-    let recordLengthMin: Int
+    let shape: RecordShape
     /// What each field is for; nil for one that is passed over.
     fileprivate let uses: [Use?]
     fileprivate let scope: ScopeKind
-    let isVariable: Bool
     var isOfNoUse: Bool { uses.allSatisfy { $0 == nil } }
 
     /// Values that are read.
@@ -22,8 +20,7 @@ struct OptionsPlan: Sendable {
 
     init(fields: [FieldSpec], isNetFlow9: Bool) {
         self.fields = fields
-        recordLengthMin = fields.reduce(0) { $0 + ($1.isVariable ? 1 : Int($1.length)) }
-        isVariable = fields.contains(where: \.isVariable)
+        shape = RecordShape(fields, weight: 2)  // what they say is looked up
         uses = fields.map { isNetFlow9 && $0.isScope ? Self.use(ofScope9: $0.id) : Self.use(of: $0) }
         scope = Self.scope(fields.filter(\.isScope), isNetFlow9: isNetFlow9)
     }
@@ -139,12 +136,22 @@ struct OptionsPlan: Sendable {
 extension DatagramDecoder {
     /// Reads the records of an options data set. Returns how many there were.
     mutating func learnOptions(
+        _ whole: RawSpan, by plan: OptionsPlan, _ message: Message, _ result: inout DecodeResult
+    ) -> Int {
+        let data = begin(
+            whole, plan.shape.recordLength, weight: plan.shape.recordWeight, isFixed: plan.shape.isFixed, &result)
+        let records = readOptions(data, by: plan, message, &result)
+        result.optionRecords += records
+        charge(data, data.byteCount / plan.shape.recordLength, weight: plan.shape.recordWeight)
+        return records
+    }
+    private mutating func readOptions(
         _ data: RawSpan, by plan: OptionsPlan, _ message: Message, _ result: inout DecodeResult
     ) -> Int {
-        if plan.isOfNoUse, !plan.isVariable { return data.byteCount / plan.recordLengthMin }
+        if plan.isOfNoUse, plan.shape.isFixed { return data.byteCount / plan.shape.recordLength }
         var offset = 0, records = 0
         var statement = OptionsPlan.Statement(plan)
-        while data.byteCount - offset >= plan.recordLengthMin, records < work.records {  // ends: both bound it
+        while data.byteCount - offset >= plan.shape.recordLength, records < work.records {  // ends: both bound it
             statement.reset()
             guard let end = plan.read(data, at: offset, into: &statement) else { return records }
             offset = end

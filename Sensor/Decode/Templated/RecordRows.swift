@@ -201,6 +201,12 @@ struct RecordField: Sendable, Equatable {
         if field.isThere { unsafe weirGather8Plus(column, first, field.at, stride, start, end, base) }
     }
 
+    /// Sets the rows of a column to `first`, `first + step` and so on (modulo 2^32).
+    @inline(__always)
+    func number(_ column: UnsafeMutablePointer<UInt32>?, from first: UInt32, by step: UInt32) {
+        unsafe weirNumberRows(column, first, step, start, end)
+    }
+
     /// Sets the rows of four columns to one value each.
     @inline(__always)
     func fill(

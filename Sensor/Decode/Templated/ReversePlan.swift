@@ -3,23 +3,24 @@ import WireBytes
 
 /// The other side of records that count both directions of a conversation: of biflows (RFC 5103), and of records with
 /// an initiator's and a responder's counters.
-struct ReversePlan: Sendable {
+struct ReversePlan: ~Copyable, Sendable {
     /// What differs from the forward side, its ends exchanged.
     let ops: [FieldOp]
     /// Read first: a side that counted nothing makes no record. Either may be `none`.
     let octets: FieldOp?, packets: FieldOp?
-    /// The extra fields of the reverse side's record; nil when it has none, or the very same as the forward side.
-    let extras: ExtraPlan?
+    /// The extra fields of the reverse side's record.
+    let extras: ExtraPlan
+    /// They are the very same as the forward side's.
     let sharesExtras: Bool
 
     private static let elements = Element.all.filter { !$0.target.isEnd }
 
     //= RFC 5103 §6.1
     /// nil when the template has no counters for a reverse side: then its reverse elements stay with the record.
-    init?(_ fields: inout TemplateFields, _ selection: ExtraSelection) {
+    static func take(from fields: inout TemplateFields, _ selection: ExtraSelection) -> ReversePlan? {
         guard fields.mayBeBiflow else { return nil }
         var trial = fields
-        var ops = trial.take(Self.elements, reverse: true)
+        var ops = trial.take(elements, reverse: true)
         if !ops.contains(where: { $0.target == .tcpControlBits }) {
             ops += trial.takeYAFFlags(reverse: true)
         }
@@ -27,17 +28,18 @@ struct ReversePlan: Sendable {
             ops += trial.take(
                 Element.responder.filter { other in !ops.contains { $0.target == other.target } })
         }
-        octets = ops.first { $0.target == .octets }
-        packets = ops.first { $0.target == .packets }
+        let octets = ops.first { $0.target == .octets }
+        let packets = ops.first { $0.target == .packets }
         guard octets != nil || packets != nil else { return nil }
-        self.ops = ops.filter { $0.target != .octets && $0.target != .packets }
         fields = trial
         let own = fields.leftReverse
         let ownKeys = Set(own.compactMap { Element.forward(of: trial.specs[$0].key) })
         let shared = fields.left(isBiflow: true).filter { !ownKeys.contains(trial.specs[$0].key) }
-        let plan = ExtraPlan((own + shared).sorted(), of: fields, selection, isReverse: true)
-        sharesExtras = own.isEmpty && plan?.opposite.exists != true
-        extras = sharesExtras ? nil : plan
+        let extras = ExtraPlan((own + shared).sorted(), of: fields, selection, isReverse: true)
+        let sharesExtras = own.isEmpty && !extras.opposite.exists
+        return ReversePlan(
+            ops: ops.filter { $0.target != .octets && $0.target != .packets }, octets: octets, packets: packets,
+            extras: extras, sharesExtras: sharesExtras)
     }
 }
 
@@ -56,14 +58,27 @@ extension DatagramDecoder {
         into columns: inout FlowColumns, _ result: inout DecodeResult
     ) {
         var back = Counters.zero
-        if let reverse = plan.reverse {
+        switch plan.reverse {
+        case .none: break
+        case .some(let reverse):
             back.octets = value(of: reverse.octets, body, at: start, plan)
             back.packets = value(of: reverse.packets, body, at: start, plan)
         }
         if let events = plan.events {
             applyEvent(events, to: row, &back, body, at: start, plan, in: &columns, &result)
         }
-        guard let reverse = plan.reverse else { return }
+        switch plan.reverse {
+        case .none: return
+        case .some(let reverse):
+            addReverse(reverse, back, row, body, at: start, by: plan, context, into: &columns, &result)
+        }
+    }
+
+    private mutating func addReverse(
+        _ reverse: borrowing ReversePlan, _ back: Counters, _ row: Int, _ body: RawSpan, at start: Int,
+        by plan: FlowPlan, _ context: RecordContext, into columns: inout FlowColumns,
+        _ result: inout DecodeResult
+    ) {
         guard back != .zero else {
             result.reverseSidesEmpty += 1
             return
@@ -79,11 +94,12 @@ extension DatagramDecoder {
         result.timesClamped += columns.repairTimes(rows, context)
         if reverse.sharesExtras { return }
         columns.extra[other] = 0
-        guard let extras = reverse.extras else { return }
-        result.extrasOmitted +=
-            plan.variableLengths.isEmpty
-            ? columns.addExtras(extras, rows, body, at: start, stride: 0)
-            : columns.addExtras(extras, other, body, scratch)
+        if reverse.extras.isEmpty { return }
+        columns.extra[other] =
+            plan.shape.isFixed
+            ? columns.addExtras(reverse.extras, 1, body, at: start, stride: 0)
+            : columns.addExtras(reverse.extras, body, scratch)
+        if columns.extra[other] == 0 { result.extrasOmitted += 1 }
     }
 
     private func value(of op: FieldOp?, _ body: RawSpan, at start: Int, _ plan: FlowPlan) -> UInt64 {

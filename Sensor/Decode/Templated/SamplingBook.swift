@@ -84,9 +84,11 @@ struct SamplingBook: Sendable {
         return defaultRate
     }
 
+    /// Nothing is known of any exporter's rates.
+    @inline(__always) var isEmpty: Bool { entries.isEmpty && overrides.isEmpty && defaultRate == 0 }
     /// What there is to resolve the rates of `exporter`'s records; nil when nothing is known.
     mutating func rates(for exporter: ExporterKey, now: Int64) -> SetRates? {
-        if entries.isEmpty && overrides.isEmpty && defaultRate == 0 { return nil }
+        if isEmpty { return nil }
         let entry = index[exporter]
         if let entry { entries[entry].lastHeardMilliseconds = now }
         return rates(entry, exporter)

@@ -37,7 +37,7 @@ extension DatagramDecoder {
                 break
             }
             if number >= MessageHeader.dataSetMin {
-                decodeData(body, number, message, into: &columns, &result)
+                decodeData(body, number, &message, into: &columns, &result)
             } else if number == header.templateSet || number == header.optionsTemplateSet {
                 learnTemplates(body, isOptions: number == header.optionsTemplateSet, &message, &result)
                 if message.isRefused { break }
@@ -48,8 +48,9 @@ extension DatagramDecoder {
         }
     }
 
+    /// - Parameter message: is not changed; by reference, since it is large.
     private mutating func decodeData(
-        _ body: RawSpan, _ number: UInt16, _ message: Message, into columns: inout FlowColumns,
+        _ body: RawSpan, _ number: UInt16, _ message: inout Message, into columns: inout FlowColumns,
         _ result: inout DecodeResult
     ) {
         if body.byteCount == 0 { return }
@@ -57,12 +58,11 @@ extension DatagramDecoder {
             let found = store.plan(
                 number, at: message.place, session: message.origin.session,
                 now: message.origin.receiveMilliseconds),
-            !(found.isOnProbation || found.isBorrowed) || found.plan.fits(body)
+            !(found.isOnProbation || found.isBorrowed) || found.plan.shape.fits(body)
         else { return hold(body, number, message, &result) }
         let badBefore = result.losses.isEmpty ? nil : result.losses[.badSet]
-        guard let records = decodeRecords(body, by: found, message, into: &columns, &result) else {
-            return
-        }
+        guard let records = decodeRecords(body, by: found.plan, found.isBorrowed, message, into: &columns, &result)
+        else { return }
         if !result.losses.isEmpty, result.losses[.badSet] != badBefore {
             result.sequence?.isExact = message.header.isNetFlow9
         }
@@ -73,49 +73,16 @@ extension DatagramDecoder {
 
     /// Returns how many records the set had; nil when there is no room for its exporter. More than one datagram may
     /// have are not read, and their set is one that is bad.
+    @inline(__always)
     private mutating func decodeRecords(
-        _ whole: RawSpan, by found: TemplateStore.Found, _ message: Message,
+        _ body: RawSpan, by plan: TemplatePlan, _ isBorrowed: Bool, _ message: Message,
         into columns: inout FlowColumns, _ result: inout DecodeResult
     ) -> Int? {
-        var body = whole
-        let weight = found.plan.recordWeight
-        if weight > 1 { work.records /= weight }
-        if let octets = found.plan.octets(ofRecords: work.records), octets < whole.byteCount - 3 {
-            body = whole.extracting(0..<octets)
-            result.lose(.badSet)
+        switch plan {
+        case .flows(let plan):
+            decodeFlows(body, by: plan, message, isBorrowed: isBorrowed, into: &columns, &result)
+        case .options(let plan): learnOptions(body, by: plan, message, &result)
         }
-        defer {
-            work.records = max(work.records - body.byteCount / found.plan.recordLength, 0) &* weight
-            work.replayOctets -= body.byteCount
-        }
-        if let plan = found.plan.flows {
-            guard let exporter = number(of: message.header.key, in: &columns) else {
-                result.losses[.exporterLimit] = 1
-                return nil
-            }
-            var context = RecordContext(
-                exporter: exporter, receiveMilliseconds: message.origin.receiveMilliseconds)
-            context.exportMilliseconds = message.header.exportMilliseconds
-            context.uptime = message.header.uptime
-            context.systemInitMilliseconds = store.systemInitMilliseconds(at: message.place)
-            context.isBorrowed = found.isBorrowed
-            return decodeFlows(body, by: plan, context, message.place, into: &columns, &result)
-        }
-        guard let plan = found.plan.options else { return nil }
-        let records = learnOptions(body, by: plan, message, &result)
-        result.optionRecords += records
-        return records
-    }
-
-    /// The exporter's number in the columns.
-    @inline(__always)
-    private mutating func number(of key: ExporterKey, in columns: inout FlowColumns) -> UInt32? {
-        if let hint = columnHints[key], hint < columns.exporters.count, columns.exporters[hint] == key {
-            return UInt32(truncatingIfNeeded: hint)
-        }
-        let number = columns.intern(key)
-        columnHints[key] = number.map(Int.init)
-        return number
     }
 
     // MARK: Hold and replay
@@ -177,17 +144,18 @@ extension DatagramDecoder {
                 store.hasDeferredPlan = false
                 return .tooMuch
             }
-            guard let found = plan, !(found.isOnProbation || found.isBorrowed) || found.plan.fits(body)
+            guard let found = plan, !(found.isOnProbation || found.isBorrowed) || found.plan.shape.fits(body)
             else { return .waiting }
             let events = work.events
             work = DatagramWork(octets: body.byteCount)
             if recordsLeft < .max { work.events = events }
             let most = min(
-                body.byteCount / found.plan.recordLength &* found.plan.recordWeight, work.records)
+                body.byteCount / found.plan.shape.recordLength &* found.plan.shape.recordWeight, work.records)
             guard most <= recordsLeft else { return .tooMuch }
             if recordsLeft < .max { recordsLeft -= most }
             let first = columns.count
-            let records = decodeRecords(body, by: found, message, into: &columns, &result)
+            let records = decodeRecords(
+                body, by: found.plan, found.isBorrowed, message, into: &columns, &result)
             if let records { census?.count(records, by: set.template, of: key) }
             for row in first..<columns.count { columns.flags[row] |= RecordFlags.held.rawValue }
             if key.exportProtocol == .ipfix, let told = sequences.explained(records ?? 0, of: key) {

@@ -20,45 +20,42 @@ struct Template: Sendable {
     static func cost(ofDefinition octets: Int) -> Int { octets + 160 }
 }
 
-/// A template's layout, ready to be applied. A class, so that a data set costs one reference count and no copy.
-final class TemplatePlan: Sendable {
-    /// Of a data template; else there are `options`.
-    let flows: FlowPlan?
-    let options: OptionsPlan?
-    let fieldCount: Int
-    /// Of each field, when some are variable; empty otherwise.
-    private let variableLengths: [UInt16]
-    /// Octets of one record, with variable-length fields the least that one can have. At least 1.
+/// A template's layout, ready to be applied. Objects, so that a data set costs one reference count and no copy.
+enum TemplatePlan: Sendable {
+    case flows(FlowPlan)
+    case options(OptionsPlan)
+
+    var shape: RecordShape {
+        switch self {
+        case .flows(let plan): plan.shape
+        case .options(let plan): plan.shape
+        }
+    }
+}
+
+/// How records follow one another in a set.
+struct RecordShape: Sendable {
+    /// Octets of one record; with variable-length fields the least that one can have. At least 1.
     let recordLength: Int
-    /// How many plain records one costs: with variable lengths its fields are found one by one; what options say is
-    /// looked up; one that tells of both directions or of a connection's events is read twice, and makes a second
-    /// record from the first.
+    /// How many plain records one costs.
     let recordWeight: Int
+    /// The length of each field when some are variable; empty otherwise.
+    let variableLengths: [UInt16]
+    @inline(__always) var isFixed: Bool { variableLengths.isEmpty }
 
-    init(fields: [FieldSpec], isOptions: Bool, isNetFlow9: Bool, extras: ExtraSelection) {
-        flows = isOptions ? nil : FlowPlan(fields: fields, extras: extras)
-        options = isOptions ? OptionsPlan(fields: fields, isNetFlow9: isNetFlow9) : nil
-        recordWeight = flows.map(Self.weight) ?? 2
-        fieldCount = fields.count
-        variableLengths = fields.contains(where: \.isVariable) ? fields.map(\.length) : []
+    /// - Parameter weight: of a record of fixed length; with variable lengths its fields are found one by one.
+    init(_ fields: [FieldSpec], weight: Int) {
+        let isVariable = fields.contains(where: \.isVariable)
         recordLength = max(fields.reduce(0) { $0 + ($1.isVariable ? 1 : Int($1.length)) }, 1)
-    }
-
-    private static func weight(of plan: FlowPlan) -> Int {
-        if plan.reverse != nil || plan.events != nil { return 6 }
-        return plan.variableLengths.isEmpty ? 1 : 2
-    }
-
-    /// What as many records take; nil when each says so itself.
-    func octets(ofRecords count: Int) -> Int? {
-        variableLengths.isEmpty ? count &* recordLength : nil
+        recordWeight = isVariable ? max(weight, 2) : weight
+        variableLengths = isVariable ? fields.map(\.length) : []
     }
 
     /// Whether `data` can be records of this layout: whole ones, with at most three zeros behind the last. False is
     /// sure proof that it is not; true is none that it is.
     func fits(_ data: RawSpan) -> Bool {
         var rest = data.byteCount % recordLength
-        if !variableLengths.isEmpty {
+        if !isFixed {
             var offset = 0
             while data.byteCount - offset >= recordLength {  // ends: a record has at least 1 octet
                 guard let end = end(ofRecordAt: offset, in: data) else { break }
@@ -154,11 +151,13 @@ struct PlanShelf: Sendable {
             TemplateDefinition.fields($0, isOptions: template.isOptions, isNetFlow9: isNetFlow9)
         }
         guard let fields else { return nil }
-        let plan = TemplatePlan(
-            fields: fields, isOptions: template.isOptions, isNetFlow9: isNetFlow9, extras: extras)
-        left -= Self.costOfNew - 1 + plan.fieldCount / Self.fieldsPerCost
+        let plan: TemplatePlan =
+            template.isOptions
+            ? .options(OptionsPlan(fields: fields, isNetFlow9: isNetFlow9))
+            : .flows(FlowPlan(fields: fields, extras: extras))
+        left -= Self.costOfNew - 1 + fields.count / Self.fieldsPerCost
         plans[key] = plan
-        fieldsPlanned += plan.fieldCount
+        fieldsPlanned += fields.count
         return plan
     }
 }

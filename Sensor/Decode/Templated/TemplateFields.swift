@@ -4,8 +4,6 @@ import FlowModel
 struct TemplateFields {
     let specs: [FieldSpec]
     let places: [FieldPlace]
-    /// Octets of a record, a variable-length field counted as the one octet that it has at least.
-    let recordLength: Int
     /// The first field of each element: of IANA's lower numbers, of their reverse, and of others; by index, -1 none.
     private var first: [Int16], firstReverse: [Int16]
     private var firstOthers: [ElementKey: Int] = [:]
@@ -47,7 +45,7 @@ struct TemplateFields {
             default: break  // no column is filled from it
             }
         }
-        (self.places, recordLength, self.mayBeBiflow) = (places, length, mayBeBiflow)
+        (self.places, self.mayBeBiflow) = (places, mayBeBiflow)
         (self.first, self.firstReverse, firstOthers) = (first, firstReverse, others)
     }
     /// Numbers from here on are looked up otherwise.

@@ -47,7 +47,7 @@ struct TemplateStore: Sendable {
         /// ms since the exporter's start, by the datagram at hand; nil where its header has none.
         var uptime: UInt32?
     }
-    struct Found {
+    struct Found: Sendable {
         let plan: TemplatePlan
         let isBorrowed: Bool, isOnProbation: Bool
         /// Noted as in use: `served` has nothing to do.
@@ -183,16 +183,15 @@ struct TemplateStore: Sendable {
             exporters[exporter].streams[stream].templates[slot].lastUsedMilliseconds = now
             changedInUse(at: now)
         }
-        let hasServed =
-            exporters[exporter].hasServed && exporters[exporter].streams[stream].templates[slot].hasServed
+        // One that was heard of a moment ago has served once it is older: what is found is looked up anew by then.
+        let isSettled = exporters[exporter].hasServed || age(of: exporter) < Self.servedMilliseconds
+        let hasServed = isSettled && exporters[exporter].streams[stream].templates[slot].hasServed
         guard
             let plan = exporters[exporter].streams[stream].templates[slot].plan
                 ?? planned(exporter, stream, slot)
         else { return nil }
-        return Found(
-            plan: plan, isBorrowed: isBorrowed,
-            isOnProbation: exporters[exporter].streams[stream].templates[slot].isOnProbation,
-            hasServed: hasServed)
+        let isOnProbation = exporters[exporter].streams[stream].templates[slot].isOnProbation
+        return Found(plan: plan, isBorrowed: isBorrowed, isOnProbation: isOnProbation, hasServed: hasServed)
     }
 
     /// First use of a template: works its layout out.
@@ -217,9 +216,7 @@ struct TemplateStore: Sendable {
     /// A data set had whole records of the template: its sender is real, as far as can be told.
     mutating func served(_ id: UInt16, at place: Place) {
         guard let exporter = place.exporter else { return }
-        let age =
-            exporters[exporter].lastHeardMilliseconds &- exporters[exporter].firstHeardMilliseconds
-        if age >= Self.servedMilliseconds, !exporters[exporter].hasServed {
+        if age(of: exporter) >= Self.servedMilliseconds, !exporters[exporter].hasServed {
             exporters[exporter].hasServed = true
             forgetHints()
         }
@@ -231,6 +228,9 @@ struct TemplateStore: Sendable {
         forgetHints()
     }
     private static let servedMilliseconds: Int64 = 10_000
+    private func age(of exporter: Int) -> Int64 {
+        exporters[exporter].lastHeardMilliseconds &- exporters[exporter].firstHeardMilliseconds
+    }
 
     /// What was found before is to be looked up anew.
     mutating func forgetHints() { generation &+= 1 }

@@ -8,8 +8,8 @@ extension DatagramDecoder {
         into columns: inout FlowColumns, _ result: inout DecodeResult
     ) -> Int {
         var offset = 0, records = 0
-        while body.byteCount - offset >= plan.recordLength {  // ends: a record has at least 1 octet
-            guard let end = layOut(plan.variableLengths, body, at: offset) else {
+        while body.byteCount - offset >= plan.shape.recordLength {  // ends: a record has at least 1 octet
+            guard let end = layOut(plan.shape.variableLengths, body, at: offset) else {
                 // A tail of zeros is padding; anything else is a record whose lengths are wrong.
                 if !isZero(body, from: offset) { result.loseMalformed(.badSet) }
                 return records
@@ -40,7 +40,10 @@ extension DatagramDecoder {
             columns.estimateTimes(uptimes, rows, body, 0, context)
         }
         result.timesClamped += columns.repairTimes(rows, context)
-        if let extras = plan.extras { result.extrasOmitted += columns.addExtras(extras, row, body, scratch) }
+        if !plan.extras.isEmpty {
+            columns.extra[row] = columns.addExtras(plan.extras, body, scratch)
+            if columns.extra[row] == 0 { result.extrasOmitted += 1 }
+        }
         if let rates, columns.samplingInterval[row] == 0 {
             let sampler = Sampler(
                 selector: number(plan.sampler.selector, body), sequence: number(plan.sampler.sequence, body),
