@@ -49,24 +49,28 @@ def power_cuts(site, rng, cuts=6):
             site.start(program)
 
 
-def when_running(site, program):
-    site.await_end(program, 1.5)
+def when_running(site, program, patience):
+    site.await_end(program, 1.5 * patience)
 
 
-def at_start(site, program):
+def at_start(site, program, patience):
     fault = program.disk.fault
     program.kill()
     program.died()
     program.disk.fail(*fault[:2], fault[4].decode())
     program.start()
-    site.await_end(program, 2)
+    site.await_end(program, 2 * patience)
 
 
-def at_stop(site, program):
-    if not program.is_running():
-        return
-    program.process.terminate()
-    site.await_end(program, 10)
+def at_stop(site, program, patience):
+    """With something to put away: not before it is ready and has had some work."""
+    end = site.clock() + 10 * patience
+    while program.is_running() and not program.is_ready() and site.clock() < end:
+        time.sleep(0.05)
+    site.await_end(program, 0.5 * patience)
+    if program.is_running():
+        program.process.terminate()
+        site.await_end(program, 10 * patience)
 
 
 def failpoints(site, rng, times=1, part=0, parts=1, some=None):
@@ -91,11 +95,11 @@ def failpoints(site, rng, times=1, part=0, parts=1, some=None):
     quiet, done = [], 0
     for program, (call, place), code in points:
         ways, hits = [when_running, at_start, at_stop], 0
-        for number in range(times + 2):  # some calls come rarely: who misses one tries again
-            hit = None
+        for number in range(times + 2):  # some calls come rarely, or late on a busy machine: who misses one waits longer
+            hit, patience = None, 1 if hits else 4 ** min(number, 2)
             for way in ways:
                 program.disk.fail(call, code, place)
-                way(site, program)
+                way(site, program, patience)
                 if program.disk.failures():
                     hit = way
                     break

@@ -347,8 +347,8 @@ class World:
     def await_end(self, program, seconds):
         """Waits until a program has ended, and does not start it again."""
         program.is_wanted = False
-        deadline = time.monotonic() + seconds
-        while program.is_running() and time.monotonic() < deadline:
+        deadline = clock() + seconds
+        while program.is_running() and clock() < deadline:
             time.sleep(0.01)
 
     def run(self, seconds):
