@@ -293,7 +293,7 @@ let checks: [Target] = [
         name: "FuzzTargets",
         dependencies: [
             "BatchFormat", "Capture", "Decode", "Detect", "FlowModel", "Identity", "Intake", "PacketHeader", "Platform",
-            "PreAggregate", "SegmentFormat", "SensorPipeline", "Sigma", "WireBytes",
+            "PreAggregate", "ReverseNames", "SegmentFormat", "SensorPipeline", "Sigma", "WireBytes",
         ], path: "Tests/Fuzz/Targets", swiftSettings: lenient),
     tests("FuzzSeedTests", uses: ["FuzzTargets"]),
     tests("WireBytesTests", uses: ["WireBytes"]),

@@ -3,6 +3,7 @@ import Capture
 import Decode
 import FlowModel
 import Platform
+import ReverseNames
 import WireBytes
 
 /// Inputs to begin with: what is right, the faults that other collectors had (D1–D16), what was found once, and the
@@ -19,7 +20,8 @@ package struct FuzzSeed: Sendable {
 
 package enum FuzzSeeds {
     package static let all: [FuzzSeed] =
-        TemplatedSeeds.all + SampledSeeds.all + readers + snapshots + batches + segments + sequences + sigma + found
+        TemplatedSeeds.all + SampledSeeds.all + readers + snapshots + batches + segments + sequences + sigma + names
+        + found
     package static func all(for target: FuzzTarget) -> [FuzzSeed] { all.filter { $0.target == target } }
 
     /// What the fuzzers found, as a run of octets each; a find stays here when it is fixed.
@@ -129,6 +131,27 @@ package enum FuzzSeeds {
             FuzzSeed("stream", .framer, stream.bytes),
             FuzzSeed("D15-stream-length-below-header", .framer, WireBuilder().u8(20).u16(10, 15).zeros(20).bytes),
             FuzzSeed("D15-stream-length-of-all", .framer, WireBuilder().u8(20).u16(10, 65_535).zeros(40).bytes),
+        ]
+    }
+    /// A name, one by way of an alias, none with the zone's word for it; pointers that lead round and ahead.
+    private static var names: [FuzzSeed] {
+        // The question's name is at octet 12; `host` and what follows it elsewhere are told by a pointer there.
+        let asked = WireBuilder().u16(0xC00C), end = UInt16(NameTarget.question.octets.count)
+        let host = WireBuilder().u8(4).raw(Array("host".utf8)).u8(7).raw(Array("example".utf8)).u8(0).bytes
+        func record(_ owner: WireBuilder, _ kind: UInt16, _ data: [UInt8]) -> [UInt8] {
+            owner.u16(kind, 1).u32(600).u16(UInt16(data.count)).raw(data).bytes
+        }
+        func answer(_ answers: UInt8, _ authorities: UInt8, _ records: [UInt8]...) -> [UInt8] {
+            [1, answers, authorities] + records.flatMap { $0 }
+        }
+        let alias = WireBuilder().raw(host), zone = host + host + WireBuilder().u32(1, 2, 3, 4, 60).bytes
+        return [
+            FuzzSeed("name", .names, answer(1, 0, record(asked, 12, host))),
+            FuzzSeed("name-by-alias", .names, answer(2, 0, record(asked, 5, host), record(alias, 12, host))),
+            FuzzSeed("no-name", .names, answer(0, 1, record(asked, 6, zone))),
+            FuzzSeed("name-round", .names, answer(1, 0, record(asked, 12, [0xC0, UInt8(end) + 12]))),
+            FuzzSeed("name-ahead", .names, answer(1, 0, record(asked, 12, [0xFF, 0xFF]))),
+            FuzzSeed("name-plain", .names, [0] + NameTarget.head(answers: 1, authorities: 0) + record(asked, 12, host)),
         ]
     }
     private static func patched(_ bytes: [UInt8], at offset: Int, _ value: UInt32) -> [UInt8] {

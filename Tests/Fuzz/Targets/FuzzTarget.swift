@@ -20,6 +20,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case snapshot
     /// Texts of Sigma rules, correlations and filters.
     case sigma
+    /// Answers of DNS to questions for names.
+    case names
     /// What exporters do over time, as a list of deeds: a decoder with little room, and the sensor's whole first half.
     case sequence
 
@@ -37,6 +39,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         case .framer: try FramerTarget.run(input)
         case .snapshot: try SnapshotTarget.run(input)
         case .sigma: try SigmaTarget.run(input)
+        case .names: try NameTarget.run(input)
         case .sequence: try SequenceTarget.run(input)
         }
     }
