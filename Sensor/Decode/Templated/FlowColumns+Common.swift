@@ -39,6 +39,12 @@ extension FlowColumns {
         if context.isBorrowed { storeConstant(&flags, records.rows, RecordFlags.templateBorrowed.rawValue) }
     }
 
+    /// The rows' further elements are at `first`, `first + step` and so on.
+    @inline(__always)
+    mutating func placeExtras(_ records: borrowing RecordRows, from first: UInt32, by step: UInt32) {
+        unsafe records.number(memory.extra, from: first, by: step)
+    }
+
     @inline(__always)
     private mutating func fillAddresses(_ common: CommonPlaces, _ records: borrowing RecordRows) {
         let prefix = IPAddress.mappedPrefix

@@ -20,7 +20,7 @@ extension FlowColumns {
         if !plan.extras.isEmpty, !rows.isEmpty {
             let first = addExtras(plan.extras, rows.count, data, at: 0, stride: stride)
             if first > 0 {
-                unsafe records.number(memory.extra, from: first, by: UInt32(truncatingIfNeeded: plan.extras.step))
+                placeExtras(records, from: first, by: UInt32(truncatingIfNeeded: plan.extras.step))
             } else {
                 result.extrasOmitted += rows.count
             }
