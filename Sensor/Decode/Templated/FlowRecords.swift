@@ -17,7 +17,7 @@ extension DatagramDecoder {
             return nil
         }
         let context = context(of: exporter, message, isBorrowed: isBorrowed)
-        let rates = samplings.isEmpty ? nil : samplings.rates(for: message.header.key, now: context.receiveMilliseconds)
+        let rates = samplings.rates(for: message.header.key, now: context.receiveMilliseconds)
         let records =
             isFixed
             ? decodeUniform(body, by: plan, context, rates, into: &columns, &result)

@@ -84,11 +84,14 @@ struct SamplingBook: Sendable {
         return defaultRate
     }
 
-    /// Nothing is known of any exporter's rates.
-    @inline(__always) var isEmpty: Bool { entries.isEmpty && overrides.isEmpty && defaultRate == 0 }
     /// What there is to resolve the rates of `exporter`'s records; nil when nothing is known.
+    @inline(__always)
     mutating func rates(for exporter: ExporterKey, now: Int64) -> SetRates? {
-        if isEmpty { return nil }
+        // Inline, since nothing is known of most sites' exporters, and each set asks.
+        if entries.isEmpty && overrides.isEmpty && defaultRate == 0 { return nil }
+        return knownRates(for: exporter, now: now)
+    }
+    private mutating func knownRates(for exporter: ExporterKey, now: Int64) -> SetRates? {
         let entry = index[exporter]
         if let entry { entries[entry].lastHeardMilliseconds = now }
         return rates(entry, exporter)

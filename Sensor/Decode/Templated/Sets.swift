@@ -37,7 +37,7 @@ extension DatagramDecoder {
                 break
             }
             if number >= MessageHeader.dataSetMin {
-                decodeData(body, number, &message, into: &columns, &result)
+                decodeData(body, number, message, into: &columns, &result)
             } else if number == header.templateSet || number == header.optionsTemplateSet {
                 learnTemplates(body, isOptions: number == header.optionsTemplateSet, &message, &result)
                 if message.isRefused { break }
@@ -48,9 +48,8 @@ extension DatagramDecoder {
         }
     }
 
-    /// - Parameter message: is not changed; by reference, since it is large.
     private mutating func decodeData(
-        _ body: RawSpan, _ number: UInt16, _ message: inout Message, into columns: inout FlowColumns,
+        _ body: RawSpan, _ number: UInt16, _ message: Message, into columns: inout FlowColumns,
         _ result: inout DecodeResult
     ) {
         if body.byteCount == 0 { return }
