@@ -32,8 +32,10 @@ extension IPAddress: CustomStringConvertible {
     /// Reads `192.0.2.1`, `2001:db8::1` and `::ffff:192.0.2.1`. Nil for anything else: no zone, no port, no leading
     /// zeros in IPv4.
     package init?(_ text: some StringProtocol) {
+        // One type from here on: what is generic is looked up as it runs, by who is in another module.
+        let text = Substring(text)
         guard text.utf8.count <= 45 else { return nil }
-        guard text.contains(":") else {
+        guard text.utf8.contains(UInt8(ascii: ":")) else {
             guard let bits = Self.v4Bits(text) else { return nil }
             self.init(v4: bits)
             return
@@ -45,7 +47,7 @@ extension IPAddress: CustomStringConvertible {
     private static func word(_ groups: ArraySlice<UInt16>) -> UInt64 {
         groups.reduce(0) { $0 << 16 | UInt64($1) }
     }
-    private static func v4Bits(_ text: some StringProtocol) -> UInt32? {
+    private static func v4Bits(_ text: Substring) -> UInt32? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 4 else { return nil }
         var bits: UInt32 = 0
@@ -59,7 +61,7 @@ extension IPAddress: CustomStringConvertible {
         return bits
     }
     /// Eight groups, or nil. A trailing dotted IPv4 counts for two.
-    private static func v6Groups(_ text: some StringProtocol) -> [UInt16]? {
+    private static func v6Groups(_ text: Substring) -> [UInt16]? {
         guard let gap = firstGap(text) else {
             let groups = plainGroups(text, endsAddress: true)
             return groups?.count == 8 ? groups : nil
@@ -69,7 +71,7 @@ extension IPAddress: CustomStringConvertible {
         else { return nil }
         return front + [UInt16](repeating: 0, count: 8 - front.count - back.count) + back
     }
-    private static func firstGap<Text: StringProtocol>(_ text: Text) -> Range<Text.Index>? {
+    private static func firstGap(_ text: Substring) -> Range<Substring.Index>? {
         var index = text.startIndex
         while index < text.endIndex {
             let next = text.index(after: index)
@@ -79,7 +81,7 @@ extension IPAddress: CustomStringConvertible {
         return nil
     }
     /// - Parameter endsAddress: dotted IPv4 may only be an address's end.
-    private static func plainGroups(_ text: some StringProtocol, endsAddress: Bool) -> [UInt16]? {
+    private static func plainGroups(_ text: Substring, endsAddress: Bool) -> [UInt16]? {
         if text.isEmpty { return [] }
         var groups: [UInt16] = []
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
@@ -104,7 +106,7 @@ extension IPNetwork: CustomStringConvertible {
 
     /// Reads `10.0.0.0/8`, `2001:db8::/32`, or a lone address as a network of one.
     package init?(_ text: some StringProtocol) {
-        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        let parts = Substring(text).split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let first = parts.first, let address = IPAddress(first) else { return nil }
         let widest = address.isV4 ? 32 : 128
         guard parts.count == 2 else {

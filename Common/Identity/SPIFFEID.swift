@@ -8,8 +8,9 @@ package struct TenantID: Hashable, Sendable, Codable, CustomStringConvertible {
     package var description: String { rawValue }
     /// Nil when `text` is not a DNS label in lower case.
     package init?(_ text: some StringProtocol) {
-        guard isLabel(text) else { return nil }
-        rawValue = String(text)
+        let name = String(text)
+        guard isLabel(name) else { return nil }
+        rawValue = name
     }
     package init(from decoder: any Decoder) throws {
         let text = try decoder.singleValueContainer().decode(String.self)
@@ -98,18 +99,18 @@ package enum SPIFFEError: Error, Equatable, Sendable {
     case wrongKind
 }
 
-private func isLabel(_ text: some StringProtocol) -> Bool {
+private func isLabel(_ text: String) -> Bool {
     (1...63).contains(text.utf8.count) && text.utf8.first != UInt8(ascii: "-") && text.last != "-"
         && text.utf8.allSatisfy { isLowerOrDigit($0) || $0 == UInt8(ascii: "-") }
 }
-private func isTrustDomain(_ text: some StringProtocol) -> Bool {
+private func isTrustDomain(_ text: Substring) -> Bool {
     (1...255).contains(text.utf8.count)
         && text.utf8.allSatisfy {
             isLowerOrDigit($0) || [UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_")].contains($0)
         }
 }
 /// SPIFFE allows more; Weir's names are lower case so that two spellings are never one thing on some file system.
-private func isSegment(_ text: some StringProtocol) -> Bool {
+private func isSegment(_ text: Substring) -> Bool {
     (1...63).contains(text.utf8.count) && text != "." && text != ".."
         && text.utf8.allSatisfy {
             isLowerOrDigit($0) || [UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_")].contains($0)
