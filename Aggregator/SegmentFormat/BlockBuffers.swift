@@ -40,8 +40,8 @@ struct BlockBuffers {
     /// Rows whose lines a processor's nearest cache holds together.
     private static let linesAtOnce = 256
 
-    /// Each row's line is fetched once, for all that is in it: those of some rows by a loop so short that many loads
-    /// wait for memory at once.
+    /// Each row's octets are fetched once, for all that is in them: those of some rows by a loop so short that many loads
+    /// wait for memory at once. Its first and last word, since an array's elements need not begin where lines do.
     private mutating func take(_ recordArray: [RowWords.Record], _ orderArray: [UInt32], _ rows: Range<Int>) {
         let records = recordArray.span, order = orderArray.span.extracting(rows)
         var (a, b, c, d, e, f) = (words[0], words[1], words[2], words[3], words[4], words[5])
@@ -56,14 +56,17 @@ struct BlockBuffers {
         var fours = d.mutableSpan, fives = e.mutableSpan, sixes = f.mutableSpan
         for first in stride(from: 0, to: order.count, by: Self.linesAtOnce) {
             let group = first..<min(first + Self.linesAtOnce, order.count)
-            for index in group { ones[index] = records[Int(order[index])][0] }
+            for index in group {
+                let row = Int(order[index])
+                ones[index] = records[row][0]
+                sixes[index] = records[row][5]
+            }
             for index in group {
                 let record = records[Int(order[index])]
                 twos[index] = record[1]
                 threes[index] = record[2]
                 fours[index] = record[3]
                 fives[index] = record[4]
-                sixes[index] = record[5]
             }
         }
         (words[0], words[1], words[2], words[3], words[4], words[5]) = (a, b, c, d, e, f)
@@ -85,7 +88,11 @@ struct BlockBuffers {
         var fives = e.mutableSpan, sixes = f.mutableSpan, sevens = g.mutableSpan, eights = h.mutableSpan
         for first in stride(from: 0, to: order.count, by: Self.linesAtOnce) {
             let group = first..<min(first + Self.linesAtOnce, order.count)
-            for index in group { ones[index] = records[Int(order[index])][0] }
+            for index in group {
+                let row = Int(order[index])
+                ones[index] = records[row][0]
+                eights[index] = records[row][7]
+            }
             for index in group {
                 let record = records[Int(order[index])]
                 twos[index] = record[1]
@@ -94,7 +101,6 @@ struct BlockBuffers {
                 fives[index] = record[4]
                 sixes[index] = record[5]
                 sevens[index] = record[6]
-                eights[index] = record[7]
             }
         }
         (words[0], words[1], words[2], words[3], words[4], words[5]) = (a, b, c, d, e, f)

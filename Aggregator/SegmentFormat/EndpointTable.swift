@@ -229,8 +229,13 @@ struct EndpointTable {
     /// Fetches the slots of those that are missed: loads that wait for nothing but memory.
     private mutating func hold(_ side: Side, _ rows: Range<Int>, _ missCount: Int) {
         let slotArray = self.slots, slots = slotArray.span, mask = slots.count &- 1
+        let high = side.high.span, low = side.low.span, asNumbers = side.asNumbers.span, lengths = side.lengths.span
+        let missedArray = self.missed, missed = missedArray.span
+        var held = self.held.mutableSpan
         for place in 0..<missCount {
-            let endpoint = Self.endpoint(side, rows.lowerBound &+ Int(missed[place]))
+            let row = rows.lowerBound &+ Int(missed[place])
+            let endpoint = Endpoint(
+                high: high[row], low: low[row], network: UInt64(asNumbers[row]) << 8 | UInt64(lengths[row]))
             held[place] = slots[Int(truncatingIfNeeded: Self.hash(endpoint)) & mask]
         }
     }

@@ -37,8 +37,9 @@ struct RowOrder {
         let bits = keys.span.commonBits()
         let differing = count == 0 ? 0 : bits.any ^ bits.all
         var isFirst = true
-        for shift in stride(from: UInt64(0), to: 64, by: 11) where differing &>> shift & 0x7FF != 0 {
-            Self.pass(shift, keys, isFirst ? nil : conversations, &otherKeys, &otherNumbers)
+        var starts = Self.starts(keys)
+        for digit in 0..<8 where differing &>> UInt64(8 * digit) & 0xFF != 0 {
+            Self.pass(digit, &starts, keys, isFirst ? nil : conversations, &otherKeys, &otherNumbers)
             swap(&keys, &otherKeys)
             swap(&conversations, &otherNumbers)
             isFirst = false
@@ -93,32 +94,50 @@ struct RowOrder {
         }
     }
 
+    /// Of each octet of the keys and each of its values, where the first such key goes: counted in one turn over the
+    /// keys. Octets, because a processor keeps the ends of 256 lists at hand, and not of more.
+    private static func starts(_ keyArray: [UInt64]) -> [UInt32] {
+        var startArray = [UInt32](repeating: 0, count: 8 * 256)
+        var starts = startArray.mutableSpan
+        let keys = keyArray.span
+        for index in keys.indices {
+            let key = keys[index]
+            starts[Int(key & 0xFF)] &+= 1
+            starts[256 &+ Int(key &>> 8 & 0xFF)] &+= 1
+            starts[512 &+ Int(key &>> 16 & 0xFF)] &+= 1
+            starts[768 &+ Int(key &>> 24 & 0xFF)] &+= 1
+            starts[1_024 &+ Int(key &>> 32 & 0xFF)] &+= 1
+            starts[1_280 &+ Int(key &>> 40 & 0xFF)] &+= 1
+            starts[1_536 &+ Int(key &>> 48 & 0xFF)] &+= 1
+            starts[1_792 &+ Int(key &>> 56)] &+= 1
+        }
+        for digit in 0..<8 {
+            var before: UInt32 = 0
+            for place in 256 * digit..<256 * (digit + 1) { (starts[place], before) = (before, before &+ starts[place]) }
+        }
+        return startArray
+    }
+
+    /// Puts keys and rows in the order of one octet; those that are alike in it stay in theirs.
     /// - Parameter rows: nil: as they are numbered.
     private static func pass(
-        _ shift: UInt64, _ keys: [UInt64], _ rows: [UInt32]?, _ toKeys: inout [UInt64],
+        _ digit: Int, _ startArray: inout [UInt32], _ keys: [UInt64], _ rows: [UInt32]?, _ toKeys: inout [UInt64],
         _ toRows: inout [UInt32]
     ) {
-        var startArray = [UInt32](repeating: 0, count: 2_049)
-        var starts = startArray.mutableSpan
-        var toKeys = toKeys.mutableSpan
-        var toRows = toRows.mutableSpan
-        let keys = keys.span
-        for index in keys.indices { starts[Int(keys[index] &>> shift & 0x7FF) &+ 1] &+= 1 }
-        for digit in 1..<2_049 { starts[digit] &+= starts[digit &- 1] }
+        let first = 256 * digit, shift = UInt64(8 * digit), keys = keys.span
+        var starts = startArray.mutableSpan, toKeys = toKeys.mutableSpan, toRows = toRows.mutableSpan
         guard let rows = rows?.span else {
             for index in keys.indices {
-                let key = keys[index]
-                let digit = Int(key &>> shift & 0x7FF)
-                let place = Int(starts[digit])
-                starts[digit] &+= 1
+                let key = keys[index], value = first &+ Int(key &>> shift & 0xFF), place = Int(starts[value])
+                starts[value] &+= 1
                 toKeys[place] = key
                 toRows[place] = UInt32(truncatingIfNeeded: index)
             }
             return
         }
         for index in keys.indices {
-            let key = keys[index], digit = Int(key &>> shift & 0x7FF), place = Int(starts[digit])
-            starts[digit] &+= 1
+            let key = keys[index], value = first &+ Int(key &>> shift & 0xFF), place = Int(starts[value])
+            starts[value] &+= 1
             toKeys[place] = key
             toRows[place] = rows[index]
         }
