@@ -85,6 +85,7 @@ let common: [Target] = [
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     system("CMaxMindDB", pkgConfig: "libmaxminddb", apt: "libmaxminddb-dev"),
     cModule("CAddressDatabase", uses: ["CMaxMindDB"]),
+    cModule("CMemory"),
     cModule("CPacketRing"),
     cModule("CProcesses"),
     .systemLibrary(name: "CGather", path: "Common/CLibraries/CGather"),
@@ -97,7 +98,7 @@ let common: [Target] = [
     module("WireBytes", in: "Common", uses: ["CGather", "CPrefetch"]),
     module("FlowModel", in: "Common"),
     module("NetworkTable", in: "Common", uses: ["FlowModel"]),
-    module("Platform", in: "Common", uses: ["CProcessor"]),
+    module("Platform", in: "Common", uses: ["CMemory", "CProcessor"]),
     module("Telemetry", in: "Common", uses: ["Platform", logging]),
     module("Settings", in: "Common", uses: ["Platform"]),
     module("Identity", in: "Common"),
@@ -135,8 +136,8 @@ let sensor: [Target] = [
     program(
         "weir-sensor", at: "Sensor/weir-sensor",
         uses: [
-            "Capture", "CSockets", "Decode", "FlowModel", "FlowText", "InformationElements", "Intake",
-            "Platform", "SensorPipeline", "Settings", "Spool", "Telemetry", "WireBytes", logging,
+            "Capture", "Decode", "FlowModel", "FlowText", "InformationElements", "Intake", "Platform", "SensorPipeline",
+            "Settings", "Spool", "Telemetry", "WireBytes", logging,
         ]),
 ]
 

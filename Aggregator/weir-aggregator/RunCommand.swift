@@ -33,6 +33,8 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var options: SettingsOptions
 
     func run() async throws {
+        // Bodies on their way from the log to the store, and what segments are made in.
+        keepFreedMemory(blockBytes: 8 << 20, keptBytes: 64 << 20)
         let settings = try options.read()
         LoggingSystem.bootstrap { JSONLogHandler(label: $0, level: settings.logLevel, time: SystemTime()) }
         let lock = try Aggregator.claim(settings)

@@ -1,4 +1,3 @@
-import CSockets
 import Glibc
 import Platform
 
@@ -7,11 +6,8 @@ import Platform
 /// So that `| head` ends the program by a failed write, without a message, and not by a signal.
 func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
-/// Memory of a batch or two stays with the process: given back and asked for again fifty times a second, its pages cost
-/// more than the batches. What is above goes back as ever.
-func keepBatchMemory() {
-    weir_keep_memory(8 << 20, 32 << 20)
-}
+/// The memory of a batch or two, which comes and goes fifty times a second.
+func keepBatchMemory() { keepFreedMemory(blockBytes: 8 << 20, keptBytes: 32 << 20) }
 
 func exitProcess(_ code: Int32) -> Never { exit(code) }
 

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/sock_diag.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
@@ -164,9 +163,4 @@ int weir_notify(const char *path, const char *text) {
     int result = sent < 0 ? -errno : 0;
     close(fd);
     return result;
-}
-
-void weir_keep_memory(int block_bytes, int kept_bytes) {
-    mallopt(M_MMAP_THRESHOLD, block_bytes);
-    mallopt(M_TRIM_THRESHOLD, kept_bytes);
 }

@@ -101,7 +101,3 @@ typedef struct {
 int weir_target_open(const weir_target *target);
 /// Sends `count` (at most 128) datagrams that lie in `bytes`: how many the kernel took, or -errno when it refused the first.
 int weir_send_batch(int fd, const uint8_t *bytes, const uint32_t *offsets, const uint32_t *lengths, uint32_t count);
-
-/// Memory up to `block_bytes` a piece comes from the heap, not from the kernel each time, and the heap keeps `kept_bytes`
-/// that are free (mallopt(3)).
-void weir_keep_memory(int block_bytes, int kept_bytes);
