@@ -150,10 +150,7 @@ struct Compaction: Sendable {
             waiting.reduce(0) { min($0 + Int(clamping: min($1.totals.rows, 1 << 20)), policy.rowsMax) },
             batchRows: waiting.reduce(0) { max($0, Int(clamping: min($1.totals.rows, 1 << 17))) })
         for batch in waiting {
-            let stored = try await pool.read { db in
-                let plain = try BatchTable.plainBody(batch.id, in: db)
-                return (plain: plain, closed: try plain == nil ? BatchTable.body(batch.id, in: db) : nil)
-            }
+            let stored = try stored(batch.id, pool)
             guard stored.plain != nil || stored.closed != nil else { continue }
             do {
                 let body = try stored.plain ?? octets.open(stored.closed ?? Data(), batch.context)
@@ -183,6 +180,15 @@ struct Compaction: Sendable {
         rollups.removeAll()
         bench.rollups = rollups
         return made
+    }
+
+    /// A body as it was stored: by this thread, which works on bodies for longer than it takes to read one, and not by
+    /// another one that would have to be woken for each.
+    private func stored(_ batch: Int64, _ pool: DatabasePool) throws -> (plain: [UInt8]?, closed: Data?) {
+        try pool.read { db in
+            let plain = try BatchTable.plainBody(batch, in: db)
+            return (plain, try plain == nil ? BatchTable.body(batch, in: db) : nil)
+        }
     }
 
     /// Cuts a segment's blobs into pieces and stores each as soon as it is made, so that there is one at a time.
