@@ -46,6 +46,7 @@ package struct SegmentEncoder: ~Copyable {
 
     /// Takes the rows of a sealed batch.
     /// - Parameters:
+    ///   - body: as it was when it was checked on arrival, or its checksums say otherwise.
     ///   - decoder: the caller's, so that it can be used for other things.
     ///   - logOffset: where the batch was in its log: only the least and the greatest are kept.
     ///   - see: is shown the rows as they were decoded, some at a time, or all at once where they share, with the
@@ -66,7 +67,8 @@ package struct SegmentEncoder: ~Copyable {
         }
         do throws(BatchError) {
             try body.withBytes { span throws(BatchError) in
-                try decoder.decodeShared(span, inPlaceOfRowsIn: &batch, isShared: &isShared)
+                try decoder.decodeShared(
+                    span, inPlaceOfRowsIn: &batch, isShared: &isShared, wasChecked: true)
             }
         } catch {
             guard rows > 0, error == .exportersFull || error == .sideStoreFull else { throw error }

@@ -37,18 +37,22 @@ package struct BatchDecoder: ~Copyable {
         return isShared
     }
     /// As above, in place of the rows that are there, whose columns need not be zeroed where the batch writes them.
-    /// - Parameter isShared: whether those rows were read so, and what they share is zero in them; then whether the new
-    ///   ones are.
+    /// - Parameters:
+    ///   - isShared: whether those rows were read so, and what they share is zero in them; then whether the new ones are.
+    ///   - wasChecked: the head was compared with the rows before, when the batch came. Its checksums say that both are
+    ///     still the same.
     /// - Throws: why the body is refused; `columns` then has no rows.
     package mutating func decodeShared(
-        _ body: RawSpan, inPlaceOfRowsIn columns: inout FlowColumns, isShared: inout Bool
+        _ body: RawSpan, inPlaceOfRowsIn columns: inout FlowColumns, isShared: inout Bool, wasChecked: Bool = false
     ) throws(BatchError) {
         let wereShared = isShared
         isShared = false
         do {
             let head = try BatchHead(body)
             let fields = head.isShared ? FieldSet.all.subtracting(.shared) : .all
-            try decode(head, body, into: &columns, fields, isShared: head.isShared, areEndsZero: wereShared)
+            try decode(
+                head, body, into: &columns, fields, isShared: head.isShared, areEndsZero: wereShared,
+                wasChecked: wasChecked)
             isShared = head.isShared
         } catch {
             columns.truncate(to: 0, areEndsZero: wereShared)
@@ -59,7 +63,7 @@ package struct BatchDecoder: ~Copyable {
     /// - Parameter areEndsZero: nil: the rows in `columns` stay.
     private mutating func decode(
         _ head: BatchHead, _ body: RawSpan, into columns: inout FlowColumns, _ fields: FieldSet, isShared: Bool,
-        areEndsZero: Bool? = nil
+        areEndsZero: Bool? = nil, wasChecked: Bool = false
     ) throws(BatchError) {
         let first = areEndsZero == nil ? columns.count : 0
         let numbers = try intern(head.exporters, in: &columns), rows: Range<Int>
@@ -75,7 +79,7 @@ package struct BatchDecoder: ~Copyable {
                 try read(entry, head, body, into: &columns, rows)
             }
             try conversations.read(head, body, &reader, fields, isShared: isShared, into: &columns, rows)
-            try check(columns, rows, against: head.summary, fields)
+            if !wasChecked { try check(columns, rows, against: head.summary, fields) }
             if fields.holds(.exporter) { try translate(&columns.exporter, rows, numbers) }
             try sides.read(head, body, &reader, fields, exporters: numbers, into: &columns, rows)
         } catch {
@@ -99,10 +103,14 @@ package struct BatchDecoder: ~Copyable {
         _ entry: ColumnEntry, _ head: BatchHead, _ body: RawSpan, into columns: inout FlowColumns, _ rows: Range<Int>
     ) throws(BatchError) {
         switch entry.id {
-        case .flowStartMilliseconds: try readTimes(entry.id, head, body, &columns.flowStartMilliseconds, rows)
-        case .flowEndMilliseconds: try readTimes(entry.id, head, body, &columns.flowEndMilliseconds, rows)
-        case .exportMilliseconds: try readTimes(entry.id, head, body, &columns.exportMilliseconds, rows)
-        case .receiveMilliseconds: try readTimes(entry.id, head, body, &columns.receiveMilliseconds, rows)
+        case .flowStartMilliseconds:
+            try times.read(entry.id, head, body, &reader, into: &columns.flowStartMilliseconds, rows)
+        case .flowEndMilliseconds:
+            try times.read(entry.id, head, body, &reader, into: &columns.flowEndMilliseconds, rows)
+        case .exportMilliseconds:
+            try times.read(entry.id, head, body, &reader, into: &columns.exportMilliseconds, rows)
+        case .receiveMilliseconds:
+            try times.read(entry.id, head, body, &reader, into: &columns.receiveMilliseconds, rows)
         case .sourceHigh: try readWords(entry, body, &columns.sourceHigh, rows)
         case .sourceLow: try readWords(entry, body, &columns.sourceLow, rows)
         case .destinationHigh: try readWords(entry, body, &columns.destinationHigh, rows)
@@ -138,15 +146,6 @@ package struct BatchDecoder: ~Copyable {
         guard entry.encoding != .perConversation else { return }  // `ConversationReader` does
         var words = column.mutableSpan
         try reader.read(entry, body, into: &words, rows)
-    }
-    private mutating func readTimes(
-        _ id: ColumnID, _ head: BatchHead, _ body: RawSpan, _ column: inout [Int64], _ rows: Range<Int>
-    ) throws(BatchError) {
-        let read = try times.times(id, head, body, &reader)
-        let found = read.span
-        var times = column.mutableSpan
-        precondition(rows.lowerBound >= 0 && rows.lowerBound + found.count <= times.count, "rows \(rows)")  // once
-        for row in found.indices { times[rows.lowerBound &+ row] = found[row] }
     }
     private mutating func readIntervals(
         _ entry: ColumnEntry, _ body: RawSpan, _ column: inout [Float], _ rows: Range<Int>
@@ -203,6 +202,13 @@ extension BatchHead {
         if has(.nextHopHigh, .nextHopLow) { groups.insert(.nextHops) }
         // By conversation they are written whole, too, unless there are no conversations, which fails.
         if column(.ingressInterface) != nil, column(.egressInterface) != nil { groups.insert(.interfaces) }
+        if has(.deltaFlowCount) { groups.insert(.flowCounts) }
+        if has(.samplingInterval) { groups.insert(.intervals) }
+        if has(.exporter) { groups.insert(.exporters) }
+        if has(.tcpControlBits) { groups.insert(.tcpBits) }
+        if has(.ipClassOfService) { groups.insert(.classes) }
+        if has(.flowDirection) { groups.insert(.directions) }
+        if has(.flags) { groups.insert(.flags) }
         return groups
     }
 }

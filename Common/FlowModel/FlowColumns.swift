@@ -96,11 +96,15 @@ package struct FlowColumns: Sendable {
 
     /// Columns that are written together, and whole, where a batch has them.
     package struct Groups: OptionSet, Sendable {
-        package let rawValue: UInt8
-        package init(rawValue: UInt8) { self.rawValue = rawValue }
+        package let rawValue: UInt16
+        package init(rawValue: UInt16) { self.rawValue = rawValue }
         /// The four times; octets and packets; interfaces; both halves of next hops.
         package static let times = Groups(rawValue: 1), counters = Groups(rawValue: 2),
             interfaces = Groups(rawValue: 4), nextHops = Groups(rawValue: 8)
+        /// One column each.
+        package static let flowCounts = Groups(rawValue: 16), intervals = Groups(rawValue: 32),
+            exporters = Groups(rawValue: 64), tcpBits = Groups(rawValue: 128), classes = Groups(rawValue: 256),
+            directions = Groups(rawValue: 512), flags = Groups(rawValue: 1_024)
     }
     /// Drops all rows and takes `rowCount` into use, zeroed but for some columns: for who writes those whole.
     /// - Parameters:
@@ -218,17 +222,17 @@ package struct FlowColumns: Sendable {
             zero(&ingressInterface, rows)
             zero(&egressInterface, rows)
         }
-        zero(&deltaFlowCount, rows)
-        zero(&exporter, rows)
+        if !groups.contains(.flowCounts) { zero(&deltaFlowCount, rows) }
+        if !groups.contains(.intervals) { zero(&samplingInterval, rows) }
+        if !groups.contains(.exporters) { zero(&exporter, rows) }
+        if !groups.contains(.tcpBits) { zero(&tcpControlBits, rows) }
+        if !groups.contains(.classes) { zero(&ipClassOfService, rows) }
+        if !groups.contains(.directions) { zero(&flowDirection, rows) }
+        if !groups.contains(.flags) { zero(&flags, rows) }
         zero(&extra, rows)
         zero(&observers, rows)
         zero(&sketch, rows)
-        zero(&samplingInterval, rows)
-        zero(&tcpControlBits, rows)
         zero(&vlanId, rows)
-        zero(&ipClassOfService, rows)
-        zero(&flowDirection, rows)
-        zero(&flags, rows)
     }
 }
 
