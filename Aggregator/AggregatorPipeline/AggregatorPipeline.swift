@@ -43,9 +43,7 @@ package final class AggregatorPipeline: Service {
     let store: any FlowStore
     let incidents: IncidentLog
     let checkpoints: CheckpointFile
-    let parameters: DetectorParameters
-    /// Of tenants that have their own.
-    let tenantParameters: [TenantID: DetectorParameters]
+    let parameters: TenantParameters
     let intelligence: CurrentIntelligence
     let places: PlaceLookup
     let sigma: SigmaRegister?
@@ -63,8 +61,7 @@ package final class AggregatorPipeline: Service {
     /// - Parameter programs: started with the first batch's checkpoint; whoever has made it ends them.
     package init(
         log: any FlowLog, store: any FlowStore, incidents: IncidentLog, directory: String,
-        parameters: DetectorParameters = DetectorParameters(),
-        tenantParameters: [TenantID: DetectorParameters] = [:],
+        parameters: TenantParameters = TenantParameters(),
         intelligence: CurrentIntelligence = CurrentIntelligence(), places: PlaceLookup = .none,
         sigma: SigmaRegister? = nil, models: ModelRegister? = nil, programs: ProgramDesk? = nil,
         pace: Pace = Pace(), time: any TimeSource,
@@ -74,7 +71,6 @@ package final class AggregatorPipeline: Service {
         self.store = store
         self.incidents = incidents
         self.parameters = parameters
-        self.tenantParameters = tenantParameters
         self.intelligence = intelligence
         self.places = places
         self.sigma = sigma

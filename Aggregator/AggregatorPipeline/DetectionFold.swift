@@ -18,8 +18,7 @@ struct DetectionFold {
         /// In the order in which they were made.
         let findings: [Finding]
     }
-    private let parameters: DetectorParameters
-    private let tenantParameters: [TenantID: DetectorParameters]
+    private let parameters: TenantParameters
     private let places: PlaceLookup
     private var edition = IntelligenceEdition.none
     private var detectors: [TenantID: DetectorSet] = [:]
@@ -33,19 +32,16 @@ struct DetectionFold {
     var restarted: [TenantID: String] = [:]
 
     init(
-        from checkpoint: CheckpointFile.Checkpoint, parameters: DetectorParameters,
-        tenantParameters: [TenantID: DetectorParameters] = [:], places: PlaceLookup = .none
+        from checkpoint: CheckpointFile.Checkpoint, parameters: TenantParameters, places: PlaceLookup = .none
     ) {
         self.parameters = parameters
         self.places = places
-        self.tenantParameters = tenantParameters
         offset = checkpoint.offset
         rules = RuleFolds(from: checkpoint.sigma)
         models = ModelFolds(from: checkpoint.models)
         for (tenant, snapshot) in checkpoint.snapshots {
             do {
-                var set = try DetectorSet(
-                    restoring: snapshot, tenant: tenant, parameters: tenantParameters[tenant] ?? parameters)
+                var set = try DetectorSet(restoring: snapshot, tenant: tenant, parameters: parameters[tenant])
                 set.use(places)
                 detectors[tenant] = set
             } catch {
@@ -62,7 +58,7 @@ struct DetectionFold {
     }
 
     private func begun(_ tenant: TenantID) -> DetectorSet {
-        var set = DetectorSet(tenant: tenant, parameters: tenantParameters[tenant] ?? parameters)
+        var set = DetectorSet(tenant: tenant, parameters: parameters[tenant])
         set.use(edition[tenant])
         set.use(places)
         return set
@@ -129,7 +125,7 @@ struct DetectionFold {
 
     /// Scores a tenant's hosts with this from its next batch on. Take a checkpoint before it changes.
     mutating func use(_ promoted: PromotedModel?, for tenant: TenantID) {
-        let reason = models.use(promoted, for: tenant, parameters: tenantParameters[tenant] ?? parameters)
+        let reason = models.use(promoted, for: tenant, parameters: parameters[tenant])
         if let reason { restarted[tenant] = reason }
     }
     /// All that was promoted in this generation of the register is in use.

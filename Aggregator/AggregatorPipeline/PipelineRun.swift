@@ -49,8 +49,7 @@ struct PipelineRun: ~Copyable {
         }
         if pipeline.checkpoints.wasDamaged { pipeline.logger.error("A damaged checkpoint was set aside.") }
         fold = DetectionFold(
-            from: checkpoint, parameters: pipeline.parameters, tenantParameters: pipeline.tenantParameters,
-            places: pipeline.places)
+            from: checkpoint, parameters: pipeline.parameters, places: pipeline.places)
         for (tenant, reason) in fold.restarted {
             pipeline.logger.warning(
                 "A tenant's detectors begin anew.", metadata: ["tenant": "\(tenant)", "reason": "\(reason)"])

@@ -160,7 +160,9 @@ package struct DetectorSet: Sendable {
         try reader.finish()
     }
 
+    /// Without those of rules that are off.
     private func inOrder(_ findings: [Finding]) -> [Finding] {
-        findings.sorted { ($0.start, $0.id) < ($1.start, $1.id) }
+        let told = parameters.off.isEmpty ? findings : findings.filter { !parameters.off.contains($0.rule) }
+        return told.sorted { ($0.start, $0.id) < ($1.start, $1.id) }
     }
 }

@@ -1,7 +1,7 @@
 package import FlowModel
 
 /// Every limit of every detector, with its unit and its default. The handbook's page "Detectors" says how they were
-/// chosen. Two nodes that detect for one tenant must use the same ones: a snapshot of others is refused.
+/// chosen; `DetectorLimit` says what each may be. Two nodes that detect for one tenant must use the same ones.
 package struct DetectorParameters: Equatable, Sendable {
     /// The tenant's own networks: what is inside. Empty: private addresses (RFC 1918, 4193 and the like) are, and of
     /// two public ends either may be.
@@ -128,9 +128,14 @@ package struct DetectorParameters: Equatable, Sendable {
     /// A running attack is said again when it has doubled, and else at most this often, in ms of receive time.
     package var updatePaceMilliseconds: Int64 = 60_000
 
-    /// What is usual for a host, or a network, beside the limits of floods and carpets above. The last field: see
-    /// `edition`.
+    /// What is usual for a host, or a network, beside the limits of floods and carpets above.
     package var floodUsual = FloodUsual()
+
+    /// Rules that say nothing, in the order of letters: their detectors go on learning. What follows `floodUsual` was
+    /// added since: see `edition`.
+    package var off: [String] = []
+    /// A batch that reaches the aggregator so long after its last flow has ended is late, in ms.
+    package var latenessMilliseconds: Int64 = 3_600_000
 
     package init() {}
 
@@ -141,16 +146,31 @@ package struct DetectorParameters: Equatable, Sendable {
     /// Whether a host that calls the outside may be of the tenant's own: without networks any may.
     func mayBeInside(_ address: IPAddress) -> Bool { ownNetworks.isEmpty || isInside(address) }
 
-    /// Of every value here: what a snapshot must agree on.
-    var fingerprint: UInt64 { StableHash.of("\(self)") }
+    /// Of what detectors' states are cut to: what a snapshot must agree on. With other limits of the rest a state goes
+    /// on, as what was learned in weeks must outlive a change of what is said of it.
+    var fingerprint: UInt64 {
+        let shape = DetectorLimit.all.filter(\.isShape).map { "\($0.name) \(DetectorLimit.text($0.value(in: self)))" }
+        return StableHash.of("\(ownNetworks) \(policies) \(shape.joined(separator: " "))")
+    }
 
     /// Which parts a snapshot has that was taken with these parameters, as far as there were such; nil: with others.
     /// What detectors have learned in weeks outlives an update of the program.
     func edition(of fingerprint: UInt64) -> SnapshotEdition? {
         if fingerprint == self.fingerprint { return .usual }
-        let text = "\(self)", added = ", floodUsual: \(String(reflecting: floodUsual)))"
-        guard text.hasSuffix(added) else { return nil }
-        return fingerprint == StableHash.of("\(text.dropLast(added.count)))") ? .first : nil
+        // Before limits could be set, it was of every value, and all but the tenant's own were the usual ones.
+        var before = DetectorParameters()
+        (before.ownNetworks, before.policies) = (ownNetworks, policies)
+        guard before.fingerprint == self.fingerprint else { return nil }
+        var text = "\(before)"
+        for (added, edition) in [
+            (", off: [], latenessMilliseconds: 3600000)", SnapshotEdition.usual),
+            (", floodUsual: \(String(reflecting: FloodUsual())))", .first),
+        ] {
+            guard text.hasSuffix(added) else { return nil }
+            text = "\(text.dropLast(added.count)))"
+            if fingerprint == StableHash.of(text) { return edition }
+        }
+        return nil
     }
 }
 

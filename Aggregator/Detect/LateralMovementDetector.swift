@@ -20,7 +20,7 @@ struct LateralMovementDetector: Detector {
     static let hourMilliseconds: Int64 = 3_600_000
     /// A host that has been known for so long, in ms, has shown whom it administers.
     static let learningMilliseconds: Int64 = 86_400_000
-    private static let peersMax = 1_024
+    static let peersMax = 1_024
 
     let tenant: TenantID, parameters: DetectorParameters
     private var book: CaseBook<FanOut>

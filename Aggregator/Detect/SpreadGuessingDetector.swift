@@ -18,7 +18,7 @@ struct SpreadGuessingDetector: Detector {
     static let rules = [distributed, slow]
     static let interest: Aspects = .login
     static let dayMilliseconds: Int64 = 86_400_000
-    private static let sessionsMax = 256
+    static let sessionsMax = 256
 
     let tenant: TenantID, parameters: DetectorParameters
     /// Sessions by source, of a victim's service; sessions by client port and start, of a pair's.

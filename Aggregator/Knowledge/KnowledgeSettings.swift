@@ -22,6 +22,7 @@ package import Settings
 /// - `intelligence.egress`: where feeds may be fetched from; see `FeedEgress`.
 /// - `tenants` (list of maps, none), each with `name` (text, required):
 ///   - `networks`, `policies`: see `TenantKnowledge`.
+///   - `detectors`: see `DetectorTuning`.
 ///   - `intelligence.feeds`, `intelligence.allowLists`: this tenant's own.
 /// - `enrichment`: see `EnrichmentSettings`.
 package struct KnowledgeSettings: Equatable, Sendable {
@@ -33,6 +34,7 @@ package struct KnowledgeSettings: Equatable, Sendable {
     package var enrichment = EnrichmentSettings()
 
     /// Feeds of one list, and tenants.
+    package var detectors = DetectorTuning()
     package static let feedsMax = 256, tenantsMax = 4_096
 
     package init() {}
@@ -49,6 +51,7 @@ package struct KnowledgeSettings: Equatable, Sendable {
         enrichment = try EnrichmentSettings(reader.scoped(to: "enrichment"))
         for tenant in try reader.elements(of: "tenants", countMax: Self.tenantsMax) {
             let name = try tenant.string("name")
+        detectors = try DetectorTuning(reader.scoped(to: "detectors"))
             guard let id = TenantID(name) else {
                 throw tenant.error("name", "\"\(name)\" is not a tenant's name: 1 to 63 of a-z 0-9 -")
             }
@@ -99,17 +102,18 @@ package struct KnowledgeSettings: Equatable, Sendable {
         }
     }
 
-    /// Those of all tenants that are named.
-    package func parameters(usual: DetectorParameters) -> [TenantID: DetectorParameters] {
-        Dictionary(uniqueKeysWithValues: tenants.keys.map { ($0, parameters(of: $0, usual: usual)) })
+    /// What detectors go by: everybody's limits, a tenant's own ones before them, its networks and policies.
+    package var parameters: TenantParameters {
+        TenantParameters(
+            usual: detectors.applied(to: DetectorParameters()),
+            own: Dictionary(uniqueKeysWithValues: tenants.keys.map { ($0, parameters(of: $0)) }))
     }
-
-    /// A tenant's parameters: `usual` with its own networks and policies.
-    package func parameters(of tenant: TenantID, usual: DetectorParameters) -> DetectorParameters {
-        guard let known = tenants[tenant] else { return usual }
-        var parameters = usual
-        if !known.networks.isEmpty { parameters.ownNetworks = known.networks.map(\.network) }
-        if !known.policies.isEmpty { parameters.policies = known.policies }
+    private func parameters(of tenant: TenantID) -> DetectorParameters {
+        var parameters = detectors.applied(to: DetectorParameters())
+        guard let known = tenants[tenant] else { return parameters }
+        parameters = known.detectors.applied(to: parameters)
+        parameters.ownNetworks = known.networks.map(\.network)
+        parameters.policies = known.policies
         return parameters
     }
 }

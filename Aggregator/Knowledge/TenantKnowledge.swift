@@ -1,6 +1,7 @@
 package import Detect
 package import Enrichment
 internal import FlowModel
+package import Intelligence
 internal import Settings
 
 /// What the operator says of one tenant.
@@ -11,10 +12,14 @@ internal import Settings
 ///   `ports` (numbers and ranges such as `135-139`, of the called end; any), `protocol` (`tcp`, `udp`, `icmp` or a
 ///   number; any) and `severity` (`low`, `medium`, `high` or `critical`; `medium`). One that names neither networks
 ///   nor ports is refused.
+/// - `detectors`: see `DetectorTuning`.
 package struct TenantKnowledge: Equatable, Sendable {
     package var networks: [AssetNetwork] = []
     package var policies: [PolicyRule] = []
     package var feeds: [FeedSettings] = [], allowLists: [FeedSettings] = []
+    package var detectors = DetectorTuning()
+    /// Nil: everybody's.
+    package var scoring: ScoreRules?
 
     package static let networksMax = 10_000, policiesMax = 1_000
 
@@ -24,6 +29,7 @@ package struct TenantKnowledge: Equatable, Sendable {
         _ reader: SettingsReader, feeds: [FeedSettings], allowLists: [FeedSettings]
     ) throws(SettingError) {
         (self.feeds, self.allowLists) = (feeds, allowLists)
+        detectors = try DetectorTuning(reader.scoped(to: "detectors"))
         for element in try reader.elements(of: "networks", countMax: Self.networksMax) {
             let text = try element.string("network")
             guard let network = IPNetwork(text) else {

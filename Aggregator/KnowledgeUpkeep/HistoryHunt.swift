@@ -58,6 +58,7 @@ package struct HistoryHunt: HistoryHunter {
         for networks: [IPNetwork], systems: [UInt32], tenant: TenantID, with intelligence: Intelligence
     ) async throws -> HuntReport {
         var report = HuntReport(), meetings = Meetings()
+        guard !parameters(tenant).off.contains(ThreatIntelligenceDetector.rule.id) else { return report }
         do throws(QueryError) {
             if !networks.isEmpty { try await find(networks, tenant, &meetings) }
             if !systems.isEmpty { try await find(systems, tenant, &meetings) }

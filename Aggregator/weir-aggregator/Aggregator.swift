@@ -109,7 +109,7 @@ struct Aggregator {
             try settings.programs.makeTables(folder: AggregatorSettings.programsFolder(in: folder))
             pipeline = try AggregatorPipeline(
                 log: flowLog, store: store, incidents: incidents, directory: folder,
-                tenantParameters: surroundings.detectorParameters,
+                parameters: surroundings.parameters,
                 intelligence: surroundings.intelligence, places: surroundings.lookup, sigma: sigma,
                 models: models, programs: settings.programs.programs.isEmpty ? nil : programs, time: time,
                 registry: metrics, logger: logger,
@@ -200,8 +200,8 @@ struct Aggregator {
                 return []
             })
         sources.notify = notify.desk
-        let parameters = surroundings.detectorParameters
-        sources.models = ModelDesk(models) { parameters[$0] ?? DetectorParameters() }
+        let parameters = surroundings.parameters
+        sources.models = ModelDesk(models) { parameters[$0] }
         sources.programs = programs
         return server(apiRouter(sources), listener, at: settings.api.listen, named: "api")
     }

@@ -46,15 +46,14 @@ struct Surroundings {
     func upkeep(
         store: any FlowStore, incidents: IncidentLog, control: ControlLog, time: any TimeSource
     ) -> KnowledgeUpkeep {
-        let settings = settings
+        let parameters = settings.parameters
         let hunter = HistoryHunt(
             query: FlowQuery(store: store, time: time, atOnce: 1), incidents: incidents, time: time, places: lookup
-        ) { settings.parameters(of: $0, usual: .init()) }
+        ) { parameters[$0] }
         return KnowledgeUpkeep(feeds: feeds, enrichment: places, hunter: hunter) { try control.tenants() }
     }
 
-    /// Of tenants that have networks or policies of their own.
-    var detectorParameters: [TenantID: DetectorParameters] { settings.parameters(usual: DetectorParameters()) }
+    var parameters: TenantParameters { settings.parameters }
 
     /// Where addresses are, for the detectors.
     var lookup: PlaceLookup {

@@ -42,11 +42,13 @@ struct World {
     func pipeline(
         _ node: Node, store: (any FlowStore)? = nil, log: (any FlowLog)? = nil, sigma: SigmaRegister? = nil,
         models: ModelRegister? = nil, places: PlaceLookup = .none, programs: ProgramDesk? = nil,
-        intelligence: CurrentIntelligence = CurrentIntelligence(), pace: AggregatorPipeline.Pace = small
+        intelligence: CurrentIntelligence = CurrentIntelligence(), parameters: TenantParameters = TenantParameters(),
+        pace: AggregatorPipeline.Pace = small
     ) throws -> AggregatorPipeline {
         try AggregatorPipeline(
             log: log ?? node.log, store: store ?? node.store, incidents: node.incidents, directory: folder.path,
-            intelligence: intelligence, places: places, sigma: sigma, models: models, programs: programs, pace: pace,
+            parameters: parameters, intelligence: intelligence, places: places, sigma: sigma, models: models,
+            programs: programs, pace: pace,
             time: node.time,
             registry: node.registry,
             logger: Logger(label: "test") { StreamLogHandler.standardError(label: $0) })

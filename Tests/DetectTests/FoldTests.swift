@@ -71,7 +71,7 @@ import Testing
             try DetectorSet(restoring: bytes, tenant: tenant, only: ["flood"])
         }
         var others = DetectorParameters()
-        others.scanPortsMin = 9
+        others.scanWindowMilliseconds = 3_600_000
         #expect(throws: SnapshotError.otherParameters) {
             try DetectorSet(restoring: bytes, tenant: tenant, parameters: others)
         }

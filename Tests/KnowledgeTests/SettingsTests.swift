@@ -60,12 +60,12 @@ struct IPAddressText {
         #expect(feed.place == .file(world.folder.file("c2.csv").path))
         #expect(settings.egress.allowed == [IPNetwork("10.1.0.0/16")] && settings.egress.ports == [443, 8_080])
         #expect(settings.egress.allowsPlain && !settings.huntsHistory)
-        let parameters = settings.parameters(of: world.acme, usual: DetectorParameters())
+        let parameters = settings.parameters[world.acme]
         #expect(parameters.ownNetworks.map { "\($0)" } == ["10.0.0.0/8", "2001:db8::/32"])
         #expect(parameters.policies.map(\.name) == ["guests", "no-telnet"])
         #expect(parameters.policies[1].ports == [23...23, 2_323...2_324] && parameters.policies[1].transport == 6)
         #expect(parameters.policies[1].severity == .high)
-        #expect(settings.parameters(of: world.globex, usual: DetectorParameters()) == DetectorParameters())
+        #expect(settings.parameters[world.globex] == DetectorParameters())
         #expect(settings.tenants[world.acme]?.networks.first?.tags == ["office", "ch"])
     }
 
@@ -131,5 +131,59 @@ struct IPAddressText {
             _ = try world.settings("intelligence:\n  scoring: rules.json\n")
         }
         #expect("\(try #require(error))".contains("ageFactorMin must be in 0...1"))
+    }
+}
+
+@Suite("Settings of detectors") struct DetectorSettingsTests {
+    @Test("everybody's limits, and a tenant's own before them; what is off is the tenant's word if it has one")
+    func layers() throws {
+        let world = try World()
+        let parameters = try world.settings(
+            """
+            detectors:
+              scanPortsMin: 12
+              scanWindow: 2h
+              guessVariationMax: 0.2
+              floodUsual:
+                days: 4
+              off: [new-*]
+            tenants:
+              - name: acme
+                networks:
+                  - network: 10.0.0.0/8
+                detectors:
+                  scanPortsMin: 30
+                  silence: 1h
+                  off: [beacon]
+              - name: initech
+            """
+        ).parameters
+        let acme = parameters[world.acme], others = parameters[world.globex]
+        #expect(acme.scanPortsMin == 30 && others.scanPortsMin == 12)
+        #expect(acme.scanWindowMilliseconds == 7_200_000 && others.scanWindowMilliseconds == 7_200_000)
+        #expect(acme.silenceMilliseconds == 3_600_000 && others.silenceMilliseconds == 900_000)
+        #expect(acme.guessVariationMax == 0.2 && others.floodUsual.days == 4)
+        #expect(acme.off == ["beacon"] && others.off == ["new-country", "new-network", "new-system"])
+        #expect(acme.ownNetworks.count == 1 && others.ownNetworks.isEmpty)
+        #expect(parameters[try #require(TenantID("initech"))] == others)
+    }
+
+    @Test(
+        "what is wrong is named, with what is allowed",
+        arguments: [
+            ("detectors:\n  scanPortsMin: 1\n", "detectors.scanPortsMin: 1 is outside 2...4096"),
+            ("detectors:\n  scanWindow: 5\n", "detectors.scanWindow: 5 is not a duration"),
+            ("detectors:\n  scanWindow: 3d\n", "detectors.scanWindow: 3d is outside 1m...1d"),
+            ("detectors:\n  floodUsual:\n    days: 9\n", "detectors.floodUsual.days: 9 is outside 1...7"),
+            (
+                "tenants:\n  - name: acme\n    detectors:\n      beaconScoreMin: 2\n",
+                "tenants[0].detectors.beaconScoreMin: 2 is outside 0.1...1"
+            ),
+            ("detectors:\n  off: [becon]\n", "detectors.off: \"becon\" is no built-in rule: port-scan-vertical"),
+        ])
+    func wrong(yaml: String, expected: String) throws {
+        let world = try World()
+        let error = try #require(throws: SettingError.self) { try world.settings(yaml) }
+        #expect("\(error)".hasPrefix(expected), "\(error)")
     }
 }

@@ -66,7 +66,7 @@ final class World {
             logger: logger)
         pipeline = try AggregatorPipeline(
             log: log, store: store, incidents: incidents, directory: folder.path,
-            tenantParameters: settings.parameters(usual: .init()), intelligence: current,
+            parameters: settings.parameters, intelligence: current,
             places: Self.places(enrichment), time: time,
             registry: registry, logger: logger)
         for name in ["shared.txt", "acme.txt"] { try write(name, files[name] ?? "") }
@@ -80,7 +80,7 @@ final class World {
         HistoryHunt(
             query: FlowQuery(store: store, time: time), incidents: incidents, time: time,
             places: Self.places(enrichment)
-        ) { [settings] in settings.parameters(of: $0, usual: .init()) }
+        ) { [parameters = settings.parameters] in parameters[$0] }
     }
     private static func places(_ enrichment: CurrentEnrichment) -> PlaceLookup {
         PlaceLookup { (0, enrichment.value.place(of: $0).systemNumber) }
