@@ -68,6 +68,10 @@ package struct IncidentStory: Equatable, Sendable, Codable {
         sentences.append(
             "Seen from \(EventTime(incident.start)) to \(EventTime(incident.end)) in \(flows) flows with \(octets) "
                 + "octets, by \(rules.count == 1 ? "the rule" : "the rules") \(rules.joined(separator: ", ")).")
+        if let late = incident.findings.compactMap(\.evidence.lateMilliseconds).max() {
+            sentences.append(
+                "It is told late: flows that show it reached the aggregator \(Self.text(of: late)) after they ended.")
+        }
         if let assessment = incident.work.assessment, incident.work.pinnedSeverity == nil {
             let asset = assessment.asset.map { ", an address of \($0.rawValue) criticality" } ?? ""
             sentences.append(
@@ -77,6 +81,13 @@ package struct IncidentStory: Equatable, Sendable, Codable {
         let holder = incident.work.assignee.map { ", with \($0)" } ?? ""
         sentences.append("It is \(incident.status.rawValue)\(holder).")
         return sentences.joined(separator: " ")
+    }
+
+    /// In minutes below two hours, in hours below two days.
+    private static func text(of milliseconds: Int64) -> String {
+        let minutes = milliseconds / 60_000
+        if minutes < 120 { return "\(minutes) min" }
+        return minutes < 2_880 ? "\(minutes / 60) h" : "\(minutes / 1_440) days"
     }
 
     // MARK: Timeline

@@ -23,7 +23,10 @@ package struct OfflineDetection: Sendable {
 
     /// Takes in the next records; call it as often as is handy.
     package mutating func observe(_ columns: FlowColumns) {
-        for finding in detectors.observe(columns) { _ = grouping.place(finding, into: &incidents) }
+        for var finding in detectors.observe(columns) {
+            finding.takeSamples(of: columns, rows: columns.rows)
+            _ = grouping.place(finding, into: &incidents)
+        }
     }
 
     /// Everything found, oldest first. Further records may follow.

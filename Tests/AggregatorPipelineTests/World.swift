@@ -64,9 +64,9 @@ struct World {
     }
 
     /// Batches of two tenants in turn, in each of which a scan goes on that no single batch shows.
-    static func traffic() throws -> [LogAppend] {
+    static func traffic(_ count: Int = 24) throws -> [LogAppend] {
         var encoder = BatchEncoder(), batches: [LogAppend] = []
-        for number in 0..<24 {
+        for number in 0..<count {
             let tenant = try #require(TenantID(number % 2 == 0 ? "acme" : "globex"))
             batches.append(
                 try batch(
@@ -135,9 +135,9 @@ struct World {
     }
 
     /// What an undisturbed run gives.
-    static func reference() async throws -> Result {
+    static func reference(_ count: Int = 24) async throws -> Result {
         let world = try World(), node = try world.open()
-        for batch in try traffic() { _ = try await node.log.append(batch) }
+        for batch in try traffic(count) { _ = try await node.log.append(batch) }
         try await world.pipeline(node).drain()
         return try await result(node)
     }
