@@ -202,6 +202,9 @@ let aggregator: [Target] = [
     module(
         "SigmaBacktest", in: "Aggregator",
         uses: ["BatchFormat", "Detect", "FilterLanguage", "FlowModel", "Identity", "Query", "Sigma"]),
+    module(
+        "DetectorBacktest", in: "Aggregator",
+        uses: ["BatchFormat", "Detect", "FlowModel", "Identity", "Intelligence", "Platform", "Query"]),
     module("Incidents", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", "Settings", grdb]),
     module("Notify", in: "Aggregator", uses: ["Detect", "FlowModel", "Identity", "Incidents", "Settings", crypto]),
     module(
@@ -234,8 +237,8 @@ let aggregator: [Target] = [
     module(
         "API", in: "Aggregator",
         uses: [
-            "Detect", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore", "FlowText",
-            "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models",
+            "Detect", "DetectorBacktest", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore",
+            "FlowText", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models",
             "Notify", "Platform", "ProgramDesk", "Query", "QueryEngine", "ReverseNames", "Sigma", "SigmaBacktest",
             "Telemetry", "Tenancy", "Trends", logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
@@ -404,6 +407,12 @@ let checks: [Target] = [
         uses: [
             "BatchFormat", "Delivery", "Detect", "FlowModel", "FlowStore", "Identity", "Platform", "Query", "Sigma",
             "SigmaBacktest",
+        ]),
+    tests(
+        "DetectorBacktestTests",
+        uses: [
+            "BatchFormat", "Delivery", "Detect", "DetectorBacktest", "FlowModel", "FlowStore", "Identity", "Platform",
+            "Query",
         ]),
     tests(
         "IncidentsTests", uses: ["Detect", "FilterLanguage", "FlowModel", "Identity", "Incidents", "Settings", grdb]),

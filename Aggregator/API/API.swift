@@ -38,6 +38,8 @@ package struct APISources: Sendable {
     package var models: ModelDesk?
     /// Own programs; nil: there are none.
     package var programs: ProgramDesk?
+    /// The limits that detectors go by.
+    package var detectors = DetectorDesk()
 
     package init(
         query: FlowQuery, incidents: IncidentLog, control: ControlLog, sensors: SensorRegistry, log: any FlowLog,
@@ -75,6 +77,9 @@ package func apiRouter(_ sources: APISources) -> Router<APIContext> {
     IntelRoutes(knowledge: sources.knowledge, sources: flows, programs: sources.programs, time: sources.time)
         .add(to: router)
     ProgramRoutes(desk: sources.programs).add(to: router)
+    DetectorRoutes(
+        desk: sources.detectors, knowledge: sources.knowledge, query: sources.query, time: sources.time
+    ).add(to: router)
     SigmaRoutes(register: sources.sigma, control: sources.control, query: sources.query, time: sources.time)
         .add(to: router)
     ModelRoutes(desk: sources.models, query: sources.query, time: sources.time).add(to: router)

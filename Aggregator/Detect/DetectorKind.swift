@@ -35,3 +35,14 @@ struct DetectorKind: Sendable {
         DetectorKind(NewPlaceDetector.self),
     ]
 }
+
+extension DetectorSet {
+    /// The detectors that some rules are of, by their names.
+    package static func detectors(of rules: Set<String>) -> Set<String> {
+        Set(DetectorKind.all.filter { kind in kind.rules.contains { rules.contains($0.id) } }.map(\.name))
+    }
+    /// Each detector's rules, in the order of the detectors.
+    package static var rulesByDetector: [(detector: String, rules: [RuleInfo])] {
+        DetectorKind.all.map { ($0.name, $0.rules) }
+    }
+}

@@ -202,6 +202,7 @@ struct Aggregator {
         sources.notify = notify.desk
         let parameters = surroundings.parameters
         sources.models = ModelDesk(models) { parameters[$0] }
+        sources.detectors = DetectorDesk(parameters)
         sources.programs = programs
         return server(apiRouter(sources), listener, at: settings.api.listen, named: "api")
     }

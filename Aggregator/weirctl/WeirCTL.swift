@@ -25,7 +25,7 @@ struct WeirCTL: AsyncParsableCommand {
             CertsCommand.self, SimulateCommand.self, DetectCommand.self, LoginCommand.self, IncidentsCommand.self,
             FlowsCommand.self, HuntCommand.self, IntelCommand.self, SigmaCommand.self, ModelsCommand.self,
             NetworksCommand.self, SensorsCommand.self, TenantsCommand.self, BackupCommand.self, ExceptionsCommand.self,
-            NotifyCommand.self, TrendsCommand.self, ProgramsCommand.self,
+            NotifyCommand.self, TrendsCommand.self, ProgramsCommand.self, DetectorsCommand.self,
         ])
 
     static func main() async {
