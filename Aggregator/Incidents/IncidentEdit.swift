@@ -20,7 +20,8 @@ package enum IncidentEdit: Equatable, Sendable {
     package static let assigneeOctetsMax = 200, tagOctetsMax = 64, noteOctetsMax = 2_000
 
     /// The events that bring `incident` there: none when it is there.
-    func changes(of incident: Incident, policy: IncidentPolicy) throws(IncidentError) -> [IncidentEvent.Change] {
+    /// - Parameter playbooks: those of the incident's tenant.
+    func changes(of incident: Incident, playbooks: [Playbook]) throws(IncidentError) -> [IncidentEvent.Change] {
         switch self {
         case .status(let status):
             guard incident.status != status else { return [] }
@@ -42,12 +43,12 @@ package enum IncidentEdit: Equatable, Sendable {
             if let note = verdict.note { try Self.check(note, "note", octetsMax: Self.noteOctetsMax) }
             return incident.work.verdict == verdict ? [] : [.verdictGiven(verdict)]
         case .accept, .withdraw: return try mitigation(of: incident.work)
-        case .task, .taskState, .playbook: return try tasks(of: incident.work, policy)
+        case .task, .taskState, .playbook: return try tasks(of: incident.work, playbooks)
         }
     }
 
     private func tasks(
-        of work: IncidentWork, _ policy: IncidentPolicy
+        of work: IncidentWork, _ playbooks: [Playbook]
     ) throws(IncidentError) -> [IncidentEvent.Change] {
         switch self {
         case .task(let title):
@@ -62,7 +63,7 @@ package enum IncidentEdit: Equatable, Sendable {
             }
             return [.taskChanged(id: id, to: state)]
         case .playbook(let name):
-            guard let playbook = policy.playbooks.first(where: { $0.name == name }) else {
+            guard let playbook = playbooks.first(where: { $0.name == name }) else {
                 throw .badEdit("there is no playbook \(name)")
             }
             return playbook.start(on: work).map { [$0] } ?? []

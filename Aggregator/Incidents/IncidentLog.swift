@@ -132,11 +132,13 @@ package final class IncidentLog: Sendable {
         _ id: String, _ edits: [IncidentEdit], tenant: TenantID, expecting revision: Int, by actor: String,
         at now: Int64
     ) throws(IncidentError) -> Incident {
-        try write { db in
+        // One tenant's playbooks, and their channels, are none of another's business.
+        let playbooks = policy.playbooks.filter { $0.isOf(tenant) }
+        return try write { db in
             var rows = IncidentRows(db: db, tenant: tenant, policy: policy)
             var incident = try rows.unmerged(id, expecting: revision)
             for edit in edits {
-                for change in try edit.changes(of: incident, policy: policy) {
+                for change in try edit.changes(of: incident, playbooks: playbooks) {
                     try rows.record(change, in: &incident, by: actor, at: now)
                 }
             }

@@ -45,8 +45,10 @@ package struct Playbook: Equatable, Sendable {
     package var steps: [Step] = []
     package init(name: String) { self.name = name }
 
+    package func isOf(_ tenant: TenantID) -> Bool { tenants.isEmpty || tenants.contains(tenant) }
+
     func fits(_ incident: Incident, of tenant: TenantID) -> Bool {
-        incident.severity >= severityMin && (tenants.isEmpty || tenants.contains(tenant))
+        incident.severity >= severityMin && isOf(tenant)
             && rules.contains { RulePattern.matches($0, incident.rule) }
     }
 

@@ -250,6 +250,23 @@ import Testing
         #expect(started.work.tasks.count == 2)
     }
 
+    @Test("another tenant's playbook can't be started: its steps and channel stay its own") func othersPlaybook() throws
+    {
+        var policy = IncidentPolicy(), playbook = Playbook(name: "isolate")
+        playbook.tenants = [globex]
+        playbook.steps = [.init(title: "call the person on duty at Globex", channel: "globex-soar")]
+        policy.playbooks = [playbook]
+        let log = try makeLog(policy), incident = try open(log, "a")
+        #expect(throws: IncidentError.badEdit("there is no playbook isolate")) {
+            try log.edit(incident.id, [.playbook("isolate")], tenant: acme, expecting: 1, by: "ada", at: Samples.noon)
+        }
+        let changes = try log.record([try Samples.finding("z")], tenant: globex, at: Samples.noon)
+        let theirs = try #require(changes.first?.incident)
+        let started = try log.edit(
+            theirs.id, [.playbook("isolate")], tenant: globex, expecting: theirs.revision, by: "gus", at: Samples.noon)
+        #expect(started.work.tasks.map(\.channel) == ["globex-soar"])
+    }
+
     @Test("the feed has every event once, of all tenants, in order; trimmed it gives the rest, and positions stay")
     func feed() throws {
         let log = try makeLog(), incident = try open(log, "a")
