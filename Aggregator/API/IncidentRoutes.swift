@@ -47,6 +47,12 @@ struct IncidentRoutes {
                         similar: try incidents.similar(to: id, tenant: principal.tenant))
                 })
         }
+        router.get("/v1/playbooks") { request, context in
+            let tenant = try context.authorize(.readIncidents).tenant
+            _ = try Parameters(request, allowed: [])
+            let playbooks = incidents.policy.playbooks.filter { $0.isOf(tenant) }
+            return try jsonResponse(["items": playbooks.map(PlaybookBody.init)])
+        }
         router.get("/v1/feedback") { request, context in
             let principal = try context.authorize(.readIncidents)
             _ = try Parameters(request, allowed: [])
@@ -174,6 +180,15 @@ private struct ClockBody: Encodable {
 
 private struct NeighboursBody: Encodable {
     let related: [IncidentNeighbour], similar: [IncidentNeighbour]
+}
+
+private struct PlaybookBody: Encodable {
+    struct Step: Encodable { let title: String, channel: String? }
+    let name: String, rules: [String], severityMin: Severity, steps: [Step]
+    init(_ playbook: Playbook) {
+        (name, rules, severityMin) = (playbook.name, playbook.rules, playbook.severityMin)
+        steps = playbook.steps.map { Step(title: $0.title, channel: $0.channel) }
+    }
 }
 
 private struct FeedbackBody: Encodable {

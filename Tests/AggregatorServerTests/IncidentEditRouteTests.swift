@@ -1,4 +1,5 @@
 import API
+import Detect
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -46,6 +47,23 @@ struct IncidentEditRouteTests {
         }
         let freed = try await send(world, .patch, path, #"{"assignee":null}"#, revision: 5)
         #expect(freed.status == 200 && freed.json["assignee"] == nil)
+    }
+
+    @Test("playbooks are listed with their steps, each tenant's own") func playbooks() async throws {
+        var world = try await APIWorld(), policy = IncidentPolicy()
+        var shared = Playbook(name: "scan"), own = Playbook(name: "isolate")
+        (shared.rules, shared.severityMin) = (["port-scan-*"], .medium)
+        shared.steps = [.init(title: "look"), .init(title: "block", channel: "soar")]
+        (own.tenants, own.steps) = ([world.globex], [.init(title: "call")])
+        policy.playbooks = [shared, own]
+        let folder = try TemporaryFolder()
+        world.sources.incidents = try IncidentLog(directory: folder.path, policy: policy)
+        let mine = try await send(world, .get, "/v1/playbooks")
+        let items = try #require(mine.json["items"] as? [[String: Any]])
+        #expect(items.map { $0["name"] as? String } == ["scan"] && items[0]["severityMin"] as? String == "medium")
+        #expect((items[0]["steps"] as? [[String: Any]])?.map { $0["channel"] as? String } == [nil, "soar"])
+        let theirs = try await send(world, .get, "/v1/playbooks", key: world.globexKey)
+        #expect((theirs.json["items"] as? [[String: Any]])?.map { $0["name"] as? String } == ["scan", "isolate"])
     }
 
     @Test(

@@ -26,16 +26,8 @@ struct IncidentTarget: ParsableArguments {
     }
 }
 
-struct IncidentEditCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "edit", abstract: "Changes an incident: all that is given, or nothing.",
-        discussion: """
-            weirctl incidents edit INC-ID --status in-progress --assignee ada --tag pci
-            weirctl incidents edit INC-ID --status resolved --verdict true-positive --comment 'host reinstalled'
-            weirctl incidents edit INC-ID --approve t2
-            """)
-    @OptionGroup var target: IncidentTarget
-    @OptionGroup var connection: ConnectionOptions
+/// What is to be otherwise about an incident.
+struct IncidentChangeOptions: ParsableArguments {
     @Option(help: "new, triaged, in-progress, contained, resolved or false-positive.") var status: String?
     @Option(help: "Who works on it; an empty text: nobody.") var assignee: String?
     @Option(help: "low, medium, high, critical; 'assessed' for what Weir says.") var severity: String?
@@ -51,7 +43,7 @@ struct IncidentEditCommand: AsyncParsableCommand {
     @Option(help: "An action's id that may not; several times.") var reject: [String] = []
     @Option(help: "A playbook to start.") var playbook: String?
 
-    func run() async throws {
+    func json() throws -> [String: Any] {
         var change: [String: Any] = [:]
         change["status"] = status
         change["comment"] = comment
@@ -65,10 +57,26 @@ struct IncidentEditCommand: AsyncParsableCommand {
         let tasks = states.flatMap { state, ids in ids.map { ["id": $0, "state": state] } }
         if !tasks.isEmpty { change["tasks"] = tasks }
         guard !change.isEmpty else { throw Failure.usage("there is nothing to change; see --help") }
-        let client = APIClient(try connection.profile())
-        let path = "/v1/incidents/\(target.id)"
+        return change
+    }
+}
+
+struct IncidentEditCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "edit", abstract: "Changes an incident: all that is given, or nothing.",
+        discussion: """
+            weirctl incidents edit INC-ID --status in-progress --assignee ada --tag pci
+            weirctl incidents edit INC-ID --status resolved --verdict true-positive --comment 'host reinstalled'
+            weirctl incidents edit INC-ID --approve t2
+            """)
+    @OptionGroup var target: IncidentTarget
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var change: IncidentChangeOptions
+
+    func run() async throws {
+        let json = try change.json(), client = APIClient(try connection.profile())
         try printJSON(
-            await client.send(.PATCH, path, json: change, ifMatch: target.seen(client)))
+            await client.send(.PATCH, "/v1/incidents/\(target.id)", json: json, ifMatch: target.seen(client)))
     }
 }
 

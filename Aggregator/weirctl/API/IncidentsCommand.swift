@@ -14,7 +14,8 @@ struct IncidentsCommand: AsyncParsableCommand {
         subcommands: [
             List.self, Show.self, Story.self, Events.self, Neighbours.self, IncidentEditCommand.self,
             IncidentMergeCommand.self, IncidentSplitCommand.self, IncidentUndoCommand.self,
-            IncidentProposalsCommand.self,
+            IncidentProposalsCommand.self, IncidentBulkCommand.self, IncidentFeedbackCommand.self,
+            IncidentPlaybooksCommand.self,
         ], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
