@@ -2,6 +2,7 @@ internal import Detect
 internal import Query
 internal import Sigma
 internal import SigmaBacktest
+internal import Tenancy
 
 /// What is asked about rules.
 struct SigmaTextBody: Decodable { let text: String }
@@ -42,6 +43,16 @@ struct SigmaLineBody: Encodable {
         (matches, raised) = (count?.matches ?? 0, count?.raised ?? 0)
         (issues, notes) = (line.issues.map { SigmaIssueBody($0) }, line.notes)
         (self.version, self.text) = (version, text)
+    }
+}
+
+/// What was said about a rule at some time.
+struct SigmaVersionBody: Encodable {
+    let version: Int, at: String, actor: String, state: String?, level: String?, text: String?
+    init(_ version: SigmaRuleVersion) {
+        (self.version, actor) = (version.version, version.actor)
+        at = EventTime(version.atMilliseconds).description
+        (state, level, text) = (version.state, version.level, version.text)
     }
 }
 

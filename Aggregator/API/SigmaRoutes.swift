@@ -18,6 +18,8 @@ struct SigmaRoutes {
     func add(to router: Router<APIContext>) {
         router.get("/v1/sigma/rules") { try list($0, $1) }
         router.get("/v1/sigma/rules/{key}") { try show($0, $1) }
+        router.get("/v1/sigma/rules/{key}/versions") { try versions($0, $1) }
+        router.get("/v1/sigma/export") { try export($0, $1) }
         router.put("/v1/sigma/rules/{key}") { try await put($0, $1) }
         router.delete("/v1/sigma/rules/{key}") { try remove($0, $1) }
         router.post("/v1/sigma/rules/check") { try await check($0, $1) }
@@ -49,6 +51,30 @@ struct SigmaRoutes {
             line, register.counts(of: tenant)[key],
             version: try control.sigmaVersions(key, of: tenant).last?.version, text: line.document.yaml)
     }
+    /// What the tenant has said about a rule, newest first.
+    private func versions(_ request: Request, _ context: APIContext) throws -> Response {
+        let principal = try context.authorize(.readRules)
+        _ = try Parameters(request, allowed: [])
+        let versions = try control.sigmaVersions(key(context), of: principal.tenant)
+        guard !versions.isEmpty else { throw Problem.notFound }
+        return try jsonResponse(["items": versions.reversed().map { SigmaVersionBody($0) }])
+    }
+
+    /// All rules as one text of YAML documents, for other programs and other tenants.
+    private func export(_ request: Request, _ context: APIContext) throws -> Response {
+        let principal = try context.authorize(.readRules)
+        let parameters = try Parameters(request, allowed: ["origin", "state"])
+        let origin = try parameters.choice("origin", SigmaPlan.Origin.allCases.map(\.rawValue))
+        let state = try parameters.choice("state", SigmaState.allCases.map(\.rawValue))
+        let lines = try register.plan(of: principal.tenant).lines.filter { line in
+            (origin == nil || line.origin.rawValue == origin) && (state == nil || line.state.rawValue == state)
+        }
+        let text = SigmaDocument.yaml(lines.map(\.document))
+        return Response(
+            status: .ok, headers: [.contentType: "application/yaml"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+
     private func key(_ context: APIContext) -> String {
         let key = context.parameters.get("key") ?? ""
         return key.removingPercentEncoding ?? key

@@ -56,7 +56,7 @@ package struct SigmaFiles: Sendable {
 
 /// One tenant's rules.
 package struct SigmaPlan: Sendable {
-    package enum Origin: String, Sendable { case shared, file, own }
+    package enum Origin: String, Sendable, CaseIterable { case shared, file, own }
     package struct Line: Sendable {
         package var document: SigmaDocument
         package let origin: Origin

@@ -14,8 +14,12 @@ struct SigmaCommand: AsyncParsableCommand {
             weirctl sigma backtest rules.yml --since 2026-11-01T00:00:00Z
             weirctl sigma set 0f3f2f4e-5a7b-4f0e-9d0b-3c1f6f0d2a11 --file rule.yml --state test
             weirctl sigma list
+            weirctl sigma export > rules.yml             all rules; sigma import puts them elsewhere
             """,
-        subcommands: [Check.self, Test.self, Backtest.self, List.self, Show.self, Set.self, Remove.self],
+        subcommands: [
+            Check.self, Test.self, Backtest.self, List.self, Show.self, Versions.self, Set.self,
+            Remove.self, Import.self, Export.self,
+        ],
         defaultSubcommand: List.self)
 
     struct Check: ParsableCommand {

@@ -70,6 +70,48 @@ import Testing
         #expect(issue?["line"] as? Int == 5 && issue?["subject"] as? String == "field")
     }
 
+    @Test("every version of a rule can be read again, by its own tenant; an earlier one can be put back")
+    func versions()
+        async throws
+    {
+        let world = try await APIWorld(), uri = "/v1/sigma/rules/web"
+        for body in [["text": Self.rule()], ["text": Self.rule("web", "{dst_port: 8443}"), "state": "test"]] {
+            #expect(try await world.ask(.put, uri, key: world.acmeKey, body: Self.json(body)).status == 200)
+        }
+        let answer = try await world.get(uri + "/versions", key: world.acmeKey)
+        let items = try #require(answer.json["items"] as? [[String: Any]])
+        #expect(
+            items.map { $0["version"] as? Int } == [2, 1] && items.map { $0["state"] as? String } == ["test", nil])
+        #expect(items.allSatisfy { $0["actor"] as? String == world.acmeKeyID && $0["at"] as? String != nil })
+        let first = try #require(items[1]["text"] as? String)
+        let back = try await world.ask(.put, uri, key: world.acmeKey, body: Self.json(["text": first]))
+        #expect(back.json["version"] as? Int == 3 && (back.json["text"] as? String)?.contains("443") == true)
+        #expect(try await world.get(uri + "/versions", key: world.globexKey).status == 404)
+        #expect(try await world.get(uri + "/versions", key: world.incidentsOnlyKey).status == 403)
+    }
+
+    @Test("rules are exported as one text that reads back the same, by origin and state") func export() async throws {
+        let world = try await APIWorld()
+        for (name, state) in [("web", "enabled"), ("names", "draft")] {
+            let body = try Self.json(["text": Self.rule(name), "state": state])
+            #expect(try await world.ask(.put, "/v1/sigma/rules/\(name)", key: world.acmeKey, body: body).status == 200)
+        }
+        func exported(_ query: String, _ key: String) async throws -> [SigmaDocument] {
+            let answer = try await world.ask(.get, "/v1/sigma/export\(query)", key: key)
+            #expect(answer.status == 200 && answer.fields[.contentType] == "application/yaml")
+            let parse = SigmaParse(String(decoding: answer.octets, as: UTF8.self))
+            #expect(parse.refusals.isEmpty)
+            return parse.documents
+        }
+        let all = try await exported("", world.acmeKey)
+        #expect(Set(all.map(\.metadata.key)) == ["web", "names"])
+        #expect(all.first { $0.metadata.key == "web" } == SigmaParse(Self.rule("web")).documents.first)
+        #expect(try await exported("?state=draft&origin=own", world.acmeKey).map(\.metadata.key) == ["names"])
+        #expect(try await exported("?origin=shared", world.acmeKey).isEmpty)
+        #expect(try await exported("", world.globexKey).isEmpty)
+        #expect(try await world.get("/v1/sigma/export?state=asleep", key: world.acmeKey).status == 400)
+    }
+
     @Test("a rule is tried on pasted flows") func pasted() async throws {
         let world = try await APIWorld()
         let flows: [[String: Any]] = [
