@@ -41,7 +41,7 @@ install_wheels() {
     local folder=$1
     shift
     if [ "$(cat "$folder/installed" 2>/dev/null)" != "$*" ]; then
-        say "installing $(printf '%s\n' "$@" | cut -d' ' -f1 | tr '\n' ' ')"
+        say "installing $(printf '%s\n' "$@" | sed -n 's, *\([a-z][a-z0-9-]*==[^ ]*\).*,\1,p' | tr '\n' ' ')"
         if python3 -m venv "$folder" && printf '%s\n' "$@" >"$folder/wheels.txt" \
             && "$folder/bin/pip" install --quiet --no-deps --require-hashes -r "$folder/wheels.txt" >&2; then
             echo "$*" >"$folder/installed"

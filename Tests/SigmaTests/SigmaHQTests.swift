@@ -138,6 +138,82 @@ enum SigmaHQ {
 
         """
 
+    /// Every modifier that is honoured, and every type of correlation; those of numbers with all that they take.
+    private static var everything: String {
+        let base = """
+            title: Everything that may be asked
+            id: 44444444-4444-4444-8444-444444444444
+            name: everything
+            status: test
+            description: One search for each modifier
+            references:
+                - https://example.org/
+            author: Somebody
+            date: 2026-03-01
+            tags:
+                - attack.command-and-control
+            logsource:
+                category: firewall
+            detection:
+                selection_text:
+                    src_ip|contains|all:
+                        - '10.'
+                        - '.7'
+                    dst_ip|endswith|cased: '.9'
+                selection_number:
+                    bytes|gte: 1000
+                    packets|lt: 50
+                    dst_port|neq: 443
+                selection_pattern:
+                    dst_ip|re|i: '^198\\.51\\.'
+                selection_there:
+                    src_as|exists: true
+                selection_same:
+                    src_port|fieldref: dst_port
+                condition: 1 of selection_*
+            falsepositives:
+                - Unknown
+            level: low
+
+            """
+        let conditions = [
+            ("event_count", "        gte: 10", ""), ("value_count", "        field: dst_ip\n        gt: 10", ""),
+            ("temporal", "", "        - other\n"), ("temporal_ordered", "", "        - other\n"),
+            ("value_sum", "        field: bytes\n        gte: 100000", ""),
+            ("value_avg", "        field: bytes\n        lt: 100", ""),
+            ("value_percentile", "        field: bytes\n        percentile: 95\n        gte: 100", ""),
+        ]
+        let other = base.replacing("44444444-4444-4444-8444-444444444444", with: "55555555-5555-4555-8555-555555555555")
+            .replacing("name: everything", with: "name: other")
+            .replacing("title: Everything that may be asked", with: "title: The other")
+        let correlations = conditions.enumerated().map { number, one in
+            """
+            title: Correlation of type \(one.0)
+            id: 66666666-6666-4666-8666-66666666666\(number)
+            status: test
+            description: Counts what the others find
+            references:
+                - https://example.org/
+            author: Somebody
+            date: 2026-03-01
+            tags:
+                - attack.command-and-control
+            correlation:
+                type: \(one.0)
+                rules:
+                    - everything
+            \(one.2)    group-by:
+                    - src_ip
+                timespan: 1h
+            \(one.1.isEmpty ? "" : "    condition:\n" + one.1 + "\n")falsepositives:
+                - Unknown
+            level: high
+
+            """
+        }
+        return ([base, other] + correlations).joined(separator: "---\n")
+    }
+
     @Test("rules, correlations and filters are written so that they read back the same") func roundTrip() {
         let parse = SigmaParse(Self.text)
         #expect(parse.refusals.isEmpty && parse.documents.count == 3, "\(parse.refusals)")
@@ -156,9 +232,12 @@ enum SigmaHQ {
         let validation = folder.file("validation.yml")
         // The two that are left out download lists.
         try Data("validators:\n    - all\n    - -attacktag\n    - -d3_fendtag\n".utf8).write(to: validation)
-        let written = SigmaDocument.yaml(SigmaParse(Self.text).documents)
-        var files = [folder.file("ours_in_three_documents.yml")]
-        try Data(written.utf8).write(to: files[0])
+        var files = [folder.file("ours_in_three_documents.yml"), folder.file("everything_there_is.yml")]
+        for (text, file) in zip([Self.text, Self.everything], files) {
+            let parse = SigmaParse(text), set = SigmaRuleSet(parse.documents)
+            #expect(parse.refusals.isEmpty && set.refusals.isEmpty, "\(parse.refusals) \(set.refusals)")
+            try Data(SigmaDocument.yaml(parse.documents).utf8).write(to: file)
+        }
         for file in SigmaHQ.files {
             // A rule that counts in its condition is two: its events, and their correlation.
             let documents = SigmaParse(String(decoding: try Fixtures.bytes(file), as: UTF8.self)).documents
@@ -169,5 +248,11 @@ enum SigmaHQ {
         let outcome = try Program.run("sigma", ["check"] + options + files.map(\.path))
         #expect(outcome.status == 0, "\(outcome.text) \(outcome.errors)")
         #expect(outcome.text.contains("Found 0 errors, 0 condition errors"), "\(outcome.text)")
+        // That it would say so: a rule with a modifier that there is not.
+        let wrong = folder.file("wrong_modifier_in_rule.yml")
+        let text = try String(contentsOf: files[1], encoding: .utf8).replacing("|gte: 1000", with: "|atleast: 1000")
+        try Data(text.utf8).write(to: wrong)
+        let refused = try Program.run("sigma", ["check"] + options + [wrong.path])
+        #expect(refused.status != 0, "\(refused.text)")
     }
 }
