@@ -229,11 +229,13 @@ package actor FeedUpkeep {
         let shared = sets[.shared] ?? .empty, lists = allowLists[.shared] ?? []
         let rules = settings.scoring, allowed = AllowTable(lists)
         var own: [TenantID: Intelligence] = [:]
-        for case .tenant(let tenant) in Set(feeds.map(\.layer)) {
+        let scored = settings.tenants.filter { $0.value.scoring != nil }.keys.map { FeedLayer.tenant($0) }
+        for case .tenant(let tenant) in Set(feeds.map(\.layer)).union(scored) {
             let layer = FeedLayer.tenant(tenant), more = allowLists[layer] ?? []
             own[tenant] = Intelligence(
                 layers: IndicatorLayers(shared: shared, own: sets[layer] ?? .empty),
-                allowed: more.isEmpty ? allowed : AllowTable(lists + more), rules: rules)
+                allowed: more.isEmpty ? allowed : AllowTable(lists + more),
+                rules: settings.tenants[tenant]?.scoring ?? rules)
         }
         generation = current.replace(
             shared: Intelligence(indicators: shared, allowed: allowed, rules: rules), own: own)

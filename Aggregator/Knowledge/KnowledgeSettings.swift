@@ -24,6 +24,8 @@ package import Settings
 ///   - `networks`, `policies`: see `TenantKnowledge`.
 ///   - `detectors`: see `DetectorTuning`.
 ///   - `intelligence.feeds`, `intelligence.allowLists`: this tenant's own.
+///   - `intelligence.scoring`: in the place of everybody's.
+/// - `detectors`: of all tenants; see `DetectorTuning`.
 /// - `enrichment`: see `EnrichmentSettings`.
 package struct KnowledgeSettings: Equatable, Sendable {
     package var feeds: [FeedSettings] = [], allowLists: [FeedSettings] = []
@@ -32,9 +34,9 @@ package struct KnowledgeSettings: Equatable, Sendable {
     package var egress = FeedEgress()
     package var tenants: [TenantID: TenantKnowledge] = [:]
     package var enrichment = EnrichmentSettings()
+    package var detectors = DetectorTuning()
 
     /// Feeds of one list, and tenants.
-    package var detectors = DetectorTuning()
     package static let feedsMax = 256, tenantsMax = 4_096
 
     package init() {}
@@ -45,20 +47,22 @@ package struct KnowledgeSettings: Equatable, Sendable {
     ) throws(SettingError) {
         let shared = reader.scoped(to: "intelligence")
         (feeds, allowLists) = try Self.feeds(shared, urlProblem)
-        scoring = try Self.scoring(shared)
+        scoring = try Self.scoring(shared) ?? ScoreRules()
         huntsHistory = try shared.bool("huntHistory", default: true)
         egress = try FeedEgress(shared.scoped(to: "egress"))
         enrichment = try EnrichmentSettings(reader.scoped(to: "enrichment"))
+        detectors = try DetectorTuning(reader.scoped(to: "detectors"))
         for tenant in try reader.elements(of: "tenants", countMax: Self.tenantsMax) {
             let name = try tenant.string("name")
-        detectors = try DetectorTuning(reader.scoped(to: "detectors"))
             guard let id = TenantID(name) else {
                 throw tenant.error("name", "\"\(name)\" is not a tenant's name: 1 to 63 of a-z 0-9 -")
             }
             guard tenants[id] == nil else { throw tenant.error("name", "\"\(name)\" is there twice") }
             let own = try Self.feeds(tenant.scoped(to: "intelligence"), urlProblem)
             try Self.checkNames(shared: feeds, own: own.feeds, tenant)
-            tenants[id] = try TenantKnowledge(tenant, feeds: own.feeds, allowLists: own.allowLists)
+            var known = try TenantKnowledge(tenant, feeds: own.feeds, allowLists: own.allowLists)
+            known.scoring = try Self.scoring(tenant.scoped(to: "intelligence"))
+            tenants[id] = known
         }
     }
 
@@ -91,8 +95,8 @@ package struct KnowledgeSettings: Equatable, Sendable {
             "intelligence.feeds", "\"\(twice.source.name)\" is the name of a shared feed: give this one another")
     }
 
-    private static func scoring(_ reader: SettingsReader) throws(SettingError) -> ScoreRules {
-        guard let path = try reader.optionalPath(of: "scoring") else { return ScoreRules() }
+    private static func scoring(_ reader: SettingsReader) throws(SettingError) -> ScoreRules? {
+        guard let path = try reader.optionalPath(of: "scoring") else { return nil }
         do {
             return try JSONDecoder().decode(ScoreRules.self, from: Data(try readFile(path, bytesMax: 1 << 20)))
         } catch let fault as SettingFault {

@@ -4,6 +4,7 @@ import Identity
 import Intelligence
 import Knowledge
 import Logging
+import Settings
 import Telemetry
 import TestKit
 import Testing
@@ -57,6 +58,38 @@ import Testing
         #expect(await upkeep.states(for: world.acme).map(\.name) == ["everybody", "ours", "known"])
         #expect(world.counts("weir_intelligence_indicators{feed=\"everybody\",tenant=\"*\"} 2"))
         #expect(world.counts("weir_intelligence_set_indicators{tenant=\"acme\"} 2"))
+    }
+
+    @Test("a tenant's own scoring counts for it alone, also where it has no feeds of its own") func scoring()
+        async throws
+    {
+        let world = try World()
+        try world.write("half.json", #"{"adjustments":[{"name":"we doubt","factor":0.5}]}"#)
+        try world.write("shared.txt", "198.51.100.1\n")
+        let upkeep = try world.upkeep(
+            """
+            intelligence:
+              feeds:
+                - name: everybody
+                  file: shared.txt
+            tenants:
+              - name: acme
+                intelligence:
+                  scoring: half.json
+            """)
+        await upkeep.load()
+        let address = try #require(IPAddressText("198.51.100.1").address)
+        func score(_ tenant: TenantID) throws -> Score {
+            let score = world.current.edition[tenant].score(
+                address, port: 0, system: 0, contact: nil, at: world.time.wallMilliseconds())
+            return try #require(score)
+        }
+        let own = try score(world.acme).value, others = try score(world.globex).value
+        #expect(others > 0 && abs(own - others / 2) < 0.01, "\(own) \(others)")
+        let error = #expect(throws: SettingError.self) {
+            _ = try world.settings("tenants:\n  - name: acme\n    intelligence:\n      scoring: none.json\n")
+        }
+        #expect("\(try #require(error))".hasPrefix("tenants[0].intelligence.scoring"))
     }
 
     @Test("a file that changes is read again, and one that breaks leaves what was") func files() async throws {
