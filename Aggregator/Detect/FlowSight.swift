@@ -26,8 +26,9 @@ struct FlowSight {
     private(set) var sourceHash: UInt64 = 0, destinationHash: UInt64 = 0
 
     @inline(__always)
-    init(_ columns: borrowing FlowColumns, row: Int, _ keys: KeyHash) {
+    init(_ columns: borrowing FlowColumns, row: Int, _ keys: KeyHash, stated: Initiator) {
         self.init(columns, row: row)
+        if stated != .unknown { initiator = stated }
         (sourceHash, destinationHash) = (keys.host(source), keys.host(destination))
     }
 

@@ -31,11 +31,11 @@ struct SightChunk {
         precondition(rows.count <= Self.sightsMax, "a chunk of \(rows.count)")
         let (keys, networks) = (keys, networks)
         var latest = received, bucket = bucket
-        let table = PortTraits.table, ports = table.span
+        let table = PortTraits.table, ports = table.span, said = StatedInitiator(columns)
         sights.removeAll(keepingCapacity: true)
         aspects.removeAll(keepingCapacity: true)
         for row in rows where columns.flags[row] & Bit.observedElsewhere == 0 {
-            let sight = FlowSight(columns, row: row, keys)
+            let sight = FlowSight(columns, row: row, keys, stated: said.initiator(columns, row: row))
             latest = max(latest, sight.received)
             var aspect = Aspects(sight, ports: ports, networks: networks)
             if bucket.number(of: sight.end) != bucket.number(of: sight.start) || sight.hasEstimatedTimes {

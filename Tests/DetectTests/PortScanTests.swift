@@ -47,6 +47,26 @@ import Testing
         #expect(findings.first?.evidence.observed == 10)
     }
 
+    @Test("where ports and flags tell nothing, the exporter's word for who began does; others' words are no initiator")
+    func stated() throws {
+        func found(_ direction: [UInt8]?) throws -> [Finding] {
+            var columns = FlowColumns(), set = DetectorSet(tenant: try Traffic.tenant())
+            for port in UInt16(40_000)..<40_020 {
+                // Both ends' ports are of one kind, and the bits are those of both directions.
+                var record = Traffic.record(
+                    from: Traffic.scanner, 50_000, to: Traffic.host, port, bits: TCPFlag.rst, packets: 2, octets: 100)
+                if let direction { record.extra = columns.extras.add([.init(ElementKey(id: 239), direction)]) }
+                columns.append(record)
+            }
+            return set.observe(columns)
+        }
+        #expect(try found(nil).isEmpty)
+        let scan = try #require(try found([1]).first)
+        #expect(scan.rule == "port-scan-vertical" && scan.entity(.attacker) == ["203.0.113.9"])
+        // The other end began, it was told by chance, it is a perimeter's, or it is no direction at all.
+        for direction in [[2], [0], [3], [1, 1], []] as [[UInt8]] { #expect(try found(direction).isEmpty) }
+    }
+
     @Test("records that hold the bits of both directions are told apart by their ports") func mergedBits() throws {
         let both = TCPFlag.syn | TCPFlag.rst | TCPFlag.ack
         let records = (0..<20).flatMap { index -> [FlowRecord] in
