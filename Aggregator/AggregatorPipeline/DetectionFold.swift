@@ -75,26 +75,26 @@ struct DetectionFold {
         try batch.body.withBytes { span throws(BatchError) in try decoder.decode(span, into: &columns) }
         let tenant = batch.sensor.tenant
         var set = detectors.removeValue(forKey: tenant) ?? begun(tenant)
-        var findings =
-            set.observe(columns) + rules.observe(columns, of: tenant)
-            + models.observe(columns, of: tenant)
+        var findings = set.observe(columns)
+        for place in findings.indices { noteLateness(of: &findings[place], in: batch) }
+        findings += rules.observe(columns, of: tenant) + models.observe(columns, of: tenant)
         detectors[tenant] = set
         changed.insert(tenant)
-        let stored = Self.stored(batch, columns), late = lateness(of: stored)
-        for place in findings.indices {
-            findings[place].evidence.lateMilliseconds = late
-            if place < Self.sampledMax { findings[place].takeSamples(of: columns, rows: columns.rows) }
+        for place in findings.indices.prefix(Self.sampledMax) {
+            findings[place].takeSamples(of: columns, rows: columns.rows)
         }
-        return Outcome(stored: stored, findings: findings)
+        return Outcome(stored: Self.stored(batch, columns), findings: findings)
     }
     /// Findings of one batch that get samples of its flows: each takes a look at all of them.
     private static let sampledMax = 16
 
-    /// What was late when it came, as that of a sensor that was cut off; nil when it was as usual.
-    private func lateness(of batch: StoredBatch) -> Int64? {
-        guard batch.rows > 0 else { return nil }
-        let (late, isOver) = batch.receivedMilliseconds.subtractingReportingOverflow(batch.flowEndMax)
-        return !isOver && late >= parameters[batch.sensor.tenant].latenessMilliseconds ? late : nil
+    /// Detectors tell of what is there at once, but for silence, so what was over long ago came late, as from a sensor
+    /// that was cut off. Rules and models may wait for the end of their windows.
+    private func noteLateness(of finding: inout Finding, in batch: LoggedBatch) {
+        guard !DetectorSet.waits(for: finding.rule) else { return }
+        let (late, isOver) = batch.receivedMilliseconds.subtractingReportingOverflow(finding.end)
+        guard !isOver, late >= parameters[batch.sensor.tenant].latenessMilliseconds else { return }
+        finding.evidence.lateMilliseconds = late
     }
 
     /// The bounds are those of starts and ends together: an exporter's end may lie before its start.

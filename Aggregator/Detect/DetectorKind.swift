@@ -41,6 +41,8 @@ extension DetectorSet {
     package static func detectors(of rules: Set<String>) -> Set<String> {
         Set(DetectorKind.all.filter { kind in kind.rules.contains { rules.contains($0.id) } }.map(\.name))
     }
+    /// Whether a rule tells of something only a while after it was.
+    package static func waits(for rule: String) -> Bool { rule == ExporterSilenceDetector.rule.id }
     /// Each detector's rules, in the order of the detectors.
     package static var rulesByDetector: [(detector: String, rules: [RuleInfo])] {
         DetectorKind.all.map { ($0.name, $0.rules) }

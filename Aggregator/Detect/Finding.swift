@@ -63,7 +63,7 @@ package struct Evidence: Equatable, Sendable, Codable {
     package var flows: UInt64, packets: UInt64, octets: UInt64
     /// The largest sampling interval among the records; nil when none was sampled or none said so.
     package var samplingInterval: Double?
-    /// How long after its last flow the batch came that brought it, in ms; nil when that was usual
+    /// How long after its last flow it was told, in ms; nil when that was usual
     /// (`DetectorParameters.latenessMilliseconds`).
     package var lateMilliseconds: Int64?
     /// Some of its flows; nil when none is kept.

@@ -102,7 +102,10 @@ extension Incident {
             return true
         }
         guard finding.update > findings[index].update else { return false }
+        let samples = findings[index].evidence.samples
         findings[index] = finding
+        // What has grown may be said beside a batch that has none of its flows.
+        findings[index].evidence.samples = finding.evidence.samples ?? samples
         return true
     }
 
