@@ -238,9 +238,9 @@ let aggregator: [Target] = [
         "API", in: "Aggregator",
         uses: [
             "Detect", "DetectorBacktest", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore",
-            "FlowText", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models",
-            "Notify", "Platform", "ProgramDesk", "Query", "QueryEngine", "ReverseNames", "Sigma", "SigmaBacktest",
-            "Telemetry", "Tenancy", "Trends", logging,
+            "FlowText", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister",
+            "Models", "Notify", "Platform", "ProgramDesk", "Query", "QueryEngine", "ReverseNames", "Sigma",
+            "SigmaBacktest", "Telemetry", "Tenancy", "Trends", logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",

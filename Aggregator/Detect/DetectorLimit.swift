@@ -1,4 +1,5 @@
-/// One number of `DetectorParameters` that may be set, known by its name: what settings, the API and backtests speak of.
+/// One number of `DetectorParameters` that may be set, known by its name: what settings, the API and backtests
+/// speak of.
 ///
 /// Invariants: every number of the parameters is one of `all` (a test compares); any values within the ranges are
 /// taken by every detector without a trap. Not here: which tenant has which (`DetectorTuning`), what they mean (the

@@ -1,5 +1,6 @@
-/// Who opened a conversation, where the exporter says so: biflowDirection (element 239, RFC 5103 §6.3). It saw the first
-/// packets, so its word counts before flags and ports. The sensor has turned it around for the other side's record.
+/// Who opened a conversation, where the exporter says so: biflowDirection (element 239, RFC 5103 §6.3). It saw the
+/// first packets, so its word counts before flags and ports. The sensor has turned it around for the other side's
+/// record.
 import FlowModel
 
 struct StatedInitiator {

@@ -70,7 +70,8 @@ package struct IncidentStory: Equatable, Sendable, Codable {
                 + "octets, by \(rules.count == 1 ? "the rule" : "the rules") \(rules.joined(separator: ", ")).")
         if let late = incident.findings.compactMap(\.evidence.lateMilliseconds).max() {
             sentences.append(
-                "It is told late, \(Self.text(of: late)) after the last flow that shows it: the flows had waited somewhere."
+                "It is told late, \(Self.text(of: late)) after the last flow that shows it: "
+                    + "the flows had waited somewhere."
             )
         }
         if let assessment = incident.work.assessment, incident.work.pinnedSeverity == nil {

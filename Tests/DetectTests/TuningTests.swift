@@ -41,8 +41,9 @@ import Testing
     }
 
     @Test("whatever is set within the ranges, nothing traps, and a snapshot is the state") func extremes() throws {
-        let records = Traffic.mixture(seed: 5), tenant = try Traffic.tenant()
-        try forAll(runs: 12, from: 0) { generator, seed in
+        // Few records: at the ends a long flow has a thousand buckets.
+        let records = Array(Traffic.mixture(seed: 5).prefix(300)), tenant = try Traffic.tenant()
+        try forAll(runs: 6, from: 0) { generator, seed in
             var tuning = DetectorTuning()
             for limit in DetectorLimit.all {
                 let ends = [limit.range.lowerBound, limit.range.upperBound]
@@ -79,7 +80,7 @@ import Testing
         let tenant = try Traffic.tenant()
         var before = DetectorSet(tenant: tenant)
         #expect(Traffic.run(&before, Traffic.verticalScan(ports: 20..<26), batch: 10).isEmpty)
-        let bytes = before.snapshot(), more = Array(Traffic.mixture(seed: 6).prefix(400))
+        let bytes = before.snapshot(), more = Array(Traffic.mixture(seed: 6).prefix(100))
         // Any limit that is no shape may be another, at either end of its range.
         for limit in DetectorLimit.all {
             for value in [limit.range.lowerBound, limit.range.upperBound] {

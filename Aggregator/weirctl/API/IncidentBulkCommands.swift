@@ -8,7 +8,7 @@ struct IncidentBulkCommand: AsyncParsableCommand {
         commandName: "bulk", abstract: "Changes many incidents alike, each by itself.",
         discussion: """
             weirctl incidents bulk ID ID ID --status triaged --assignee ada
-            weirctl incidents bulk --where-rule port-scan-horizontal --where-status new --status false-positive --dry-run
+            weirctl incidents bulk --where-rule port-scan-horizontal --status false-positive --dry-run
             """)
     @Argument(help: "The incidents' ids; without any, those that the --where options name.") var ids: [String] = []
     @OptionGroup var connection: ConnectionOptions
