@@ -39,7 +39,7 @@ import Testing
         }
         #expect(off(own.json) == ["new-country", "new-system", "new-network"] && off(others.json).isEmpty)
         let common = (own.json["limits"] as? [[String: Any]] ?? []).compactMap { $0["name"] as? String }
-        #expect(common == ["tableEntriesMax", "itemsPerEntryMax", "itemsMax", "updatePace"])
+        #expect(common == ["tableEntriesMax", "itemsPerEntryMax", "itemsMax", "lateness", "updatePace"])
     }
 
     @Test("a backtest reads the tenant's history and tells the difference with its own limits") func backtest()
