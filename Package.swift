@@ -448,6 +448,13 @@ let checks: [Target] = [
             "ServerChannel", "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
             .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
+    tests(
+        "AccessMatrixTests",
+        uses: [
+            "API", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents",
+            "Ingest", "Intelligence", "Knowledge", "ModelRegister", "Notify", "Query", "Sigma", "Telemetry", "Tenancy",
+            .product(name: "HummingbirdTesting", package: "hummingbird"),
+        ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),
     tests(
         "CompatibilityTests",

@@ -1,9 +1,9 @@
 /// The HTTP API that people and programs use: one tenant's incidents, flows and sensors, as `openapi.json` describes
 /// them.
 ///
-/// Invariants: every route under `/v1` asks for a scope before anything else, and reads with the tenant of the key
-/// that was shown; every refusal is an RFC 9457 problem; every route is in `openapi.json` and every path of it is a
-/// route (a test compares them).
+/// Invariants: every route has a row in the policy table, which is asked before its handler, and reads with the tenant
+/// of the key that was shown; every refusal is an RFC 9457 problem; every route is in `openapi.json` and every path of
+/// it is a route (a test compares them).
 /// Not here: TLS and listeners (`ServerChannel`), what sensors send (`Ingest`).
 package import FlowLog
 package import Hummingbird
@@ -55,35 +55,40 @@ package struct APISources: Sendable {
 }
 
 /// The routes of the listener for people and programs.
-package func apiRouter(_ sources: APISources) -> Router<APIContext> {
+/// - Throws: when a route has no row in `policy`, or a row no route.
+package func apiRouter(
+    _ sources: APISources, policy: PolicyTable = .standard
+) throws(PolicyError) -> Router<APIContext> {
     let router = Router(context: APIContext.self)
     router.add(middleware: Answers())
     router.add(middleware: Authentication(control: sources.control, time: sources.time))
-    OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: router)
-    IncidentRoutes(incidents: sources.incidents, knowledge: sources.knowledge).add(to: router)
-    IncidentEditRoutes(incidents: sources.incidents, time: sources.time).add(to: router)
-    ExceptionRoutes(incidents: sources.incidents, time: sources.time).add(to: router)
+    let routes = PolicedRoutes(router, policy)
+    OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: routes)
+    IncidentRoutes(incidents: sources.incidents, knowledge: sources.knowledge).add(to: routes)
+    IncidentEditRoutes(incidents: sources.incidents, time: sources.time).add(to: routes)
+    ExceptionRoutes(incidents: sources.incidents, time: sources.time).add(to: routes)
     MitigationRoutes(
         incidents: sources.incidents, query: sources.query, desk: sources.notify, time: sources.time
-    ).add(to: router)
-    NotifyRoutes(desk: sources.notify).add(to: router)
+    ).add(to: routes)
+    NotifyRoutes(desk: sources.notify).add(to: routes)
     let flows = FlowSources(
         query: sources.query, control: sources.control, pseudonymSecret: sources.pseudonymSecret,
         enrichment: sources.knowledge.enrichment)
-    FlowRoutes(sources: flows, knowledge: sources.knowledge).add(to: router)
-    ExportRoutes(sources: flows).add(to: router)
-    HuntRoutes(sources: flows).add(to: router)
-    TrendRoutes(sources: flows, time: sources.time).add(to: router)
+    FlowRoutes(sources: flows, knowledge: sources.knowledge).add(to: routes)
+    ExportRoutes(sources: flows).add(to: routes)
+    HuntRoutes(sources: flows).add(to: routes)
+    TrendRoutes(sources: flows, time: sources.time).add(to: routes)
     IntelRoutes(knowledge: sources.knowledge, sources: flows, programs: sources.programs, time: sources.time)
-        .add(to: router)
-    ProgramRoutes(desk: sources.programs).add(to: router)
+        .add(to: routes)
+    ProgramRoutes(desk: sources.programs).add(to: routes)
     DetectorRoutes(
         desk: sources.detectors, knowledge: sources.knowledge, query: sources.query, time: sources.time
-    ).add(to: router)
+    ).add(to: routes)
     SigmaRoutes(register: sources.sigma, control: sources.control, query: sources.query, time: sources.time)
-        .add(to: router)
-    ModelRoutes(desk: sources.models, query: sources.query, time: sources.time).add(to: router)
-    NetworkRoutes(control: sources.control, time: sources.time).add(to: router)
-    SensorRoutes(registry: sources.sensors, log: sources.log).add(to: router)
+        .add(to: routes)
+    ModelRoutes(desk: sources.models, query: sources.query, time: sources.time).add(to: routes)
+    NetworkRoutes(control: sources.control, time: sources.time).add(to: routes)
+    SensorRoutes(registry: sources.sensors, log: sources.log).add(to: routes)
+    try routes.finish()
     return router
 }

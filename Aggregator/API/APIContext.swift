@@ -8,20 +8,19 @@ internal import Tenancy
 /// What a request carries on its way to a handler.
 package struct APIContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
-    /// Set by `Authentication`; read through `authorize`, so that no handler forgets to ask.
+    /// Set by `Authentication`; asked by the route's row of the policy table.
     var principal: Principal?
+    /// Set when the row let the caller through.
+    var granted: Principal?
 
     package init(source: Source) { coreContext = .init(source: source) }
 
-    /// Who asks, if that key may do `scope`.
-    func authorize(_ scope: Scope) throws(Problem) -> Principal {
-        guard let principal else { throw .unauthorized }
-        guard principal.scopes.contains(scope) else { throw .forbidden(scope.rawValue) }
-        return principal
-    }
-    /// Who asks about flows, with or without a `Veil`.
-    func authorizeFlows() throws(Problem) -> Principal {
-        principal?.scopes.contains(.readPseudonyms) == true ? try authorize(.readPseudonyms) : try authorize(.readFlows)
+    /// Who asks, and may: nobody where the policy table did not say so.
+    var caller: Principal {
+        get throws(Problem) {
+            guard let granted else { throw .unauthorized }
+            return granted
+        }
     }
 }
 

@@ -41,9 +41,9 @@ struct DetectorRoutes {
     private static let bodyBytesMax = 64 << 10
     private static let day: Int64 = 86_400_000, daysMax: Int64 = 92
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/detectors") { request, context in
-            let principal = try context.authorize(.readRules)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             return try jsonResponse(DetectorListBody(desk.parameters[principal.tenant]))
         }
@@ -51,8 +51,7 @@ struct DetectorRoutes {
     }
 
     private func backtest(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.readRules)
-        _ = try context.authorize(.readFlows)
+        let principal = try context.caller
         let parameters = try Parameters(request, allowed: ["from", "to", "learnFrom", "explain"])
         let explains = try parameters.choice("explain", ["true", "false"]) == "true"
         let body = try await request.body.collect(upTo: Self.bodyBytesMax)

@@ -12,14 +12,14 @@ struct ExceptionRoutes {
 
     private static let bodyBytesMax = 64 << 10, previewDays = 30, previewDaysMax = 366
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/exceptions") { request, context in
-            let principal = try context.authorize(.readIncidents)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             return try jsonResponse(["items": try incidents.exceptions(tenant: principal.tenant)])
         }
         router.post("/v1/exceptions") { request, context in
-            let principal = try context.authorize(.writeIncidents)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             let asked = try await jsonBody(AddBody.self, of: request, bytesMax: Self.bodyBytesMax)
             return try jsonResponse(
@@ -30,7 +30,7 @@ struct ExceptionRoutes {
                 })
         }
         router.post("/v1/exceptions/preview") { request, context in
-            let principal = try context.authorize(.readIncidents)
+            let principal = try context.caller
             let days = try Parameters(request, allowed: ["days"]).integer("days", in: 1...Self.previewDaysMax)
             let scope = try await jsonBody(ScopeBody.self, of: request, bytesMax: Self.bodyBytesMax).scope
             let from = time.wallMilliseconds() - Int64(days ?? Self.previewDays) * 86_400_000
@@ -40,7 +40,7 @@ struct ExceptionRoutes {
                 })
         }
         router.delete("/v1/exceptions/{id}") { request, context in
-            let principal = try context.authorize(.writeIncidents)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             let id = try context.parameters.require("id")
             return try jsonResponse(
@@ -50,7 +50,7 @@ struct ExceptionRoutes {
                 })
         }
         router.get("/v1/exceptions/{id}/hidden") { request, context in
-            let principal = try context.authorize(.readIncidents)
+            let principal = try context.caller
             let limit = try Parameters(request, allowed: ["limit"]).integer("limit", in: 1...1_000) ?? 100
             let id = try context.parameters.require("id")
             return try jsonResponse(

@@ -17,7 +17,7 @@ struct ExportRoutes {
 
     private static let rowsMax = 100_000_000, pageRows = 10_000
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/flows/export") { request, context in
             let asked = try FlowQuestion(
                 request, context, sources, allowed: ["format", "limit", "pseudonyms"])

@@ -43,21 +43,27 @@ struct FlowQuestion: Sendable {
 
     /// - Parameter allowed: parameters beside those of `FlowScope`.
     init(_ request: Request, _ context: APIContext, _ sources: FlowSources, allowed: Set<String>) throws {
-        principal = try context.authorizeFlows()
+        principal = try context.caller
         veil = try Veil(of: principal, secret: sources.pseudonymSecret)
         enrichment = sources.enrichment
         parameters = try Parameters(request, allowed: FlowScope.names.union(allowed))
         // Who sees pseudonyms may not ask for names and countries.
         let names = veil.key == nil ? try sources.names(of: principal.tenant) : NamedNetworks()
         let scope = try FlowScope(parameters, names: names)
-        filter = FlowFilter(try veil.real(scope.filter), from: scope.from, to: scope.to)
+        let conditions = [try veil.real(scope.filter)] + (try principal.reach.conditions())
+        filter = FlowFilter(.conjunction(of: conditions.filter { $0 != .any }), from: scope.from, to: scope.to)
     }
 
     func limit(or usual: Int) throws(Problem) -> Int {
         try parameters.integer("limit", in: 1...Self.limitMax) ?? usual
     }
     var explains: Bool {
-        get throws(Problem) { try parameters.choice("explain", ["true", "false"]) == "true" }
+        get throws(Problem) {
+            let isWanted = try parameters.choice("explain", ["true", "false"]) == "true"
+            // What was read to answer is more than the caller's part.
+            guard !isWanted || principal.reach.isWhole else { throw .outOfReach }
+            return isWanted
+        }
     }
     var measure: FlowMeasure {
         get throws(Problem) {
@@ -171,4 +177,22 @@ extension FlowKey {
     private static func text(_ number: (some BinaryInteger)?) -> String {
         number.map { "\($0)" } ?? ""
     }
+}
+
+extension Reach {
+    /// What must hold of each record that the caller sees.
+    func conditions() throws(Problem) -> [FilterExpression] {
+        var conditions: [FilterExpression] = []
+        if let sites { conditions.append(sites.isEmpty ? .not(.any) : .test(.label(.site, sites))) }
+        if let exporters {
+            // One that can't be read is not left out: that might be the only one.
+            let networks = try exporters.sorted().map { text throws(Problem) in
+                guard let network = IPNetwork(text) else { throw .outOfReach }
+                return network
+            }
+            conditions.append(networks.isEmpty ? .not(.any) : .test(.address(.exporter, AddressSet(networks))))
+        }
+        return conditions
+    }
+    func holds(site: String) -> Bool { sites?.contains(site) ?? true }
 }

@@ -11,7 +11,7 @@ internal import Tenancy
 struct FlowRoutes {
     let sources: FlowSources, knowledge: KnowledgeSources
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/flows") { try await list($0, $1) }
         router.get("/v1/flows/top") { try await top($0, $1) }
         router.get("/v1/flows/series") { try await series($0, $1) }

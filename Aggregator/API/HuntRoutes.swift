@@ -12,9 +12,9 @@ struct HuntRoutes {
 
     private static let bodyBytesMax = 8 << 20
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.post("/v1/hunts") { request, context in
-            let principal = try context.authorizeFlows()
+            let principal = try context.caller
             let veil = try Veil(of: principal, secret: sources.pseudonymSecret)
             let parameters = try Parameters(request, allowed: ["from", "to", "explain"])
             let from = try parameters.time("from") ?? .min

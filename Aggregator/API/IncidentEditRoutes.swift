@@ -14,7 +14,7 @@ struct IncidentEditRoutes {
 
     private static let bodyBytesMax = 256 << 10, bulkMax = 500
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.patch("/v1/incidents/{id}") { request, context in
             let (principal, seen) = try asked(request, context)
             let edits = try await body(EditBody.self, of: request).edits
@@ -56,14 +56,14 @@ struct IncidentEditRoutes {
     private var now: Int64 { time.wallMilliseconds() }
 
     private func asked(_ request: Request, _ context: APIContext) throws -> (Principal, SeenIncident) {
-        let principal = try context.authorize(.writeIncidents)
+        let principal = try context.caller
         _ = try Parameters(request, allowed: [])
         return (principal, SeenIncident(id: try context.parameters.require("id"), revision: try ifMatch(request)))
     }
 
     /// Each incident by itself: what is refused of one leaves the others alone.
     private func bulk(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.writeIncidents)
+        let principal = try context.caller
         _ = try Parameters(request, allowed: [])
         let asked = try await body(BulkBody.self, of: request)
         guard (1...Self.bulkMax).contains(asked.incidents.count) else {

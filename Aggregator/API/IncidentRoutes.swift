@@ -10,7 +10,7 @@ internal import Tenancy
 struct IncidentRoutes {
     let incidents: IncidentLog, knowledge: KnowledgeSources
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/incidents") { try list($0, $1) }
         router.get("/v1/incidents/{id}") { request, context in
             let (principal, id) = try asked(request, context)
@@ -48,13 +48,13 @@ struct IncidentRoutes {
                 })
         }
         router.get("/v1/playbooks") { request, context in
-            let tenant = try context.authorize(.readIncidents).tenant
+            let tenant = try context.caller.tenant
             _ = try Parameters(request, allowed: [])
             let playbooks = incidents.policy.playbooks.filter { $0.isOf(tenant) }
             return try jsonResponse(["items": playbooks.map(PlaybookBody.init)])
         }
         router.get("/v1/feedback") { request, context in
-            let principal = try context.authorize(.readIncidents)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             let all = try incidents.feedback(tenant: principal.tenant)
             return try jsonResponse(["items": all.map(FeedbackBody.init)])
@@ -62,7 +62,7 @@ struct IncidentRoutes {
     }
 
     private func asked(_ request: Request, _ context: APIContext) throws -> (Principal, String) {
-        let principal = try context.authorize(.readIncidents)
+        let principal = try context.caller
         _ = try Parameters(request, allowed: [])
         return (principal, try context.parameters.require("id"))
     }
@@ -82,7 +82,7 @@ struct IncidentRoutes {
     ]
 
     private func list(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.readIncidents)
+        let principal = try context.caller
         let parameters = try Parameters(request, allowed: Self.parameters)
         do {
             let page = try incidents.list(

@@ -68,9 +68,9 @@ struct IntelRoutes {
     private static let enrichersWait = Duration.milliseconds(500)
     private static let indicatorsMax = 100, bodyBytesMax = 4 << 20
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/intel/lookup") { request, context in
-            let principal = try context.authorize(.readIntelligence)
+            let principal = try context.caller
             let parameters = try Parameters(request, allowed: ["indicator", "sightings"])
             let text = parameters.text("indicator") ?? ""
             let asked = text.split(separator: ",").map(String.init)
@@ -83,7 +83,7 @@ struct IntelRoutes {
             return try await answer(asked.map { lookup.answer($0) }, principal, parameters)
         }
         router.post("/v1/intel/lookup") { request, context in
-            let principal = try context.authorize(.readIntelligence)
+            let principal = try context.caller
             let parameters = try Parameters(request, allowed: ["sightings"])
             let body = try await request.body.collect(upTo: Self.bodyBytesMax)
             let list = LookupList(Array(body.readableBytesView))
@@ -96,7 +96,7 @@ struct IntelRoutes {
             return try await answer(answers, principal, parameters)
         }
         router.get("/v1/intel/feeds") { request, context in
-            let principal = try context.authorize(.readIntelligence)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             return try jsonResponse(["items": await knowledge.feeds(principal.tenant).map(FeedBody.init)])
         }

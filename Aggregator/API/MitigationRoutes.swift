@@ -19,9 +19,9 @@ struct MitigationRoutes {
 
     private static let measuredMax = 16, measuredMilliseconds: Int64 = 86_400_000
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/incidents/{id}/proposals") { request, context in
-            let principal = try context.authorize(.readIncidents)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             let incident = try found(try context.parameters.require("id"), principal)
             let result = await proposals(for: incident, principal.tenant)
@@ -34,7 +34,7 @@ struct MitigationRoutes {
         }
         router.post("/v1/incidents/{id}/proposals/{proposal}/accept") { try await accept($0, $1) }
         router.post("/v1/incidents/{id}/proposals/{proposal}/withdraw") { request, context in
-            let principal = try context.authorize(.writeMitigation)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             let (id, proposal) = (try context.parameters.require("id"), try context.parameters.require("proposal"))
             return try edit(id, .withdraw(mitigation: proposal), principal, try ifMatch(request))
@@ -55,7 +55,7 @@ struct MitigationRoutes {
     }
 
     private func accept(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.writeMitigation)
+        let principal = try context.caller
         let seconds = try Parameters(request, allowed: ["seconds"]).integer(
             "seconds", in: 60...Int(MitigationPolicy.lifetimeSecondsMax))
         let incident = try found(try context.parameters.require("id"), principal)
@@ -103,7 +103,7 @@ struct MitigationRoutes {
     // MARK: Lists
 
     private func list(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.readMitigation)
+        let principal = try context.caller
         let parameters = try Parameters(request, allowed: ["format", "nextHop"])
         let format = try parameters.choice("format", ["networks", "exabgp", "gobgp", "json"]) ?? "networks"
         let hop = try parameters.network("nextHop")?.address

@@ -46,7 +46,7 @@ struct ModelRoutes {
     /// What a model is made of unless it is said: the last four weeks.
     private static let usualStretch: Int64 = 28 * 86_400_000
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/models") { try list($0, $1) }
         router.post("/v1/models") { try await train($0, $1) }
         router.post("/v1/models/rollback") { try rollBack($0, $1) }
@@ -67,7 +67,7 @@ struct ModelRoutes {
     // MARK: Reading
 
     private func list(_ request: Request, _ context: APIContext) throws -> Response {
-        let tenant = try context.authorize(.readRules).tenant
+        let tenant = try context.caller.tenant
         _ = try Parameters(request, allowed: [])
         let register = try kept()
         return try answering {
@@ -77,7 +77,7 @@ struct ModelRoutes {
         }
     }
     private func show(_ request: Request, _ context: APIContext) throws -> Response {
-        let tenant = try context.authorize(.readRules).tenant
+        let tenant = try context.caller.tenant
         _ = try Parameters(request, allowed: [])
         let (register, number) = (try kept(), try version(context))
         return try answering { try jsonResponse(ModelBody(register.version(number, of: tenant))) }
@@ -86,7 +86,7 @@ struct ModelRoutes {
     // MARK: Changing
 
     private func promote(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.writeRules)
+        let principal = try context.caller
         _ = try Parameters(request, allowed: [])
         let (register, number) = (try kept(), try version(context))
         return try answering {
@@ -96,7 +96,7 @@ struct ModelRoutes {
         }
     }
     private func rollBack(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.writeRules)
+        let principal = try context.caller
         _ = try Parameters(request, allowed: [])
         let register = try kept()
         return try answering {
@@ -109,8 +109,7 @@ struct ModelRoutes {
     // MARK: Making and evaluating
 
     private func train(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.writeRules), tenant = principal.tenant
-        _ = try context.authorize(.readFlows)
+        let principal = try context.caller, tenant = principal.tenant
         let parameters = try Parameters(request, allowed: ["from", "to", "seed", "windowMinutes"])
         var settings = ModelSettings()
         settings.seed = UInt64(try parameters.integer("seed", in: 0...Int(Int32.max)) ?? 1)
@@ -138,8 +137,7 @@ struct ModelRoutes {
     }
 
     private func evaluate(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.writeRules), tenant = principal.tenant
-        _ = try context.authorize(.readFlows)
+        let principal = try context.caller, tenant = principal.tenant
         let parameters = try Parameters(request, allowed: ["from", "to", "seed"])
         let seed = UInt64(try parameters.integer("seed", in: 0...Int(Int32.max)) ?? 1)
         guard let desk else { throw Problem.unavailable }

@@ -13,9 +13,9 @@ struct NetworkRoutes {
 
     private static let bodyBytesMax = 4 << 20, networksMax = 10_000
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/networks") { request, context in
-            let principal = try context.authorize(.readFlows)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             let named = try control.namedNetworks(of: principal.tenant)
             let items = named.sorted { $0.key < $1.key }.map { NamedBody(name: $0.key, networks: $0.value) }
@@ -23,7 +23,7 @@ struct NetworkRoutes {
         }
         router.put("/v1/networks/{name}") { try await put($0, $1) }
         router.delete("/v1/networks/{name}") { request, context in
-            let principal = try context.authorize(.writeNetworks)
+            let principal = try context.caller
             let name = context.parameters.get("name") ?? ""
             guard
                 try control.removeNamedNetworks(
@@ -34,7 +34,7 @@ struct NetworkRoutes {
     }
 
     private func put(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.writeNetworks)
+        let principal = try context.caller
         let name = context.parameters.get("name") ?? ""
         guard ControlLog.isNetworksName(name) else {
             throw Problem.badParameter("name", name, allowed: "1 to 63 of A-Z a-z 0-9 . _ -")

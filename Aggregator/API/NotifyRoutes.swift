@@ -9,21 +9,21 @@ struct NotifyRoutes {
 
     private static let entriesMax = 1_000
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/notify/outbox") { request, context in
-            let principal = try context.authorize(.readIncidents)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             let all = await desk.outbox(principal.tenant)
             return try jsonResponse(
                 OutboxBody(items: all.prefix(Self.entriesMax).map(EntryBody.init), waiting: all.count))
         }
         router.get("/v1/notify/channels") { request, context in
-            let principal = try context.authorize(.readIncidents)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             return try jsonResponse(["items": await desk.channels(principal.tenant).map { ["name": $0] }])
         }
         router.post("/v1/notify/channels/{name}/test") { request, context in
-            let principal = try context.authorize(.writeIncidents)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             let name = try context.parameters.require("name")
             guard let result = await desk.test(principal.tenant, name) else { throw Problem.notFound }

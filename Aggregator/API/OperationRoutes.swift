@@ -8,7 +8,7 @@ struct OperationRoutes {
     let metrics: MetricRegistry
     let unready: @Sendable () async -> [String]
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/healthz") { _, _ in text("alive\n") }
         router.get("/readyz") { _, _ in
             let missing = await unready()

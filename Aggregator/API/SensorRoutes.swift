@@ -11,33 +11,40 @@ internal import Tenancy
 struct SensorRoutes {
     let registry: SensorRegistry, log: any FlowLog
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/sensors") { request, context in
-            let principal = try context.authorize(.readSensors)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
-            let states = try await registry.sensors(of: principal.tenant, totals: log)
+            let states = try await states(for: principal)
             return try jsonResponse(["items": states.map(SensorBody.init)])
         }
         router.get("/v1/sensors/{id}/exporters") { request, context in
-            let principal = try context.authorize(.readSensors)
+            let principal = try context.caller
             _ = try Parameters(request, allowed: [])
             let id = context.parameters.get("id") ?? ""
-            let states = try await registry.sensors(of: principal.tenant, totals: log)
+            let states = try await states(for: principal)
             guard let state = states.first(where: { SensorBody.id(of: $0.sensor) == id }) else {
                 throw Problem.notFound
             }
             return try jsonResponse(ExportersBody(state))
         }
         router.post("/v1/sensors/{id}/reship") { request, context in
-            let principal = try context.authorize(.writeSensors)
+            let principal = try context.caller
             let since = try Parameters(request, allowed: ["since"]).time("since") ?? 0
             let id = context.parameters.get("id") ?? ""
-            let states = try await registry.sensors(of: principal.tenant, totals: log)
+            let states = try await states(for: principal)
             guard let sensor = states.first(where: { SensorBody.id(of: $0.sensor) == id })?.sensor else {
                 throw Problem.notFound
             }
             registry.ask(sensor, sinceMilliseconds: since, id: String(UInt64.random(in: 1 ... .max), radix: 16))
             return Response(status: .noContent)
+        }
+    }
+
+    /// Those of the caller's sites.
+    private func states(for principal: Principal) async throws -> [SensorState] {
+        try await registry.sensors(of: principal.tenant, totals: log).filter {
+            principal.reach.holds(site: $0.sensor.site)
         }
     }
 }

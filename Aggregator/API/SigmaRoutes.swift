@@ -15,7 +15,7 @@ struct SigmaRoutes {
 
     private static let bodyBytesMax = 4 << 20
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/sigma/rules") { try list($0, $1) }
         router.get("/v1/sigma/rules/{key}") { try show($0, $1) }
         router.get("/v1/sigma/rules/{key}/versions") { try versions($0, $1) }
@@ -30,7 +30,7 @@ struct SigmaRoutes {
     // MARK: Reading
 
     private func list(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.readRules)
+        let principal = try context.caller
         _ = try Parameters(request, allowed: [])
         let plan = try register.plan(of: principal.tenant), counts = register.counts(of: principal.tenant)
         return try jsonResponse([
@@ -39,7 +39,7 @@ struct SigmaRoutes {
     }
 
     private func show(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.readRules)
+        let principal = try context.caller
         _ = try Parameters(request, allowed: [])
         return try jsonResponse(line(key(context), of: principal.tenant))
     }
@@ -53,7 +53,7 @@ struct SigmaRoutes {
     }
     /// What the tenant has said about a rule, newest first.
     private func versions(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.readRules)
+        let principal = try context.caller
         _ = try Parameters(request, allowed: [])
         let versions = try control.sigmaVersions(key(context), of: principal.tenant)
         guard !versions.isEmpty else { throw Problem.notFound }
@@ -62,7 +62,7 @@ struct SigmaRoutes {
 
     /// All rules as one text of YAML documents, for other programs and other tenants.
     private func export(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.readRules)
+        let principal = try context.caller
         let parameters = try Parameters(request, allowed: ["origin", "state"])
         let origin = try parameters.choice("origin", SigmaPlan.Origin.allCases.map(\.rawValue))
         let state = try parameters.choice("state", SigmaState.allCases.map(\.rawValue))
@@ -83,7 +83,7 @@ struct SigmaRoutes {
     // MARK: Changing
 
     private func put(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.writeRules)
+        let principal = try context.caller
         let key = self.key(context), asked: SigmaPutBody = try await body(of: request)
         let decision = SigmaDecision(
             key: key, text: asked.text, state: try asked.known("state", asked.state),
@@ -116,7 +116,7 @@ struct SigmaRoutes {
     }
 
     private func remove(_ request: Request, _ context: APIContext) throws -> Response {
-        let principal = try context.authorize(.writeRules)
+        let principal = try context.caller
         guard
             try control.removeSigmaRule(
                 key(context), of: principal.tenant, by: principal.keyID, at: time.wallMilliseconds())
@@ -128,7 +128,7 @@ struct SigmaRoutes {
     // MARK: Trying
 
     private func check(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.readRules)
+        let principal = try context.caller
         let asked: SigmaTextBody = try await body(of: request)
         let (parse, set) = try rules(asked.text, principal.tenant)
         return try jsonResponse(SigmaCheckBody(parse, set))
@@ -148,7 +148,7 @@ struct SigmaRoutes {
     }
 
     private func test(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.readRules)
+        let principal = try context.caller
         let asked: SigmaTestBody = try await body(of: request)
         let (parse, set) = try rules(asked.text, principal.tenant)
         let columns = try SigmaFlows.columns(asked.flows)
@@ -158,8 +158,7 @@ struct SigmaRoutes {
     }
 
     private func backtest(_ request: Request, _ context: APIContext) async throws -> Response {
-        let principal = try context.authorize(.readRules)
-        _ = try context.authorize(.readFlows)
+        let principal = try context.caller
         let parameters = try Parameters(request, allowed: ["from", "to", "explain"])
         let from = try parameters.time("from") ?? .min, to = try parameters.time("to") ?? .max
         let explains = try parameters.choice("explain", ["true", "false"]) == "true"

@@ -17,7 +17,7 @@ struct TrendRoutes {
     static let closedAfterMilliseconds: Int64 = 900_000
     static let daysMax = 400
 
-    func add(to router: Router<APIContext>) {
+    func add(to router: PolicedRoutes) {
         router.get("/v1/trends") { request, context in
             let asked = try TrendRequest(request, context, sources)
             let now = try asked.parameters.time("to") ?? time.wallMilliseconds()
@@ -51,7 +51,7 @@ private struct TrendRequest {
     private static let measures: [FlowMeasure] = [.bitsPerSecond, .packetsPerSecond, .octets, .packets, .flows]
 
     init(_ request: Request, _ context: APIContext, _ sources: FlowSources) throws {
-        let principal = try context.authorizeFlows()
+        let principal = try context.caller
         let veil = try Veil(of: principal, secret: sources.pseudonymSecret)
         tenant = principal.tenant
         parameters = try Parameters(

@@ -47,25 +47,28 @@ package final class ControlLog: Sendable {
     /// Makes a key. The returned secret is its only copy.
     /// - Parameter name: 1 to 100 characters, for people.
     package func createKey(
-        tenant: TenantID, name: String, scopes: Set<Scope> = Scope.usual, expiresMilliseconds: Int64? = nil,
-        by actor: String, at now: Int64, using generator: inout some RandomNumberGenerator
+        tenant: TenantID, name: String, scopes: Set<Scope> = Scope.usual, reach: Reach = .whole,
+        expiresMilliseconds: Int64? = nil, by actor: String, at now: Int64,
+        using generator: inout some RandomNumberGenerator
     ) throws(ControlError) -> (key: APIKey, record: APIKeyRecord) {
         guard (1...100).contains(name.count) else { throw .badName(name) }
+        guard reach.isKeepable else { throw .badReach }
         let key = APIKey(using: &generator)
         let record = APIKeyRecord(
             id: "key-" + String(generator.next(), radix: 36), tenant: tenant, name: name, scopes: scopes,
-            createdMilliseconds: now, expiresMilliseconds: expiresMilliseconds, revokedMilliseconds: nil)
+            reach: reach, createdMilliseconds: now, expiresMilliseconds: expiresMilliseconds, revokedMilliseconds: nil)
         try write { db in
             guard try Self.tenantID(tenant, in: db) != nil else { throw ControlError.unknownTenant(tenant) }
             try Self.note("keyCreated", tenant: tenant, subject: record.id, by: actor, at: now, in: db)
             try db.execute(
                 sql: """
-                    INSERT INTO apiKey (id, tenant, name, sha256, scopes, createdMilliseconds, expiresMilliseconds)
-                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO apiKey
+                        (id, tenant, name, sha256, scopes, createdMilliseconds, expiresMilliseconds, reach)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     record.id, tenant.rawValue, name, Data(key.digest),
-                    scopes.map(\.rawValue).sorted().joined(separator: " "), now, expiresMilliseconds,
+                    scopes.map(\.rawValue).sorted().joined(separator: " "), now, expiresMilliseconds, reach.text,
                 ])
         }
         return (key, record)
@@ -101,7 +104,7 @@ package final class ControlLog: Sendable {
         guard let found else { throw AuthenticationError.unknownKey }
         guard found.revokedMilliseconds == nil else { throw AuthenticationError.revoked(keyID: found.id) }
         if let end = found.expiresMilliseconds, end <= now { throw AuthenticationError.expired(keyID: found.id) }
-        return Principal(tenant: found.tenant, keyID: found.id, scopes: found.scopes)
+        return Principal(tenant: found.tenant, keyID: found.id, scopes: found.scopes, reach: found.reach)
     }
 
     // MARK: Database
@@ -126,10 +129,12 @@ package final class ControlLog: Sendable {
             arguments: [now, actor, kind, tenant.rawValue, subject])
     }
     private static func record(_ row: Row) -> APIKeyRecord? {
-        guard let tenant = TenantID(row["tenant"] as String) else { return nil }
+        guard let tenant = TenantID(row["tenant"] as String), let reach = Reach(text: row["reach"] as String) else {
+            return nil
+        }
         let scopes = (row["scopes"] as String).split(separator: " ").compactMap { Scope(rawValue: String($0)) }
         return APIKeyRecord(
-            id: row["id"], tenant: tenant, name: row["name"], scopes: Set(scopes),
+            id: row["id"], tenant: tenant, name: row["name"], scopes: Set(scopes), reach: reach,
             createdMilliseconds: row["createdMilliseconds"], expiresMilliseconds: row["expiresMilliseconds"],
             revokedMilliseconds: row["revokedMilliseconds"])
     }

@@ -36,6 +36,9 @@ enum ControlSchema {
                         PRIMARY KEY (tenant, key, version)) STRICT, WITHOUT ROWID;
                     """)
         }
+        migrator.registerMigration("reach of keys") { db in
+            try db.execute(sql: "ALTER TABLE apiKey ADD COLUMN reach TEXT NOT NULL DEFAULT ''")
+        }
         return migrator
     }
 }

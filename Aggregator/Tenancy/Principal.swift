@@ -1,6 +1,6 @@
 package import Identity
 
-/// What a key may do. More roles come with users; the raw value is what is stored and shown.
+/// One permission. Keys call those that they have their scopes; the raw value is what is stored and shown.
 package enum Scope: String, Sendable, CaseIterable, Codable {
     case readFlows = "flows:read"
     /// The same with pseudonyms in the place of addresses; who has `readFlows` too sees addresses.
@@ -33,11 +33,14 @@ package struct Principal: Sendable, Hashable {
     /// Names the key in audit entries; not secret.
     package let keyID: String
     package let scopes: Set<Scope>
+    /// How much of the tenant; who answers MUST honour it or refuse.
+    package let reach: Reach
 
-    init(tenant: TenantID, keyID: String, scopes: Set<Scope>) {
+    init(tenant: TenantID, keyID: String, scopes: Set<Scope>, reach: Reach) {
         self.tenant = tenant
         self.keyID = keyID
         self.scopes = scopes
+        self.reach = reach
     }
 }
 
@@ -50,7 +53,7 @@ package enum AuthenticationError: Error, Equatable, Sendable {
 
 /// One key as its tenant's administrators see it: everything but the secret.
 package struct APIKeyRecord: Sendable, Hashable {
-    package let id: String, tenant: TenantID, name: String, scopes: Set<Scope>
+    package let id: String, tenant: TenantID, name: String, scopes: Set<Scope>, reach: Reach
     /// In ms since 1970 UTC, like all times here.
     package let createdMilliseconds: Int64
     package let expiresMilliseconds: Int64?
@@ -63,6 +66,8 @@ package enum ControlError: Error, Equatable, Sendable {
     case unknownTenant(TenantID)
     case unknownKey(id: String)
     case badName(String)
+    /// Too many sites and exporters, or names of them that can't be kept.
+    case badReach
     case tooManyNames(max: Int)
     /// The database could not be read or written.
     case storage(String)

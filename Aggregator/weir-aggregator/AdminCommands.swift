@@ -21,6 +21,8 @@ private func administering<Value>(_ body: () throws(ControlError) -> Value) thro
         case .unknownTenant(let tenant): throw .usage("there is no tenant \(tenant); see: weir-aggregator tenants list")
         case .unknownKey(let id): throw .usage("there is no key \(id); see: weir-aggregator keys list")
         case .badName(let name): throw .usage("--name: \"\(name)\" is not 1 to 100 characters long")
+        case .badReach:
+            throw .usage("--site, --exporter: at most \(Reach.membersMax), each of 1 to 100 printable characters")
         case .tooManyNames(let max): throw .work("there are \(max) named networks already")
         case .storage(let reason): throw .work(reason)
         }
@@ -87,6 +89,10 @@ struct KeysCommand: ParsableCommand {
                 "What it may do, several times: \(Scope.allCases.map(\.rawValue).joined(separator: ", ")). All without."
         )
         var scope: [String] = []
+        @Option(help: "The only site whose flows and sensors it sees, several times. All without.")
+        var site: [String] = []
+        @Option(help: "The only exporter, or network of them, whose flows it sees, several times. All without.")
+        var exporter: [String] = []
         @Option(help: "How long it is good for, 1 to 3650; for ever without.") var days: Int?
         @Option(help: "The file to write the key to, for its owner only; standard output without.") var out: String?
         @OptionGroup var options: SettingsOptions
@@ -108,6 +114,8 @@ struct KeysCommand: ParsableCommand {
                 var generator = SystemRandomNumberGenerator()
                 return try log.createKey(
                     tenant: tenant, name: name, scopes: scopes.isEmpty ? Scope.usual : Set(scopes),
+                    reach: Reach(
+                        sites: site.isEmpty ? nil : Set(site), exporters: exporter.isEmpty ? nil : Set(exporter)),
                     expiresMilliseconds: expiry, by: actor, at: time, using: &generator)
             }
             guard let out else { return print(made.key.secret) }

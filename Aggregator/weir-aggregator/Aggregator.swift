@@ -150,7 +150,7 @@ struct Aggregator {
             KeyUpkeep(keys: keys, incidents: incidents, notify: notify, logger: Logger(label: "keys")), notify, upkeep,
             knowledge, ProgramService(programs, folder: AggregatorSettings.programsFolder(in: settings.dataDirectory)),
             pipeline,
-            listeners.sensors, listeners.api, sensorServer(), apiServer(),
+            listeners.sensors, listeners.api, sensorServer(), try apiServer(),
         ]
         if let sigmaFolder { services.append(sigmaFolder) }
         var configuration = ServiceGroupConfiguration(
@@ -185,7 +185,7 @@ struct Aggregator {
         return server(ingest.router(), listener, at: settings.sensors.listen, named: "sensors")
     }
 
-    private func apiServer() -> some Service {
+    private func apiServer() throws -> some Service {
         var options = ServerOptions.people
         options.connectionsMax = settings.api.connectionsMax
         let listener = Listener(
@@ -204,7 +204,7 @@ struct Aggregator {
         sources.models = ModelDesk(models) { parameters[$0] }
         sources.detectors = DetectorDesk(parameters)
         sources.programs = programs
-        return server(apiRouter(sources), listener, at: settings.api.listen, named: "api")
+        return server(try apiRouter(sources), listener, at: settings.api.listen, named: "api")
     }
 
     /// The secret that exports' pseudonyms are made of: made at first use, and kept, so that exports of different days

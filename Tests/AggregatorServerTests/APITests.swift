@@ -195,7 +195,7 @@ struct APITests {
         let served = try await world.get("/openapi.json", key: nil).json
         let paths = try #require(served["paths"] as? [String: [String: Any]])
         let described = Set(paths.flatMap { path, methods in methods.keys.map { "\($0.uppercased()) \(path)" } })
-        let routes = Set(apiRouter(world.sources).routes.map { "\($0.method.rawValue) \($0.path)" })
+        let routes = Set(try apiRouter(world.sources).routes.map { "\($0.method.rawValue) \($0.path)" })
         #expect(described == routes)
         let ids = paths.values.flatMap { $0.values }.compactMap { ($0 as? [String: Any])?["operationId"] as? String }
         #expect(Set(ids).count == routes.count)

@@ -101,7 +101,7 @@ struct APIWorld {
     func ask(
         _ method: HTTPRequest.Method, _ uri: String, key: String?, body: String? = nil, fields: HTTPFields = [:]
     ) async throws -> (status: Int, fields: HTTPFields, json: [String: Any], octets: [UInt8]) {
-        let app = Application(router: apiRouter(sources))
+        let app = Application(router: try apiRouter(sources))
         var headers: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
         for field in fields { headers.append(field) }
         let sent = headers

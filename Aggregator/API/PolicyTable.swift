@@ -1,0 +1,90 @@
+internal import HTTPTypes
+internal import Tenancy
+
+extension PolicyTable {
+    /// The one that is in force. `openapi.json` says the same to callers, by hand, and the authorization matrix
+    /// (`Tests/AccessMatrixTests`) holds the two and the answers against each other.
+    package static let standard = PolicyTable(
+        operation + incidents + mitigation + flows + detection + knowledge + sensors)
+
+    private static let operation = [
+        PolicyRow(.get, "/healthz", .anyone), PolicyRow(.get, "/readyz", .anyone), PolicyRow(.get, "/metrics", .anyone),
+        PolicyRow(.get, "/openapi.json", .anyone),
+    ]
+    private static let incidents = [
+        PolicyRow(.get, "/v1/incidents", .readIncidents),
+        PolicyRow(.get, "/v1/incidents/{id}", .readIncidents),
+        PolicyRow(.get, "/v1/incidents/{id}/events", .readIncidents),
+        PolicyRow(.get, "/v1/incidents/{id}/story", .readIncidents),
+        PolicyRow(.get, "/v1/incidents/{id}/neighbours", .readIncidents),
+        PolicyRow(.get, "/v1/playbooks", .readIncidents),
+        PolicyRow(.get, "/v1/feedback", .readIncidents),
+        PolicyRow(.patch, "/v1/incidents/{id}", .writeIncidents),
+        PolicyRow(.post, "/v1/incidents/bulk", .writeIncidents),
+        PolicyRow(.post, "/v1/incidents/{id}/merge", .writeIncidents),
+        PolicyRow(.post, "/v1/incidents/{id}/split", .writeIncidents),
+        PolicyRow(.post, "/v1/incidents/{id}/undo", .writeIncidents),
+        PolicyRow(.get, "/v1/exceptions", .readIncidents),
+        PolicyRow(.post, "/v1/exceptions", .writeIncidents),
+        PolicyRow(.post, "/v1/exceptions/preview", .readIncidents),
+        PolicyRow(.delete, "/v1/exceptions/{id}", .writeIncidents),
+        PolicyRow(.get, "/v1/exceptions/{id}/hidden", .readIncidents),
+        PolicyRow(.get, "/v1/notify/outbox", .readIncidents),
+        PolicyRow(.get, "/v1/notify/channels", .readIncidents),
+        PolicyRow(.post, "/v1/notify/channels/{name}/test", .writeIncidents),
+    ]
+    private static let mitigation = [
+        PolicyRow(.get, "/v1/incidents/{id}/proposals", .readIncidents),
+        PolicyRow(.post, "/v1/incidents/{id}/proposals/{proposal}/accept", .writeMitigation),
+        PolicyRow(.post, "/v1/incidents/{id}/proposals/{proposal}/withdraw", .writeMitigation),
+        PolicyRow(.get, "/v1/mitigation/list", .readMitigation),
+    ]
+    /// Who sees addresses, and who sees their pseudonyms.
+    private static let records = PolicyRow.Access.permitted([[.readFlows], [.readPseudonyms]], .records)
+    private static let history = PolicyRow.Access.permitted([[.readFlows], [.readPseudonyms]], .tenant)
+    private static let flows = [
+        PolicyRow(.get, "/v1/flows", records),
+        PolicyRow(.get, "/v1/flows/top", records),
+        PolicyRow(.get, "/v1/flows/series", records),
+        PolicyRow(.get, "/v1/flows/percentiles", records),
+        PolicyRow(.get, "/v1/flows/distinct", records),
+        PolicyRow(.get, "/v1/flows/conversations", records),
+        PolicyRow(.get, "/v1/flows/export", records),
+        PolicyRow(.get, "/v1/flows/plan", history),
+        PolicyRow(.post, "/v1/hunts", history),
+        PolicyRow(.get, "/v1/trends", history),
+        PolicyRow(.get, "/v1/networks", .readFlows),
+        PolicyRow(.put, "/v1/networks/{name}", .writeNetworks),
+        PolicyRow(.delete, "/v1/networks/{name}", .writeNetworks),
+    ]
+    private static let detection = [
+        PolicyRow(.get, "/v1/sigma/rules", .readRules),
+        PolicyRow(.get, "/v1/sigma/rules/{key}", .readRules),
+        PolicyRow(.put, "/v1/sigma/rules/{key}", .writeRules),
+        PolicyRow(.delete, "/v1/sigma/rules/{key}", .writeRules),
+        PolicyRow(.get, "/v1/sigma/rules/{key}/versions", .readRules),
+        PolicyRow(.get, "/v1/sigma/export", .readRules),
+        PolicyRow(.post, "/v1/sigma/rules/check", .readRules),
+        PolicyRow(.post, "/v1/sigma/rules/test", .readRules),
+        PolicyRow(.post, "/v1/sigma/rules/backtest", .permitted([[.readRules, .readFlows]], .tenant)),
+        PolicyRow(.get, "/v1/models", .readRules),
+        PolicyRow(.post, "/v1/models", .permitted([[.writeRules, .readFlows]], .tenant)),
+        PolicyRow(.post, "/v1/models/rollback", .writeRules),
+        PolicyRow(.get, "/v1/models/{version}", .readRules),
+        PolicyRow(.post, "/v1/models/{version}/evaluate", .permitted([[.writeRules, .readFlows]], .tenant)),
+        PolicyRow(.post, "/v1/models/{version}/promote", .writeRules),
+        PolicyRow(.get, "/v1/programs", .readRules),
+        PolicyRow(.get, "/v1/detectors", .readRules),
+        PolicyRow(.post, "/v1/detectors/backtest", .permitted([[.readRules, .readFlows]], .tenant)),
+    ]
+    private static let knowledge = [
+        PolicyRow(.get, "/v1/intel/lookup", .readIntelligence),
+        PolicyRow(.post, "/v1/intel/lookup", .readIntelligence),
+        PolicyRow(.get, "/v1/intel/feeds", .readIntelligence),
+    ]
+    private static let sensors = [
+        PolicyRow(.get, "/v1/sensors", .readSensors, .sites),
+        PolicyRow(.get, "/v1/sensors/{id}/exporters", .readSensors, .sites),
+        PolicyRow(.post, "/v1/sensors/{id}/reship", .writeSensors, .sites),
+    ]
+}

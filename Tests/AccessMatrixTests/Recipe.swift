@@ -1,0 +1,111 @@
+import API
+import Foundation
+import HTTPTypes
+import Tenancy
+
+/// How a route is called so that its answer shows whether the caller was let through, without changing what the next
+/// call needs: with old revisions, with bodies that say nothing, or with a `restore`.
+struct Recipe: Sendable {
+    var query: (@Sendable (Names) -> String)?
+    var body: (@Sendable (Names) -> String)?
+    var ifMatch: String?
+    /// What a permitted caller gets for things of its own, and for a path's things that are not there.
+    var own = 200, absent = 404
+    /// For things in the body that are not there, with this revision.
+    var absentInBody = 200, bodyRevision: String?
+    /// False: the answer for another tenant's thing need not be that for a missing one (a cursor is a place in time).
+    var hidesExistence = true
+    var restore: (@Sendable (MatrixWorld, MatrixWorld.Tenant) throws -> Void)?
+
+    static let of: [String: Recipe] = {
+        let minute = "from=\(MatrixWorld.now - 60_000)&to=\(MatrixWorld.now)"
+        let host: @Sendable (Names) -> String = { "ip=\($0.host)&\(minute)" }
+        var recipes: [String: Recipe] = [
+            "GET /v1/flows": Recipe(query: { "limit=1&cursor=\($0.cursor)" }, hidesExistence: false),
+            "GET /v1/incidents": Recipe(query: { "address=\($0.host)" }),
+            "GET /v1/trends": Recipe(query: { "entity=host:\($0.host)&days=2" }),
+            "GET /v1/intel/lookup": Recipe(query: { "indicator=\($0.host)" }),
+            "POST /v1/intel/lookup": Recipe(body: { "\($0.host)\n" }),
+            "POST /v1/detectors/backtest": Recipe(
+                query: { _ in "\(minute)&learnFrom=\(MatrixWorld.now - 60_000)" },
+                body: { _ in #"{"rules":["port-scan-*"]}"# }),
+            "POST /v1/hunts": Recipe(body: { #"{"indicators":["\#($0.host)"]}"# }),
+        ]
+        for end in ["top", "series", "percentiles", "distinct", "conversations", "export", "plan"] {
+            recipes["GET /v1/flows/\(end)"] = Recipe(query: host)
+        }
+        recipes.merge(ofIncidents) { $1 }
+        recipes.merge(ofRules) { $1 }
+        return recipes
+    }()
+
+    private static let ofIncidents: [String: Recipe] = [
+        "PATCH /v1/incidents/{id}": Recipe(body: { _ in #"{"comment":"x"}"# }, ifMatch: "\"99\"", own: 412),
+        "POST /v1/incidents/bulk": Recipe(
+            body: { #"{"incidents":[{"incident":"\#($0.incident)","revision":99}],"change":{"comment":"x"}}"# }),
+        "POST /v1/incidents/{id}/merge": Recipe(
+            body: { #"{"incident":"\#($0.incident)","revision":1}"# }, ifMatch: "\"99\"", own: 422,
+            absentInBody: 404, bodyRevision: "\"1\""),
+        "POST /v1/incidents/{id}/split": Recipe(
+            body: { #"{"findings":["\#($0.incident)"]}"# }, ifMatch: "\"1\"", own: 422, absentInBody: 422),
+        "POST /v1/incidents/{id}/undo": Recipe(
+            body: { _ in #"{"revision":1}"# }, ifMatch: "\"1\"", own: 422, absentInBody: 422),
+        "POST /v1/exceptions": Recipe(
+            body: {
+                #"{"scope":{"rules":["\#($0.rule)"]},"reason":"x","owner":"x","expiresAt":"1999-01-01T00:00:00Z"}"#
+            }, own: 422, absentInBody: 422),
+        "POST /v1/exceptions/preview": Recipe(body: { #"{"scope":{"networks":["\#($0.host)/128"]}}"# }),
+        "DELETE /v1/exceptions/{id}": Recipe(),
+        "POST /v1/incidents/{id}/proposals/{proposal}/accept": Recipe(ifMatch: "\"99\"", own: 412),
+        "POST /v1/incidents/{id}/proposals/{proposal}/withdraw": Recipe(ifMatch: "\"99\"", own: 412),
+        "POST /v1/notify/channels/{name}/test": Recipe(),
+        "POST /v1/sensors/{id}/reship": Recipe(own: 204),
+    ]
+    private static let ofRules: [String: Recipe] = [
+        "PUT /v1/networks/{name}": Recipe(
+            body: { #"{"networks":["\#($0.host)/128"]}"# }, absent: 200,
+            restore: { world, tenant in
+                for other in world.tenants where other.id != tenant.id {
+                    _ = try world.sources.control.removeNamedNetworks(
+                        other.names.networks, of: tenant.id, by: "test", at: MatrixWorld.now)
+                }
+                try MatrixWorld.restoreNetworks(tenant, world.sources)
+            }),
+        "DELETE /v1/networks/{name}": Recipe(
+            own: 204, restore: { world, tenant in try MatrixWorld.restoreNetworks(tenant, world.sources) }),
+        "PUT /v1/sigma/rules/{key}": Recipe(
+            body: { text($0, #","state":"test""#) }, absent: 400, absentInBody: 400),
+        "DELETE /v1/sigma/rules/{key}": Recipe(
+            own: 204, restore: { world, tenant in try MatrixWorld.restoreRule(tenant, world.sources) }),
+        "POST /v1/sigma/rules/check": Recipe(body: { text($0) }),
+        "POST /v1/sigma/rules/test": Recipe(body: { text($0, #","flows":[]"#) }),
+        // Findings' ids are digests of their rule's name, whosever it is.
+        "POST /v1/sigma/rules/backtest": Recipe(body: { text($0) }, hidesExistence: false),
+        // There are no models: a number is no secret, and each tenant's begin with 1.
+        "POST /v1/models": Recipe(query: { _ in "from=0&to=1" }, own: 422),
+        "POST /v1/models/rollback": Recipe(own: 409),
+        "GET /v1/models/{version}": Recipe(own: 404),
+        "POST /v1/models/{version}/evaluate": Recipe(own: 404),
+        "POST /v1/models/{version}/promote": Recipe(own: 404),
+    ]
+    private static func text(_ names: Names, _ more: String = "") -> String {
+        let rule = MatrixWorld.rule(names.rule).replacing("\n", with: #"\n"#)
+        return #"{"text":"\#(rule)"\#(more)}"#
+    }
+}
+
+extension Names {
+    /// The path of a route with these ids in the places of its parameters.
+    func path(of route: String) -> String {
+        let id =
+            switch route.split(separator: "/").dropFirst().first {
+            case "incidents": incident
+            case "exceptions": exception
+            case "sensors": sensor
+            default: ""
+            }
+        return route.replacing("{id}", with: id).replacing("{proposal}", with: proposal)
+            .replacing("{key}", with: rule).replacing("{version}", with: "1")
+            .replacing("{name}", with: route.contains("networks") ? networks : channel)
+    }
+}
