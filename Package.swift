@@ -424,7 +424,7 @@ let checks: [Target] = [
             "Detect", "FlowModel", "Identity", "Incidents", "Notify", "NotifyChannels", "Platform", "Settings",
             "Telemetry", logging, lifecycle,
         ]),
-    tests("TenancyTests", uses: ["Identity", "Tenancy"]),
+    tests("TenancyTests", uses: ["Identity", "Platform", "Tenancy", grdb]),
     tests(
         "KnowledgeUpkeepTests",
         uses: [

@@ -2,15 +2,16 @@ internal import Foundation
 internal import GRDB
 package import Identity
 
-/// Tenants and their API keys: a table of events, and projections of it that answer questions.
+/// Tenants, their API keys and people: a table of events, and projections of it that answer questions.
 ///
 /// Invariants: every change is one event and its projection in one transaction; nothing is updated or deleted in
 /// `event`; no secret is stored; every question about a tenant's things names the tenant.
 /// The file is `control.sqlite`, in rollback-journal mode: the command line may write while the service runs, and a
 /// WAL must not have two processes that checkpoint. Writes are rare, so the slower journal costs nothing.
-/// Not here: sessions and users, and what a scope permits (`API`).
+/// Not here: sessions, and what a scope permits (`API`).
 package final class ControlLog: Sendable {
     private let database: DatabaseQueue
+    let known = KnownDirectory()
 
     /// Opens `control.sqlite` in `folder`, making or migrating it as needed.
     package init(folder: String) throws(ControlError) {
@@ -45,9 +46,11 @@ package final class ControlLog: Sendable {
     // MARK: Keys
 
     /// Makes a key. The returned secret is its only copy.
-    /// - Parameter name: 1 to 100 characters, for people.
+    /// - Parameters:
+    ///   - name: 1 to 100 characters, for people.
+    ///   - account: the service account that it is for: its role and reach bound the key's.
     package func createKey(
-        tenant: TenantID, name: String, scopes: Set<Scope> = Scope.usual, reach: Reach = .whole,
+        tenant: TenantID, name: String, scopes: Set<Scope> = Scope.usual, reach: Reach = .whole, account: String? = nil,
         expiresMilliseconds: Int64? = nil, by actor: String, at now: Int64,
         using generator: inout some RandomNumberGenerator
     ) throws(ControlError) -> (key: APIKey, record: APIKeyRecord) {
@@ -56,19 +59,25 @@ package final class ControlLog: Sendable {
         let key = APIKey(using: &generator)
         let record = APIKeyRecord(
             id: "key-" + String(generator.next(), radix: 36), tenant: tenant, name: name, scopes: scopes,
-            reach: reach, createdMilliseconds: now, expiresMilliseconds: expiresMilliseconds, revokedMilliseconds: nil)
+            reach: reach, account: account, createdMilliseconds: now, expiresMilliseconds: expiresMilliseconds,
+            revokedMilliseconds: nil)
         try write { db in
             guard try Self.tenantID(tenant, in: db) != nil else { throw ControlError.unknownTenant(tenant) }
+            if let account, try known.upToDate(in: db).accounts[account]?.tenant != tenant {
+                throw ControlError.refused(.unknownAccount)
+            }
             try Self.note("keyCreated", tenant: tenant, subject: record.id, by: actor, at: now, in: db)
             try db.execute(
                 sql: """
                     INSERT INTO apiKey
-                        (id, tenant, name, sha256, scopes, createdMilliseconds, expiresMilliseconds, reach)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                        (id, tenant, name, sha256, scopes, createdMilliseconds, expiresMilliseconds, reach,
+                        account)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     record.id, tenant.rawValue, name, Data(key.digest),
                     scopes.map(\.rawValue).sorted().joined(separator: " "), now, expiresMilliseconds, reach.text,
+                    account,
                 ])
         }
         return (key, record)
@@ -97,14 +106,22 @@ package final class ControlLog: Sendable {
     /// Who shows this key. Asks the database each time, so a revocation elsewhere counts at once.
     package func authenticate(_ text: String, at now: Int64) throws -> Principal {
         guard let key = APIKey(text) else { throw AuthenticationError.notAKey }
-        let found = try read { db in
-            try Row.fetchOne(db, sql: "SELECT * FROM apiKey WHERE sha256 = ?", arguments: [Data(key.digest)])
-                .flatMap(Self.record)
+        let (found, directory) = try read { db in
+            let row = try Row.fetchOne(db, sql: "SELECT * FROM apiKey WHERE sha256 = ?", arguments: [Data(key.digest)])
+            return (row.flatMap(Self.record), try known.upToDate(in: db))
         }
         guard let found else { throw AuthenticationError.unknownKey }
         guard found.revokedMilliseconds == nil else { throw AuthenticationError.revoked(keyID: found.id) }
         if let end = found.expiresMilliseconds, end <= now { throw AuthenticationError.expired(keyID: found.id) }
-        return Principal(tenant: found.tenant, keyID: found.id, scopes: found.scopes, reach: found.reach)
+        guard let account = found.account else {
+            return Principal(tenant: found.tenant, keyID: found.id, scopes: found.scopes, reach: found.reach)
+        }
+        guard let rights = directory.rights(ofAccount: account) else {
+            throw AuthenticationError.disabledAccount(keyID: found.id)
+        }
+        return Principal(
+            tenant: found.tenant, keyID: found.id, scopes: found.scopes.intersection(rights.scopes),
+            reach: rights.reach)
     }
 
     // MARK: Database
@@ -116,7 +133,8 @@ package final class ControlLog: Sendable {
         do { return try database.write(body) } catch { throw Self.wrapped(error) }
     }
     private static func wrapped(_ error: any Error) -> ControlError {
-        error as? ControlError ?? .storage("\(error)")
+        if let refusal = error as? DirectoryRefusal { return .refused(refusal) }
+        return error as? ControlError ?? .storage("\(error)")
     }
     static func tenantID(_ tenant: TenantID, in db: Database) throws -> String? {
         try String.fetchOne(db, sql: "SELECT name FROM tenant WHERE name = ?", arguments: [tenant.rawValue])
@@ -124,9 +142,16 @@ package final class ControlLog: Sendable {
     static func note(
         _ kind: String, tenant: TenantID, subject: String, by actor: String, at now: Int64, in db: Database
     ) throws {
+        try note(kind, tenant: tenant.rawValue, subject: subject, detail: "", by: actor, at: now, in: db)
+    }
+    /// - Parameter detail: a `DirectoryEvent`, or nothing.
+    static func note(
+        _ kind: String, tenant: String, subject: String, detail: String, by actor: String, at now: Int64,
+        in db: Database
+    ) throws {
         try db.execute(
-            sql: "INSERT INTO event (atMilliseconds, actor, kind, tenant, subject) VALUES (?, ?, ?, ?, ?)",
-            arguments: [now, actor, kind, tenant.rawValue, subject])
+            sql: "INSERT INTO event (atMilliseconds, actor, kind, tenant, subject, detail) VALUES (?, ?, ?, ?, ?, ?)",
+            arguments: [now, actor, kind, tenant, subject, detail])
     }
     private static func record(_ row: Row) -> APIKeyRecord? {
         guard let tenant = TenantID(row["tenant"] as String), let reach = Reach(text: row["reach"] as String) else {
@@ -135,7 +160,8 @@ package final class ControlLog: Sendable {
         let scopes = (row["scopes"] as String).split(separator: " ").compactMap { Scope(rawValue: String($0)) }
         return APIKeyRecord(
             id: row["id"], tenant: tenant, name: row["name"], scopes: Set(scopes), reach: reach,
-            createdMilliseconds: row["createdMilliseconds"], expiresMilliseconds: row["expiresMilliseconds"],
+            account: row["account"], createdMilliseconds: row["createdMilliseconds"],
+            expiresMilliseconds: row["expiresMilliseconds"],
             revokedMilliseconds: row["revokedMilliseconds"])
     }
 }

@@ -39,6 +39,13 @@ enum ControlSchema {
         migrator.registerMigration("reach of keys") { db in
             try db.execute(sql: "ALTER TABLE apiKey ADD COLUMN reach TEXT NOT NULL DEFAULT ''")
         }
+        migrator.registerMigration("directory") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE event ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+                    ALTER TABLE apiKey ADD COLUMN account TEXT;
+                    """)
+        }
         return migrator
     }
 }

@@ -22,8 +22,22 @@ package enum Scope: String, Sendable, CaseIterable, Codable {
     case readRules = "rules:read"
     case writeRules = "rules:write"
 
-    /// What a key may do if nothing is said: all.
-    package static let usual = Set(allCases).subtracting([.readPseudonyms])
+    /// People, invitations and roles.
+    case readMembers = "members:read"
+    case writeMembers = "members:write"
+    /// API keys and service accounts.
+    case readKeys = "keys:read"
+    case writeKeys = "keys:write"
+    /// Who did what.
+    case readAudit = "audit:read"
+    /// To make and unmake owners.
+    case ownTenant = "tenant:own"
+
+    package static let administration: Set<Scope> = [
+        .readMembers, .writeMembers, .readKeys, .writeKeys, .readAudit, .ownTenant,
+    ]
+    /// What a key may do if nothing is said: all but administration.
+    package static let usual = Set(allCases).subtracting(administration.union([.readPseudonyms]))
 }
 
 /// Who is asking, as established by a key, and so whose data may be seen. Can only be had from
@@ -49,11 +63,14 @@ package enum AuthenticationError: Error, Equatable, Sendable {
     case notAKey, unknownKey
     case revoked(keyID: String)
     case expired(keyID: String)
+    case disabledAccount(keyID: String)
 }
 
 /// One key as its tenant's administrators see it: everything but the secret.
 package struct APIKeyRecord: Sendable, Hashable {
     package let id: String, tenant: TenantID, name: String, scopes: Set<Scope>, reach: Reach
+    /// The service account that it is for.
+    package let account: String?
     /// In ms since 1970 UTC, like all times here.
     package let createdMilliseconds: Int64
     package let expiresMilliseconds: Int64?
@@ -69,6 +86,7 @@ package enum ControlError: Error, Equatable, Sendable {
     /// Too many sites and exporters, or names of them that can't be kept.
     case badReach
     case tooManyNames(max: Int)
+    case refused(DirectoryRefusal)
     /// The database could not be read or written.
     case storage(String)
 }

@@ -1,7 +1,7 @@
 /// How much of a tenant somebody sees: all of it, or only what came through some of its sites and exporters.
 ///
-/// Kept as words with spaces between (`site:hq exporter:10.0.0.0/8`), none for the whole tenant. A limit to nothing is a
-/// word without a name (`site:`), so that losing the last site never widens a reach.
+/// Kept as words with spaces between (`site:hq exporter:10.0.0.0/8`), none for the whole tenant. A limit to nothing is
+/// a word without a name (`site:`), so that losing the last site never widens a reach.
 package struct Reach: Hashable, Sendable {
     /// Nil: all.
     package var sites: Set<String>?

@@ -1,4 +1,5 @@
-/// The roles that every tenant has; each may what the one before it may, and more.
+/// The roles that every tenant has; each may what the one before it may, and more. Others are a tenant's own
+/// (`Directory`).
 package enum Role: String, Sendable, CaseIterable, Codable {
     case viewer, analyst, admin, owner
 
@@ -7,8 +8,8 @@ package enum Role: String, Sendable, CaseIterable, Codable {
         case .viewer: [.readFlows, .readIncidents, .readSensors, .readMitigation, .readIntelligence, .readRules]
         case .analyst:
             Self.viewer.scopes.union([.writeIncidents, .writeMitigation, .writeRules, .writeNetworks])
-        case .admin: Self.analyst.scopes.union([.writeSensors])
-        case .owner: Self.admin.scopes
+        case .admin: Self.analyst.scopes.union([.writeSensors]).union(Scope.administration).subtracting([.ownTenant])
+        case .owner: Self.admin.scopes.union([.ownTenant])
         }
     }
 }

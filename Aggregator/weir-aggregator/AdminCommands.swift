@@ -5,14 +5,14 @@ import Platform
 import Tenancy
 
 /// Opens the control log of a data folder; works beside a running service.
-private func control(_ options: SettingsOptions) throws(Failure) -> ControlLog {
+func control(_ options: SettingsOptions) throws(Failure) -> ControlLog {
     let settings = try options.read()
     try makeFolder(settings.dataDirectory)
     return try administering { () throws(ControlError) in try ControlLog(folder: settings.dataDirectory) }
 }
 
 /// What `ControlLog` refuses, as a command says it.
-private func administering<Value>(_ body: () throws(ControlError) -> Value) throws(Failure) -> Value {
+func administering<Value>(_ body: () throws(ControlError) -> Value) throws(Failure) -> Value {
     do throws(ControlError) {
         return try body()
     } catch {
@@ -24,19 +24,20 @@ private func administering<Value>(_ body: () throws(ControlError) -> Value) thro
         case .badReach:
             throw .usage("--site, --exporter: at most \(Reach.membersMax), each of 1 to 100 printable characters")
         case .tooManyNames(let max): throw .work("there are \(max) named networks already")
+        case .refused(let refusal): throw .work("refused: \(refusal)")
         case .storage(let reason): throw .work(reason)
         }
     }
 }
 
-private func tenantID(_ text: String) throws(Failure) -> TenantID {
+func tenantID(_ text: String) throws(Failure) -> TenantID {
     guard let tenant = TenantID(text) else {
         throw .usage("\"\(text)\" is not a tenant's name: 1 to 63 of a-z 0-9 -, no hyphen first or last")
     }
     return tenant
 }
-private var actor: String { "cli:\(userName)" }
-private var now: Int64 { SystemTime().wallMilliseconds() }
+var actor: String { "cli:\(userName)" }
+var now: Int64 { SystemTime().wallMilliseconds() }
 
 struct TenantsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -85,9 +86,9 @@ struct KeysCommand: ParsableCommand {
         @Option(help: "Whose data the key opens.") var tenant: String
         @Option(help: "What people call it.") var name: String
         @Option(
-            help:
-                "What it may do, several times: \(Scope.allCases.map(\.rawValue).joined(separator: ", ")). All without."
-        )
+            help: ArgumentHelp(
+                "What it may do, several times: \(Scope.allCases.map(\.rawValue).joined(separator: ", ")). "
+                    + "All but administration without."))
         var scope: [String] = []
         @Option(help: "The only site whose flows and sensors it sees, several times. All without.")
         var site: [String] = []
