@@ -83,6 +83,7 @@ let common: [Target] = [
     system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    system("CArgon2", pkgConfig: "libargon2", apt: "libargon2-dev"),
     system("CMaxMindDB", pkgConfig: "libmaxminddb", apt: "libmaxminddb-dev"),
     cModule("CAddressDatabase", uses: ["CMaxMindDB"]),
     cModule("CMemory"),
@@ -214,6 +215,7 @@ let aggregator: [Target] = [
             lifecycle,
         ] + outgoing + [.product(name: "NIOPosix", package: "swift-nio")]),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
+    module("Passwords", in: "Aggregator", uses: ["CArgon2", "Platform", "Settings", crypto]),
     module(
         "Ingest", in: "Aggregator",
         uses: [
@@ -239,7 +241,8 @@ let aggregator: [Target] = [
         uses: [
             "Detect", "DetectorBacktest", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore",
             "FlowText", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister",
-            "Models", "Notify", "Platform", "ProgramDesk", "Query", "QueryEngine", "ReverseNames", "Sigma",
+            "Models", "Notify", "Passwords", "Platform", "ProgramDesk", "Query", "QueryEngine", "ReverseNames",
+            "Settings", "Sigma",
             "SigmaBacktest", "Telemetry", "Tenancy", "Trends", logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     program(
@@ -424,6 +427,7 @@ let checks: [Target] = [
             "Detect", "FlowModel", "Identity", "Incidents", "Notify", "NotifyChannels", "Platform", "Settings",
             "Telemetry", logging, lifecycle,
         ]),
+    tests("PasswordsTests", uses: ["Passwords", "Platform", "Settings"]),
     tests("TenancyTests", uses: ["Identity", "Platform", "Tenancy", grdb]),
     tests(
         "KnowledgeUpkeepTests",
@@ -444,16 +448,17 @@ let checks: [Target] = [
         uses: [
             "API", "BatchFormat", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel", "FlowStore",
             "HTTP2Client", "HistoryKit", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge",
-            "ModelRegister", "Models", "Notify", "Platform", "ProgramDesk", "Programs", "Query", "ReverseNames",
-            "ServerChannel", "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
+            "ModelRegister", "Models", "Notify", "Passwords", "Platform", "ProgramDesk", "Programs", "Query",
+            "ReverseNames", "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
             .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests(
         "AccessMatrixTests",
         uses: [
             "API", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents",
-            "Ingest", "Intelligence", "Knowledge", "ModelRegister", "Notify", "Query", "Sigma", "Telemetry", "Tenancy",
-            .product(name: "HummingbirdTesting", package: "hummingbird"),
+            "Ingest", "Intelligence", "Knowledge", "ModelRegister", "Notify", "Passwords", "Query", "Sigma",
+            "Telemetry",
+            "Tenancy", .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),
     tests(

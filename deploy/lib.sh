@@ -4,7 +4,7 @@
 weir_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # What the build needs, what quickstart runs beside Weir, and what the tests compare with.
-weir_build_packages=(libssl-dev libnghttp2-dev libzstd-dev libsqlite3-dev libmaxminddb-dev pkg-config)
+weir_build_packages=(libssl-dev libnghttp2-dev libzstd-dev libsqlite3-dev libmaxminddb-dev libargon2-dev pkg-config)
 weir_run_packages=(softflowd openssl curl ca-certificates)
 weir_test_packages=(tshark nfdump nghttp2-server git sqlite3 strace shellcheck python3 python3-venv bubblewrap
     dnsmasq-base)

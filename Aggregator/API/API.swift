@@ -40,6 +40,7 @@ package struct APISources: Sendable {
     package var programs: ProgramDesk?
     /// The limits that detectors go by.
     package var detectors = DetectorDesk()
+    package var signIn = SignIn()
 
     package init(
         query: FlowQuery, incidents: IncidentLog, control: ControlLog, sensors: SensorRegistry, log: any FlowLog,
@@ -64,6 +65,8 @@ package func apiRouter(
     router.add(middleware: Authentication(control: sources.control, time: sources.time))
     let routes = PolicedRoutes(router, policy)
     OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: routes)
+    SessionRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)
+    JoinRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)
     IncidentRoutes(incidents: sources.incidents, knowledge: sources.knowledge).add(to: routes)
     IncidentEditRoutes(incidents: sources.incidents, time: sources.time).add(to: routes)
     ExceptionRoutes(incidents: sources.incidents, time: sources.time).add(to: routes)

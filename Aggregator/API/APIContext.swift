@@ -10,10 +10,25 @@ package struct APIContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
     /// Set by `Authentication`; asked by the route's row of the policy table.
     var principal: Principal?
+    /// Set by `Authentication`: the person of a session, whatever tenant was chosen.
+    var signedIn: SignedIn?
     /// Set when the row let the caller through.
-    var granted: Principal?
+    var granted: Principal?, grantedPerson: SignedIn?
+    /// The other end's, for limits and logs.
+    let address: String
 
-    package init(source: Source) { coreContext = .init(source: source) }
+    package init(source: Source) {
+        coreContext = .init(source: source)
+        address = source.channel.remoteAddress?.ipAddress ?? "unknown"
+    }
+
+    /// The person who asks, where the policy table lets any.
+    var person: SignedIn {
+        get throws(Problem) {
+            guard let grantedPerson else { throw .unauthorized }
+            return grantedPerson
+        }
+    }
 
     /// Who asks, and may: nobody where the policy table did not say so.
     var caller: Principal {
@@ -24,23 +39,30 @@ package struct APIContext: RequestContext {
     }
 }
 
-/// Turns `Authorization: Bearer <key>` into a principal. A request without one goes on without: public routes need
-/// none, all others refuse it. Why a key failed is logged and not told.
+/// Turns `Authorization: Bearer <key>`, or else a session's cookie, into a principal. A request without one goes on
+/// without: public routes need none, all others refuse it. Why a key failed is logged and not told; a session that is
+/// over is none.
 struct Authentication: RouterMiddleware {
     let control: ControlLog, time: any TimeSource
 
     func handle(
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
     ) async throws -> Response {
-        guard let field = request.headers[.authorization] else { return try await next(request, context) }
-        guard field.hasPrefix("Bearer ") else { throw Problem.unauthorized }
         var context = context
-        do {
-            context.principal = try control.authenticate(
-                String(field.dropFirst("Bearer ".count)), at: time.wallMilliseconds())
-        } catch let refusal as AuthenticationError {
-            context.logger.notice("An API key was refused.", metadata: ["reason": "\(refusal)"])
-            throw Problem.unauthorized
+        if let field = request.headers[.authorization] {
+            guard field.hasPrefix("Bearer ") else { throw Problem.unauthorized }
+            do {
+                context.principal = try control.authenticate(
+                    String(field.dropFirst("Bearer ".count)), at: time.wallMilliseconds())
+            } catch let refusal as AuthenticationError {
+                context.logger.notice("An API key was refused.", metadata: ["reason": "\(refusal)"])
+                throw Problem.unauthorized
+            }
+        } else {
+            let token = SessionCookie.token(in: request)
+            context.signedIn = try token.flatMap { try control.signedIn($0, at: time.wallMilliseconds()) }
+            try CrossSite.check(request, hasSession: context.signedIn != nil)
+            context.principal = try context.signedIn.flatMap { try control.principal(of: $0) }
         }
         return try await next(request, context)
     }

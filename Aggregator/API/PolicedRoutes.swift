@@ -28,7 +28,8 @@ final class PolicedRoutes {
         registered.insert(route)
         router.on(RouterPath(path), method: method) { request, context -> Response in
             var context = context
-            context.granted = try row.grant(context.principal)
+            context.granted = try row.grant(context.principal, context.signedIn)
+            if row.access == .signedIn { context.grantedPerson = context.signedIn }
             return try await handler(request, context)
         }
     }

@@ -6,6 +6,8 @@ package struct PolicyRow: Sendable, Hashable {
     package enum Access: Sendable, Hashable {
         /// Load balancers, scrapers, generators of clients; such a route MUST answer nothing of any tenant.
         case anyone
+        /// Any person with a session; such a route answers about that person only.
+        case signedIn
         /// Who has all permissions of one of these sets, as far as `span` honours the caller's reach.
         case permitted([Set<Scope>], Span)
     }
@@ -30,16 +32,22 @@ package struct PolicyRow: Sendable, Hashable {
 
     package var route: String { "\(method.rawValue) \(path)" }
 
-    /// Who the handler answers to; nil where anyone may call.
-    func grant(_ principal: Principal?) throws(Problem) -> Principal? {
-        guard case .permitted(let alternatives, let span) = access else { return nil }
-        guard let principal else { throw .unauthorized }
-        guard alternatives.contains(where: { principal.scopes.isSuperset(of: $0) }) else {
-            let missing = (alternatives.first ?? []).subtracting(principal.scopes).map(\.rawValue).sorted()
-            throw .forbidden(missing.joined(separator: " and "))
+    /// Who the handler answers to; nil where it is no tenant's principal.
+    func grant(_ principal: Principal?, _ person: SignedIn?) throws(Problem) -> Principal? {
+        switch access {
+        case .anyone: return nil
+        case .signedIn:
+            guard person != nil else { throw principal == nil ? .unauthorized : .onlyPeople }
+            return nil
+        case .permitted(let alternatives, let span):
+            guard let principal else { throw person == nil ? .unauthorized : .noTenant }
+            guard alternatives.contains(where: { principal.scopes.isSuperset(of: $0) }) else {
+                let missing = (alternatives.first ?? []).subtracting(principal.scopes).map(\.rawValue).sorted()
+                throw .forbidden(missing.joined(separator: " and "))
+            }
+            guard span.honours(principal.reach) else { throw .outOfReach }
+            return principal
         }
-        guard span.honours(principal.reach) else { throw .outOfReach }
-        return principal
     }
 }
 

@@ -5,11 +5,18 @@ extension PolicyTable {
     /// The one that is in force. `openapi.json` says the same to callers, by hand, and the authorization matrix
     /// (`Tests/AccessMatrixTests`) holds the two and the answers against each other.
     package static let standard = PolicyTable(
-        operation + incidents + mitigation + flows + detection + knowledge + sensors)
+        operation + people + incidents + mitigation + flows + detection + knowledge + sensors)
 
     private static let operation = [
         PolicyRow(.get, "/healthz", .anyone), PolicyRow(.get, "/readyz", .anyone), PolicyRow(.get, "/metrics", .anyone),
         PolicyRow(.get, "/openapi.json", .anyone),
+    ]
+    private static let people = [
+        PolicyRow(.post, "/v1/setup", .anyone), PolicyRow(.post, "/v1/invitations/accept", .anyone),
+        PolicyRow(.post, "/v1/session", .anyone), PolicyRow(.get, "/v1/session", .signedIn),
+        PolicyRow(.delete, "/v1/session", .signedIn), PolicyRow(.put, "/v1/session/tenant", .signedIn),
+        PolicyRow(.put, "/v1/session/password", .signedIn), PolicyRow(.get, "/v1/sessions", .signedIn),
+        PolicyRow(.delete, "/v1/sessions/{id}", .signedIn),
     ]
     private static let incidents = [
         PolicyRow(.get, "/v1/incidents", .readIncidents),

@@ -40,7 +40,7 @@ package struct Problem: Error, Sendable {
     static let notFound = Problem(.notFound, "not-found", "There is nothing here")
     static let unauthorized = Problem(
         .unauthorized, "unauthorized", "A valid API key is needed",
-        detail: "Send it as: Authorization: Bearer weir_...",
+        detail: "Send it as: Authorization: Bearer weir_... (or sign in: POST /v1/session)",
         headers: [.wwwAuthenticate: #"Bearer realm="weir""#])
     static func forbidden(_ scope: String) -> Problem {
         Problem(.forbidden, "forbidden", "This key may not do that", detail: "It lacks the scope \(scope)")

@@ -95,9 +95,21 @@ extension ControlLog {
     ) throws(ControlError) {
         try change(of: tenant, by: granter, at: now) { try $0.withdraw(id, of: tenant) }
     }
+    /// Whether `token` invites somebody now, and whether that is somebody new, who needs a name and a password. Asked
+    /// before a password is hashed; `acceptInvitation` asks again.
+    package func invited(by token: String, at now: Int64) throws(ControlError) -> (email: String, isNew: Bool)? {
+        guard let token = OpaqueToken(token, for: .invitation) else { return nil }
+        let directory = try directory()
+        guard let invitation = directory.invitations.values.first(where: { $0.sha256 == token.digest }),
+            invitation.expiresMilliseconds > now
+        else { return nil }
+        return (invitation.email, directory.person(email: invitation.email) == nil)
+    }
+
+    /// - Parameter passwordHash: of a new person; others keep theirs.
     /// - Returns: who has joined.
     package func acceptInvitation(
-        _ token: String, name: String, at now: Int64,
+        _ token: String, name: String, passwordHash: String? = nil, at now: Int64,
         using generator: inout some RandomNumberGenerator
     ) throws(ControlError) -> String {
         guard let token = OpaqueToken(token, for: .invitation) else { throw .refused(.unknownInvitation) }
@@ -106,6 +118,9 @@ extension ControlLog {
             let (person, events) = try known.upToDate(in: db).accept(
                 sha256: token.digest, name: name, newID: newID, at: now)
             try Self.append(events, by: person, at: now, in: db)
+            if person == newID, let passwordHash {
+                try Self.keep(passwordHash, of: person, by: person, at: now, in: db)
+            }
             return person
         }
     }
@@ -140,7 +155,7 @@ extension ControlLog {
             try Self.append(try decide(try known.upToDate(in: db)), by: granter.name, at: now, in: db)
         }
     }
-    private static func append(
+    static func append(
         _ events: [DirectoryEvent], by actor: String, at now: Int64, in db: Database
     ) throws {
         let encoder = JSONEncoder()

@@ -46,6 +46,19 @@ enum ControlSchema {
                     ALTER TABLE apiKey ADD COLUMN account TEXT;
                     """)
         }
+        migrator.registerMigration("passwords and sessions") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE password (
+                        person TEXT PRIMARY KEY, hash TEXT NOT NULL, setMilliseconds INTEGER NOT NULL) STRICT;
+                    CREATE TABLE session (
+                        id TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL UNIQUE, person TEXT NOT NULL, tenant TEXT,
+                        createdMilliseconds INTEGER NOT NULL, seenMilliseconds INTEGER NOT NULL,
+                        address TEXT NOT NULL, agent TEXT NOT NULL) STRICT;
+                    CREATE INDEX sessionOfPerson ON session (person);
+                    CREATE TABLE setUp (sha256 TEXT PRIMARY KEY, expiresMilliseconds INTEGER NOT NULL) STRICT;
+                    """)
+        }
         return migrator
     }
 }

@@ -3,7 +3,9 @@ internal import Crypto
 /// 256 random bits as text, for who holds an invitation or a link: a word that says what it is for, and 43 base-62
 /// digits. Shown once; only its SHA-256 is kept.
 package struct OpaqueToken: Sendable {
-    package enum Use: String, Sendable { case invitation = "weir-invitation_" }
+    package enum Use: String, Sendable, CaseIterable {
+        case invitation = "weir-invitation_", session = "weir-session_", setUp = "weir-setup_"
+    }
     private static let digits = 43
 
     /// The whole token.

@@ -5,6 +5,7 @@ import DataKeys
 import Detect
 import FlowLog
 import FlowStore
+import Foundation
 import Hummingbird
 import Incidents
 import Ingest
@@ -144,6 +145,7 @@ struct Aggregator {
 
     /// Runs until SIGTERM or SIGINT, or until a part fails.
     func run() async throws {
+        try offerSetUp()
         await surroundings.load()
         let knowledge = surroundings.upkeep(store: store, incidents: incidents, control: control, time: time)
         var services: [any Service] = [
@@ -165,6 +167,22 @@ struct Aggregator {
         try? flowLog.close()
         try? incidents.close()
         logger.notice("The aggregator has stopped.")
+    }
+
+    /// While there is no operator, each start makes a token for the first one: in a file of this process's user, and
+    /// shown where somebody watches. Never in the log.
+    private func offerSetUp() throws {
+        let path = settings.dataDirectory + "/set-up.token"
+        try? FileManager.default.removeItem(atPath: path)
+        var chance = SystemRandomNumberGenerator()
+        guard let token = try control.makeSetUpToken(at: time.wallMilliseconds(), using: &chance) else { return }
+        try makeSecretFile(path, token.secret + "\n")
+        logger.notice(
+            "There is no operator. Within a day: POST /v1/setup with the token, email, name and password.",
+            metadata: ["token": "in \(path)"])
+        guard standardOutputIsTerminal else { return }
+        print("Set up the first operator: https://\(settings.api.listen.host):\(settings.api.listen.port)/v1/setup")
+        print("with this token, which works once: \(token.secret)")
     }
 
     // MARK: Listeners

@@ -13,6 +13,7 @@ struct WeirAggregator: AsyncParsableCommand {
               weir-aggregator check --config aggregator.yaml
               weir-aggregator tenants create acme --config aggregator.yaml
               weir-aggregator keys create --tenant acme --name console --config aggregator.yaml --out acme.key
+              weir-aggregator people invite ada@example.net --tenant acme --config aggregator.yaml
               weir-aggregator run --config aggregator.yaml
 
             Keep what cannot be made again:
@@ -27,7 +28,8 @@ struct WeirAggregator: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            RunCommand.self, CheckCommand.self, TenantsCommand.self, KeysCommand.self, BackupCommand.self,
+            RunCommand.self, CheckCommand.self, TenantsCommand.self, KeysCommand.self, PeopleCommand.self,
+            BackupCommand.self,
             RestoreCommand.self, VerifyCommand.self, NotifyCommand.self,
         ])
 

@@ -58,9 +58,10 @@ extension PolicyRow {
     /// This row with one thing changed: open to all, a permission less, another alternative, a wider or narrower span.
     var mutants: [PolicyRow] {
         guard case .permitted(let alternatives, let span) = access else {
-            return [PolicyRow(method, path, .permitted([[.readFlows]], .tenant))]
+            let others: [Access] = [.anyone, .signedIn, .permitted([[.readFlows]], .tenant)]
+            return others.filter { $0 != access }.map { PolicyRow(method, path, $0) }
         }
-        var others: [Access] = [.anyone, .permitted([[]], span), .permitted([], span)]
+        var others: [Access] = [.anyone, .signedIn, .permitted([[]], span), .permitted([], span)]
         for (index, alternative) in alternatives.enumerated() {
             for scope in alternative {
                 var fewer = alternatives

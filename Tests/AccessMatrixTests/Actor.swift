@@ -10,12 +10,22 @@ struct Actor: Sendable {
     var scopes: Set<Scope> = [], reach = Reach.whole
     /// Nil: the actor shows nothing.
     var key: String?
-    /// What is shown is good.
+    /// Of a person, as the cookie has it.
+    var session: String?
+    /// What is shown is good. A key that is not is refused everywhere, a session that is over is none.
     var isGood = true
 
-    var fields: HTTPFields { key.map { [.authorization: "Bearer \($0)"] } ?? [:] }
+    var fields: HTTPFields {
+        var fields: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
+        guard let session else { return fields }
+        fields[.cookie] = "theme=dark; __Host-sid=\(session)"
+        for (name, value) in [("Sec-Fetch-Site", "same-origin"), ("Weir-Request", "1")] {
+            if let name = HTTPField.Name(name) { fields[name] = value }
+        }
+        return fields
+    }
 
-    /// Nobody, bad keys, and for each tenant: the roles, each scope alone, pseudonyms, no scope, and parts of the tenant.
+    /// Nobody, bad keys, and for each tenant: the roles, each scope alone, pseudonyms, no scope, parts of it.
     static func all(
         _ tenants: [TenantID], _ control: ControlLog, using chance: inout some RandomNumberGenerator
     ) throws -> [Actor] {

@@ -8,8 +8,8 @@ import Tenancy
 
 /// What `openapi.json` promises of an operation: the matrix holds answers against it, not against the policy table.
 struct Promise: Sendable {
-    /// The scopes of one of these; nil: anyone.
-    let alternatives: [Set<String>]?
+    /// The scopes of one of these, for keys and for sessions; nil: anyone.
+    let alternatives: [String: [Set<String>]]?
     let reach: String?
 
     static func all() throws -> [String: Promise] {
@@ -20,7 +20,11 @@ struct Promise: Sendable {
             for (method, operation) in operations {
                 let security = operation["security"] as? [[String: [String]]] ?? []
                 promises["\(method.uppercased()) \(path)"] = Promise(
-                    alternatives: security.isEmpty ? nil : security.map { Set($0["apiKey"] ?? ["nobody"]) },
+                    alternatives: security.isEmpty
+                        ? nil
+                        : ["apiKey", "session"].reduce(into: [:]) { kinds, kind in
+                            kinds[kind] = security.compactMap { $0[kind] }.map { Set($0) }
+                        },
                     reach: operation["x-weir-reach"] as? String)
             }
         }
@@ -29,11 +33,14 @@ struct Promise: Sendable {
 
     /// The status of the refusal that this actor must get; nil: the actor must be let through.
     func refusal(of actor: Actor) -> Int? {
-        if !actor.isGood { return 401 }
+        if !actor.isGood && actor.key != nil { return 401 }
         guard let alternatives else { return nil }
-        guard actor.key != nil else { return 401 }
+        guard actor.isGood, actor.key != nil || actor.session != nil else { return 401 }
         let scopes = Set(actor.scopes.map(\.rawValue))
-        guard alternatives.contains(where: { scopes.isSuperset(of: $0) }) else { return 403 }
+        let own = alternatives[actor.key == nil ? "session" : "apiKey"] ?? []
+        guard own.contains(where: { scopes.isSuperset(of: $0) }) else { return 403 }
+        // A route about the person has nothing to do with a tenant.
+        if own == [[]] { return nil }
         switch reach {
         case "records": return nil
         case "sites": return actor.reach.exporters == nil ? nil : 403
@@ -109,8 +116,8 @@ struct Answer: Equatable, Sendable {
     }
     func difference(from other: Answer) -> String {
         let same = zip(text, other.text).prefix { $0 == $1 }.count
-        return
-            "\(status) …\(text.dropFirst(same).prefix(80)) and \(other.status) …\(other.text.dropFirst(same).prefix(80))"
+        let (here, there) = (text.dropFirst(same).prefix(80), other.text.dropFirst(same).prefix(80))
+        return "\(status) …\(here) and \(other.status) …\(there)"
     }
 }
 
@@ -182,7 +189,8 @@ struct Matrix {
         // Whose reach is to no site has no sensor.
         let isElsewhere =
             promise.reach == "sites" && route.contains("{id}") && actor.reach.sites?.contains("hq") == false
-        let allowed = promise.refusal(of: actor).map { Set([$0]) } ?? (isElsewhere ? [404] : call.allowed)
+        let permitted = isElsewhere ? call.allowed.filter { $0 >= 400 }.union([404]) : call.allowed
+        let allowed = promise.refusal(of: actor).map { Set([$0]) } ?? permitted
         if !allowed.contains(answer.status) {
             wrong.append("\(who): \(answer.status), not \(allowed.sorted()): \(answer.text.suffix(200))")
         }

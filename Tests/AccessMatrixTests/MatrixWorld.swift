@@ -14,6 +14,7 @@ import Intelligence
 import Knowledge
 import ModelRegister
 import Notify
+import Passwords
 import Query
 import Sigma
 import Telemetry
@@ -24,10 +25,14 @@ import TestKit
 struct Names: Sendable {
     var incident: String, exception: String, proposal: String, cursor: String
     var networks: String, rule: String, sensor: String, channel: String
+    /// Of somebody whom no actor is.
+    var session: String
     /// Hosts at the sites `hq` and `lab`.
     var host: String, labHost: String
     var all: [String] {
-        [incident, exception, proposal, cursor, networks, rule, sensor, channel, host].sorted { $0.count > $1.count }
+        [incident, exception, proposal, cursor, networks, rule, sensor, channel, session, host].sorted {
+            $0.count > $1.count
+        }
     }
 }
 
@@ -61,7 +66,8 @@ final class MatrixWorld: Sendable {
             let mark = Self.mark()
             let names = Names(
                 incident: "", exception: "", proposal: "", cursor: "", networks: "nets-\(mark)", rule: "rule-\(mark)",
-                sensor: "hq:s\(mark)", channel: "channel-\(mark)", host: Self.host(), labHost: Self.host())
+                sensor: "hq:s\(mark)", channel: "channel-\(mark)", session: "",
+                host: Self.host(), labHost: Self.host())
             tenants.append(Tenant(id: id, mark: mark, names: names))
             try control.createTenant(id, by: "test", at: Self.now)
             try await Self.fill(store, tenants[index], index)
@@ -69,7 +75,19 @@ final class MatrixWorld: Sendable {
         }
         Self.addDesks(tenants, to: &sources)
         var chance = SystemRandomNumberGenerator()
-        actors = try Actor.all(tenants.map(\.id), control, using: &chance)
+        sources.signIn = SignIn(
+            passwords: PasswordDesk(cost: Argon2Cost(kibibytes: 64, passes: 1)),
+            limits: SignInLimits(perAddress: .none, perPair: .none, perAccount: .none))
+        let people = try People(tenants.map(\.id), control, using: &chance)
+        actors = try Actor.all(tenants.map(\.id), control, using: &chance) + people.actors
+        for index in tenants.indices {
+            let stranger = try control.addPerson(
+                email: "s\(index)@example.net", name: tenants[index].mark, by: Granter("test", scopes: nil),
+                at: Self.now, using: &chance)
+            tenants[index].names.session = try control.startSession(
+                of: stranger, address: tenants[index].mark, agent: tenants[index].mark, at: Self.now, using: &chance
+            ).session.id
+        }
         for index in tenants.indices {
             guard let owner = actors.first(where: { $0.tenant == index && $0.name == "owner" }) else { throw Missing() }
             let names = tenants[index].names
@@ -83,7 +101,7 @@ final class MatrixWorld: Sendable {
         absent = Names(
             incident: none, exception: "exc_\(none)", proposal: "none-\(none)", cursor: tenants[0].names.cursor,
             networks: "nets-\(none)", rule: "rule-\(none)", sensor: "hq:s\(none)", channel: "channel-\(none)",
-            host: Self.host(), labHost: Self.host())
+            session: "ses-\(none)", host: Self.host(), labHost: Self.host())
         (self.sources, self.tenants) = (sources, tenants)
     }
     struct Missing: Error {}

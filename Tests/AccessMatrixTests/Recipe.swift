@@ -34,11 +34,25 @@ struct Recipe: Sendable {
         for end in ["top", "series", "percentiles", "distinct", "conversations", "export", "plan"] {
             recipes["GET /v1/flows/\(end)"] = Recipe(query: host)
         }
+        recipes.merge(ofPeople) { $1 }
         recipes.merge(ofIncidents) { $1 }
         recipes.merge(ofRules) { $1 }
         return recipes
     }()
 
+    /// Each is refused after the policy: with tokens, passwords and tenants that are none, or a wrong parameter.
+    private static let ofPeople: [String: Recipe] = [
+        "POST /v1/setup": Recipe(
+            body: { _ in #"{"token":"x","email":"a@example.net","name":"a","password":"x"}"# }, own: 401),
+        "POST /v1/invitations/accept": Recipe(body: { _ in #"{"token":"x"}"# }, own: 401),
+        "POST /v1/session": Recipe(
+            body: { #"{"email":"\#($0.channel)@example.net","password":"x"}"# }, own: 401, absentInBody: 401),
+        "DELETE /v1/session": Recipe(query: { _ in "x=1" }, own: 400),
+        "PUT /v1/session/tenant": Recipe(body: { _ in #"{"tenant":"nobody","reason":"x"}"# }, own: 404),
+        "PUT /v1/session/password": Recipe(
+            body: { _ in #"{"password":"x","newPassword":"correct horse battery"}"# }, own: 422),
+        "DELETE /v1/sessions/{id}": Recipe(own: 404),
+    ]
     private static let ofIncidents: [String: Recipe] = [
         "PATCH /v1/incidents/{id}": Recipe(body: { _ in #"{"comment":"x"}"# }, ifMatch: "\"99\"", own: 412),
         "POST /v1/incidents/bulk": Recipe(
@@ -102,6 +116,7 @@ extension Names {
             case "incidents": incident
             case "exceptions": exception
             case "sensors": sensor
+            case "sessions": session
             default: ""
             }
         return route.replacing("{id}", with: id).replacing("{proposal}", with: proposal)

@@ -74,4 +74,14 @@ struct ServerChannelProgramTests {
         #expect(try site.run("keys", "list", "--tenant", "acme").text.contains("\tconsole\trevoked\t"))
         #expect(try site.run("keys", "revoke", "key-none").status == 2)
     }
+
+    @Test("people are invited with a token that is shown once") func people() throws {
+        let site = try Site()
+        #expect(try site.run("tenants", "create", "acme").status == 0)
+        let invited = try site.run("people", "invite", "ada@example.net", "--tenant", "acme", "--site", "hq")
+        #expect(invited.status == 0 && invited.text.hasPrefix("weir-invitation_"), "\(invited.errors)")
+        let unknown = try site.run("people", "invite", "ada@example.net", "--tenant", "acme", "--role", "emperor")
+        #expect(unknown.status == 1 && unknown.errors.contains("unknownRole"))
+        #expect(try site.run("people", "list", "--tenant", "acme").text.isEmpty, "nobody has joined")
+    }
 }

@@ -1,0 +1,191 @@
+internal import Detect
+internal import HTTPTypes
+internal import Hummingbird
+internal import Identity
+internal import Logging
+package import Passwords
+internal import Platform
+internal import Settings
+internal import Tenancy
+
+/// What signing in needs.
+package struct SignIn: Sendable {
+    package var passwords: PasswordDesk, limits: SignInLimits
+
+    package init(passwords: PasswordDesk = PasswordDesk(), limits: SignInLimits = SignInLimits()) {
+        (self.passwords, self.limits) = (passwords, limits)
+    }
+}
+
+/// `/v1/session` and `/v1/sessions`: signing in and out, which tenant is asked about, where else somebody is signed in,
+/// the own password.
+struct SessionRoutes {
+    let control: ControlLog, signIn: SignIn, time: any TimeSource
+
+    static let bodyBytesMax = 8 << 10
+
+    func add(to router: PolicedRoutes) {
+        router.post("/v1/session") { try await start($0, $1) }
+        router.get("/v1/session") { request, context in
+            let person = try context.person
+            _ = try Parameters(request, allowed: [])
+            return try jsonResponse(body(of: person))
+        }
+        router.delete("/v1/session") { request, context in
+            let person = try context.person
+            _ = try Parameters(request, allowed: [])
+            _ = try control.endSession(person.session.id, of: person.person.id, by: person.person.id, at: now)
+            return Response(status: .noContent, headers: [.setCookie: SessionCookie.field(nil, seconds: 0)])
+        }
+        router.put("/v1/session/tenant") { try await choose($0, $1) }
+        router.put("/v1/session/password") { try await changePassword($0, $1) }
+        router.get("/v1/sessions") { request, context in
+            let person = try context.person
+            _ = try Parameters(request, allowed: [])
+            let all = try control.sessions(of: person.person.id, at: now)
+            return try jsonResponse(["items": all.map { SessionLine($0, current: person.session.id) }])
+        }
+        router.delete("/v1/sessions/{id}") { request, context in
+            let person = try context.person
+            _ = try Parameters(request, allowed: [])
+            let id = try context.parameters.require("id")
+            guard try control.endSession(id, of: person.person.id, by: person.person.id, at: now) else {
+                throw Problem.notFound
+            }
+            return Response(status: .noContent)
+        }
+    }
+
+    private var now: Int64 { time.wallMilliseconds() }
+
+    private func start(_ request: Request, _ context: APIContext) async throws -> Response {
+        _ = try Parameters(request, allowed: [])
+        let asked = try await jsonBody(SignInBody.self, of: request, bytesMax: Self.bodyBytesMax)
+        try attempt(asked.email, context)
+        let kept = try control.passwordHash(email: asked.email)
+        let isRight = try await hashing { () async throws(PasswordDesk.Failure) in
+            try await signIn.passwords.verify(Secret(Array(asked.password.utf8)), against: kept?.hash)
+        }
+        guard isRight, let kept else {
+            context.logger.notice(
+                "A sign-in failed.", metadata: ["address": "\(context.address)", "person": "\(kept?.person ?? "none")"])
+            throw Problem.signInFailed
+        }
+        var chance = SystemRandomNumberGenerator()
+        let token = try control.startSession(
+            of: kept.person, address: context.address, agent: request.headers[.userAgent] ?? "", at: now, using: &chance
+        ).token
+        guard let caller = try control.signedIn(token.secret, at: now) else { throw Problem.signInFailed }
+        var response = try jsonResponse(try body(of: caller))
+        response.headers[.setCookie] = SessionCookie.field(
+            token.secret, seconds: SessionLimits.absoluteMilliseconds / 1_000)
+        return response
+    }
+
+    private func choose(_ request: Request, _ context: APIContext) async throws -> Response {
+        let person = try context.person
+        _ = try Parameters(request, allowed: [])
+        let asked = try await jsonBody(TenantBody.self, of: request, bytesMax: Self.bodyBytesMax)
+        let isMember = try control.directory().rights(of: person.person.id, in: asked.tenant) != nil
+        if person.person.isOperator && !isMember && (asked.reason ?? "").isEmpty {
+            throw Problem.badBody("An operator says why: reason")
+        }
+        guard try control.chooseTenant(asked.tenant, person, reason: asked.reason ?? "", at: now) else {
+            throw Problem.notFound
+        }
+        return Response(status: .noContent)
+    }
+
+    private func changePassword(_ request: Request, _ context: APIContext) async throws -> Response {
+        let person = try context.person.person, session = try context.person.session
+        _ = try Parameters(request, allowed: [])
+        let asked = try await jsonBody(PasswordBody.self, of: request, bytesMax: Self.bodyBytesMax)
+        try attempt(person.email, context)
+        let kept = try control.passwordHash(email: person.email)
+        let isRight = try await hashing { () async throws(PasswordDesk.Failure) in
+            try await signIn.passwords.verify(Secret(Array(asked.password.utf8)), against: kept?.hash)
+        }
+        guard isRight else {
+            throw Problem(.unprocessableContent, "refused", "That can't be done", detail: "The old password is wrong")
+        }
+        let hash = try await signIn.hash(asked.newPassword, words: [person.email, person.name])
+        try control.setPassword(hash, of: person.id, keeping: session.id, by: person.id, at: now)
+        return Response(status: .noContent)
+    }
+
+    private func attempt(_ email: String, _ context: APIContext) throws(Problem) {
+        let wait = signIn.limits.wait(account: email, address: context.address, at: time.monotonic())
+        if let wait { throw .tooMany(waiting: wait) }
+    }
+    private func body(of caller: SignedIn) throws -> SessionBody {
+        SessionBody(caller, try control.directory())
+    }
+}
+
+extension SignIn {
+    /// Checks and hashes a password that somebody chose.
+    func hash(_ password: String, words: [String]) async throws -> String {
+        let secret = Secret(Array(password.utf8))
+        do throws(PasswordRules.Refusal) {
+            try PasswordRules.check(secret, words: words)
+        } catch {
+            throw Problem(.unprocessableContent, "weak-password", "Take another password", detail: error.advice)
+        }
+        return try await hashing { () async throws(PasswordDesk.Failure) in
+            var chance = SystemRandomNumberGenerator()
+            return try await passwords.hash(secret, using: &chance)
+        }
+    }
+}
+
+/// Says in the caller's terms that there is no room for another hash.
+func hashing<Value>(_ body: () async throws(PasswordDesk.Failure) -> Value) async throws(Problem) -> Value {
+    do throws(PasswordDesk.Failure) {
+        return try await body()
+    } catch {
+        throw Problem(.serviceUnavailable, "busy", "Too many sign in at once", headers: [.retryAfter: "2"])
+    }
+}
+
+extension PasswordRules.Refusal {
+    fileprivate var advice: String {
+        switch self {
+        case .tooShort(let min): "It needs at least \(min) characters"
+        case .tooLong(let max): "It may have at most \(max) octets"
+        case .notText: "It is not UTF-8 text"
+        case .tooPlain: "It is too close to what everybody tries, or to your name or address"
+        }
+    }
+}
+
+// MARK: Bodies
+
+private struct SignInBody: Decodable { let email: String, password: String }
+private struct TenantBody: Decodable { let tenant: TenantID, reason: String? }
+private struct PasswordBody: Decodable { let password: String, newPassword: String }
+
+/// Who is signed in, and where they may go.
+private struct SessionBody: Encodable {
+    struct Place: Encodable { let tenant: TenantID, role: String }
+    let id: String, person: String, email: String, name: String, isOperator: Bool, tenant: TenantID?
+    let tenants: [Place], expiresAt: EventTime
+
+    init(_ caller: SignedIn, _ directory: Directory) {
+        let (session, person) = (caller.session, caller.person)
+        (id, self.person, email, name) = (session.id, person.id, person.email, person.name)
+        (isOperator, tenant) = (person.isOperator, session.tenant)
+        tenants = directory.members.compactMap { tenant, members in
+            members[person.id].map { Place(tenant: tenant, role: $0.role) }
+        }.sorted { $0.tenant.rawValue < $1.tenant.rawValue }
+        expiresAt = EventTime(session.createdMilliseconds + SessionLimits.absoluteMilliseconds)
+    }
+}
+private struct SessionLine: Encodable {
+    let id: String, current: Bool, createdAt: EventTime, seenAt: EventTime, address: String, agent: String
+
+    init(_ session: Session, current: String) {
+        (id, self.current) = (session.id, session.id == current)
+        (createdAt, seenAt) = (EventTime(session.createdMilliseconds), EventTime(session.seenMilliseconds))
+        (address, agent) = (session.address, session.agent)
+    }
+}
