@@ -259,8 +259,8 @@ let aggregator: [Target] = [
         "weirctl", at: "Aggregator/weirctl",
         uses: [
             "Backup", "Capture", "DataKeys", "Decode", "Detect", "FlowModel", "FlowText", "Identity", "Incidents",
-            "ObjectStore", "Platform", "SensorPipeline", "Settings", "Sigma", "Simulator", "WireBytes", arguments,
-            crypto,
+            "ObjectStore", "Platform", "SensorPipeline", "Settings", "Sigma", "Simulator", "Tenancy", "WireBytes",
+            arguments, crypto,
             httpClient, nioCore, nioSSL,
         ] + x509),
 ]

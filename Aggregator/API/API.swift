@@ -63,7 +63,9 @@ package func apiRouter(
     let router = Router(context: APIContext.self)
     router.add(middleware: Answers())
     router.add(middleware: Authentication(control: sources.control, time: sources.time))
-    let routes = PolicedRoutes(router, policy)
+    let routes = PolicedRoutes(router, policy) { [control = sources.control, time = sources.time] visitor, route in
+        try control.noteVisit(visitor, to: route, at: time.wallMilliseconds())
+    }
     OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: routes)
     SessionRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)
     JoinRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)

@@ -1,5 +1,6 @@
 internal import HTTPTypes
 internal import Hummingbird
+internal import Tenancy
 
 /// The only way to a route: each is registered together with its row of the policy table, which is asked before the
 /// handler is. A route without a row is not registered at all, and `finish` says so.
@@ -8,8 +9,14 @@ final class PolicedRoutes {
     private let rows: [String: PolicyRow], twice: [String]
     private var withoutRow: [String] = [], registered: Set<String> = []
 
-    init(_ router: Router<APIContext>, _ table: PolicyTable) {
-        self.router = router
+    private let noteVisit: @Sendable (Principal, String) throws -> Void
+
+    /// - Parameter noteVisit: is told, before the handler is asked, which route an operator was let through to.
+    init(
+        _ router: Router<APIContext>, _ table: PolicyTable,
+        noteVisit: @escaping @Sendable (Principal, String) throws -> Void
+    ) {
+        (self.router, self.noteVisit) = (router, noteVisit)
         rows = Dictionary(table.rows.map { ($0.route, $0) }) { first, _ in first }
         twice = Dictionary(grouping: table.rows, by: \.route).filter { $0.value.count > 1 }.keys.sorted()
     }
@@ -26,9 +33,11 @@ final class PolicedRoutes {
         let route = "\(method.rawValue) \(path)"
         guard let row = rows[route] else { return withoutRow.append(route) }
         registered.insert(route)
-        router.on(RouterPath(path), method: method) { request, context -> Response in
+        router.on(RouterPath(path), method: method) { [noteVisit] request, context -> Response in
             var context = context
             context.granted = try row.grant(context.principal, context.signedIn)
+            // What can't be noted is not answered.
+            if let visitor = context.granted, visitor.isVisitor { try noteVisit(visitor, route) }
             if row.access == .signedIn { context.grantedPerson = context.signedIn }
             return try await handler(request, context)
         }

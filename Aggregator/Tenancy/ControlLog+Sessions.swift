@@ -110,7 +110,9 @@ extension ControlLog {
             return Principal(tenant: tenant, keyID: caller.person.id, scopes: rights.scopes, reach: rights.reach)
         }
         guard caller.person.isOperator else { return nil }
-        return Principal(tenant: tenant, keyID: caller.person.id, scopes: Role.viewer.scopes, reach: .whole)
+        var visitor = Principal(tenant: tenant, keyID: caller.person.id, scopes: Role.viewer.scopes, reach: .whole)
+        visitor.isVisitor = true
+        return visitor
     }
 
     /// - Parameter reason: why an operator looks into a tenant; kept.

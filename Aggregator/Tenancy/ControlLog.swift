@@ -144,15 +144,6 @@ package final class ControlLog: Sendable {
     ) throws {
         try note(kind, tenant: tenant.rawValue, subject: subject, detail: "", by: actor, at: now, in: db)
     }
-    /// - Parameter detail: a `DirectoryEvent`, or nothing.
-    static func note(
-        _ kind: String, tenant: String, subject: String, detail: String, by actor: String, at now: Int64,
-        in db: Database
-    ) throws {
-        try db.execute(
-            sql: "INSERT INTO event (atMilliseconds, actor, kind, tenant, subject, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            arguments: [now, actor, kind, tenant, subject, detail])
-    }
     private static func record(_ row: Row) -> APIKeyRecord? {
         guard let tenant = TenantID(row["tenant"] as String), let reach = Reach(text: row["reach"] as String) else {
             return nil

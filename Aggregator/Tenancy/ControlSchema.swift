@@ -59,6 +59,7 @@ enum ControlSchema {
                     CREATE TABLE setUp (sha256 TEXT PRIMARY KEY, expiresMilliseconds INTEGER NOT NULL) STRICT;
                     """)
         }
+        migrator.registerMigration("audit chain") { try ControlLog.chainEvents($0) }
         return migrator
     }
 }

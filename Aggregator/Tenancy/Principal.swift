@@ -49,6 +49,8 @@ package struct Principal: Sendable, Hashable {
     package let scopes: Set<Scope>
     /// How much of the tenant; who answers MUST honour it or refuse.
     package let reach: Reach
+    /// An operator who is no member: what is read is noted.
+    package var isVisitor = false
 
     init(tenant: TenantID, keyID: String, scopes: Set<Scope>, reach: Reach) {
         self.tenant = tenant

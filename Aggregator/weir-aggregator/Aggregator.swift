@@ -146,6 +146,9 @@ struct Aggregator {
     /// Runs until SIGTERM or SIGINT, or until a part fails.
     func run() async throws {
         try offerSetUp()
+        // A head that is elsewhere than the log: what was before it can't be changed unseen.
+        let head = try control.auditHead()
+        logger.notice("The audit log.", metadata: ["head": "\(head)"])
         await surroundings.load()
         let knowledge = surroundings.upkeep(store: store, incidents: incidents, control: control, time: time)
         var services: [any Service] = [

@@ -75,13 +75,27 @@ struct ServerChannelProgramTests {
         #expect(try site.run("keys", "revoke", "key-none").status == 2)
     }
 
-    @Test("people are invited with a token that is shown once") func people() throws {
-        let site = try Site()
+    @Test("people are invited with a token that is shown once; the audit log is checked against heads from before")
+    func people() throws {
+        let site = try Site(), config = "\(site.path)/aggregator.yaml"
+        func audit(_ arguments: String...) throws -> Program.Outcome {
+            try Program.run("weirctl", ["audit", "verify", "--config", config] + arguments)
+        }
         #expect(try site.run("tenants", "create", "acme").status == 0)
+        let before = try audit()
+        #expect(before.status == 0 && before.text.hasPrefix("1:") && before.text.count == 67, "\(before.errors)")
         let invited = try site.run("people", "invite", "ada@example.net", "--tenant", "acme", "--site", "hq")
         #expect(invited.status == 0 && invited.text.hasPrefix("weir-invitation_"), "\(invited.errors)")
         let unknown = try site.run("people", "invite", "ada@example.net", "--tenant", "acme", "--role", "emperor")
         #expect(unknown.status == 1 && unknown.errors.contains("unknownRole"))
         #expect(try site.run("people", "list", "--tenant", "acme").text.isEmpty, "nobody has joined")
+        let head = before.text.trimmingCharacters(in: .newlines)
+        let after = try audit("--head", head)
+        #expect(after.status == 0 && after.text.hasPrefix("2:"))
+        let later = try audit("--head", "9" + head.dropFirst())
+        #expect(later.status == 1 && later.errors.contains("it ends with event 2, and had 9"), "\(later.errors)")
+        let other = try audit("--head", "1:" + String(repeating: "a", count: 64))
+        #expect(other.status == 1 && other.errors.contains("event 1 is not that of the head"))
+        #expect(try audit("--head", "yesterday").status == 2)
     }
 }

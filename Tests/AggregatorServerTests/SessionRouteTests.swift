@@ -203,6 +203,8 @@ import Testing
         #expect(change.status == 403, "an operator reads")
         let file = try String(decoding: Data(contentsOf: world.folder.file("control.sqlite")), as: UTF8.self)
         #expect(file.contains("operatorEntered") && file.contains("ticket 7"))
+        #expect(file.contains("operatorRead") && file.contains("GET /v1/flows"), "each read is noted")
+        #expect(try ControlLog.verifyAudit(folder: world.folder.path) == control.auditHead())
         for secret in [session, token.secret, "a long enough sentence", Self.password] {
             #expect(!file.contains(secret))
         }

@@ -44,6 +44,7 @@ struct ControlMigrationTests {
             #expect(principal.tenant == acme && principal.scopes == [.readFlows, .readIncidents])
             try log.setNamedNetworks("lan", ["10.0.0.0/8"], of: acme, by: "test", at: 11)
             #expect(try log.namedNetworks(of: acme) == ["lan": ["10.0.0.0/8"]])
+            #expect(try ControlLog.verifyAudit(folder: folder.path) == log.auditHead(), "old events are in the chain")
         }
         let history = try Program.run(
             "sqlite3", [folder.file("control.sqlite").path, "SELECT actor FROM event WHERE id = 1"])
