@@ -18,7 +18,8 @@ package final class DNSServer {
                 "--bind-interfaces", "--no-resolv", "--no-hosts", "--user=root", "--pid-file", "--log-queries",
                 "--local=/in-addr.arpa/", "--local=/ip6.arpa/", "--local-ttl=600",
             ] + options, output: folder.file("out"), errors: folder.file("err"))
-        for _ in 0..<100 where !log.contains("started, version") && process.isRunning {
+        // A minute, for a machine on which hundreds of tests run at once.
+        for _ in 0..<1_200 where !log.contains("started, version") && process.isRunning {
             Thread.sleep(forTimeInterval: 0.05)
         }
         // Another one on the port would answer in its place.
