@@ -3,7 +3,6 @@ import DetectorBacktest
 import FlowModel
 import FlowStore
 import Identity
-import Platform
 import Query
 import TestKit
 import Testing
@@ -27,7 +26,7 @@ import Testing
 
     @Test("it finds what live detection found, from batches and from segments, in slices of any width")
     func equality() async throws {
-        let history = History(seed: 3), live = try history.live(), time = SystemTime()
+        let history = History(seed: 3), live = try history.live(), time = ManualTime()
         let named = Set(live.values.map(\.rule))
         #expect(
             named.isSuperset(of: [
@@ -54,7 +53,7 @@ import Testing
 
     @Test("other limits tell what would be gained and lost, of the rules that were asked for alone")
     func difference() async throws {
-        let history = History(seed: 4), folder = try TemporaryFolder("weir-backtest"), time = SystemTime()
+        let history = History(seed: 4), folder = try TemporaryFolder("weir-backtest"), time = ManualTime()
         let query = FlowQuery(store: try await history.store(in: folder, isCompacted: true), time: time)
         let scans: Set = ["port-scan-vertical", "port-scan-horizontal"]
         let strict = try await DetectorBacktest.run(
@@ -71,7 +70,7 @@ import Testing
 
     @Test("what came before the period is learned from and not told; other tenants have no history")
     func period() async throws {
-        let history = History(seed: 5), folder = try TemporaryFolder("weir-backtest"), time = SystemTime()
+        let history = History(seed: 5), folder = try TemporaryFolder("weir-backtest"), time = ManualTime()
         let query = FlowQuery(store: try await history.store(in: folder, isCompacted: false), time: time)
         // The scan's last ports alone are too few; with what came before they are a part of it.
         let late = History.start + 10 * 420_000
@@ -91,7 +90,7 @@ import Testing
     }
 
     @Test("what finds no room, and what there was no time for, is told") func bounds() async throws {
-        let history = History(seed: 6), folder = try TemporaryFolder("weir-backtest"), time = SystemTime()
+        let history = History(seed: 6), folder = try TemporaryFolder("weir-backtest"), time = ManualTime()
         let query = FlowQuery(store: try await history.store(in: folder, isCompacted: false), time: time)
         var limits = DetectorBacktest.Limits()
         (limits.rowsMax, limits.width) = (2, 60_000...3_600_000)

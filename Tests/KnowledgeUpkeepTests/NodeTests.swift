@@ -8,6 +8,15 @@ import TestKit
 import Testing
 
 @Suite("Intelligence in a running node") struct NodeTests {
+    /// Evidence without the flows that live detection keeps of it; a hunt keeps none, its incident's query finds them.
+    private func numbers(_ findings: [Finding]) -> [Evidence] {
+        findings.map { finding in
+            var evidence = finding.evidence
+            evidence.samples = nil
+            return evidence
+        }
+    }
+
     @Test("a tenant's feed gives incidents to that tenant alone, a shared one to all, and changes count at once")
     func live() async throws {
         let world = try World(knowing: ["acme.txt": "198.51.100.66\n"])
@@ -52,7 +61,7 @@ import Testing
         #expect(hunted.map(\.id) == live.map(\.id))
         #expect(hunted.map(\.start) == days.map { World.start + $0 })
         #expect(hunted.map(\.end) == live.map(\.end))
-        #expect(hunted.map(\.evidence) == live.map(\.evidence))
+        #expect(numbers(hunted) == numbers(live))
         #expect(try late.findings(late.globex).count == 3)
         #expect(late.counts("weir_intelligence_hunt_sightings_total 2"))
         #expect(late.counts("weir_intelligence_hunt_findings_total 6"))
@@ -88,7 +97,7 @@ import Testing
         await late.feeds.refresh()
         await late.hunt()
         let hunted = try late.findings(late.acme)
-        #expect(hunted.map(\.id) == live.map(\.id) && hunted.map(\.evidence) == live.map(\.evidence))
+        #expect(hunted.map(\.id) == live.map(\.id) && numbers(hunted) == numbers(live))
         #expect(try late.findings(late.globex).count == 2)
         #expect(late.counts("weir_intelligence_hunted_indicators_total 2"), "one, for each of two tenants")
         let before = try late.incidents.list(tenant: late.acme, limit: 100).incidents
