@@ -40,8 +40,8 @@ struct BlockBuffers {
     /// Rows whose lines a processor's nearest cache holds together.
     private static let linesAtOnce = 256
 
-    /// Each row's octets are fetched once, for all that is in them: those of some rows by a loop so short that many loads
-    /// wait for memory at once. Its first and last word, since an array's elements need not begin where lines do.
+    /// Each row's octets are fetched once, for all that is in them: those of some rows by a loop so short that many
+    /// loads wait for memory at once. Its first and last word, since an array's elements need not begin where lines do.
     private mutating func take(_ recordArray: [RowWords.Record], _ orderArray: [UInt32], _ rows: Range<Int>) {
         let records = recordArray.span, order = orderArray.span.extracting(rows)
         var (a, b, c, d, e, f) = (words[0], words[1], words[2], words[3], words[4], words[5])

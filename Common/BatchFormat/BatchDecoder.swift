@@ -38,7 +38,8 @@ package struct BatchDecoder: ~Copyable {
     }
     /// As above, in place of the rows that are there, whose columns need not be zeroed where the batch writes them.
     /// - Parameters:
-    ///   - isShared: whether those rows were read so, and what they share is zero in them; then whether the new ones are.
+    ///   - isShared: whether those rows were read so, and what they share is zero in them; then whether the new ones
+    ///     are.
     ///   - wasChecked: the head was compared with the rows before, when the batch came. Its checksums say that both are
     ///     still the same.
     /// - Throws: why the body is refused; `columns` then has no rows.
