@@ -8,29 +8,18 @@ internal import Identity
 internal import Intelligence
 internal import Platform
 internal import Query
-internal import Synchronization
 internal import Tenancy
 
 /// What the routes about the built-in detectors answer from.
 package final class DetectorDesk: Sendable {
     let parameters: TenantParameters
-    private let isBusy = Mutex(false)
+    private let turn = OneAtATime(busy: "Another backtest of detectors is being made")
 
     package init(_ parameters: TenantParameters = TenantParameters()) { self.parameters = parameters }
 
-    /// One backtest at a time: each may take hundreds of megabytes.
+    /// One backtest at a time.
     func alone<Answer>(_ work: () async throws -> Answer) async throws -> Answer {
-        let isMine = isBusy.withLock { isBusy in
-            defer { isBusy = true }
-            return !isBusy
-        }
-        guard isMine else {
-            throw Problem(
-                .serviceUnavailable, "busy", "Another backtest of detectors is being made",
-                headers: [.retryAfter: "30"])
-        }
-        defer { isBusy.withLock { $0 = false } }
-        return try await work()
+        try await turn.run(work)
     }
 }
 

@@ -7,7 +7,6 @@ package import ModelRegister
 internal import Models
 internal import Platform
 internal import Query
-internal import Synchronization
 internal import Tenancy
 
 /// What the routes about models answer from.
@@ -15,7 +14,7 @@ package final class ModelDesk: Sendable {
     let register: ModelRegister
     /// Which hosts are a tenant's own.
     let parameters: @Sendable (TenantID) -> DetectorParameters
-    private let isBusy = Mutex(false)
+    private let turn = OneAtATime(busy: "Another model is being made or evaluated")
 
     package init(
         _ register: ModelRegister,
@@ -24,18 +23,9 @@ package final class ModelDesk: Sendable {
         (self.register, self.parameters) = (register, parameters)
     }
 
-    /// One model is made or evaluated at a time: each may take hundreds of megabytes.
+    /// One model is made or evaluated at a time.
     func alone<Answer>(_ work: () async throws -> Answer) async throws -> Answer {
-        let isMine = isBusy.withLock { isBusy in
-            defer { isBusy = true }
-            return !isBusy
-        }
-        guard isMine else {
-            throw Problem(
-                .serviceUnavailable, "busy", "Another model is being made or evaluated", headers: [.retryAfter: "30"])
-        }
-        defer { isBusy.withLock { $0 = false } }
-        return try await work()
+        try await turn.run(work)
     }
 }
 
