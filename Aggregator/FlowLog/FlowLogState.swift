@@ -18,6 +18,7 @@ struct FlowLogState {
 
     /// The largest durable offset.
     var head: Int64 = 0
+    var recent = RecentBatches(bytesMax: 0, head: 0)
     /// Set once, by a commit of unknown outcome.
     private(set) var failure: FlowLogError?
     private var waiting: [Waiting] = []
@@ -55,8 +56,11 @@ struct FlowLogState {
     ///   lock; and whether another group waits.
     mutating func finish(_ outcome: GroupOutcome, of group: [Waiting]) -> (tell: @Sendable () -> Void, again: Bool) {
         switch outcome {
-        case .committed(_, let newHead):
+        case .committed(let results, let newHead):
             head = newHead
+            for case (let append, .appended(let offset)) in zip(group, results) {
+                recent.note(append.batch, at: offset)
+            }
             let awake = waiters.filter { $0.offset < newHead }
             waiters.removeAll { $0.offset < newHead }
             writerRuns = !waiting.isEmpty

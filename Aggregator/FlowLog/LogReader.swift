@@ -39,19 +39,23 @@ enum LogReader {
         else {
             throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "batch \(row["offset"] as Int64)")
         }
-        let key = BatchKey(epoch: epoch, sequence: UInt64(bitPattern: row["sequence"])), plain: [UInt8]
+        let key = BatchKey(epoch: epoch, sequence: UInt64(bitPattern: row["sequence"]))
+        let batch = LogAppend(
+            sensor: sensor, key: key, digest: digest, receivedMilliseconds: row["received_ms"], rows: row["rows"],
+            tally: tally(row), body: body)
+        return try opened(batch, at: row["offset"], sealing)
+    }
+    /// - Parameter batch: with its body as it is in the file.
+    static func opened(_ batch: LogAppend, at offset: Int64, _ sealing: TenantSealing) throws -> LoggedBatch {
+        var batch = batch
         do throws(TenantSealing.Fault) {
-            plain = try sealing.open(body, sensor.tenant, context(sensor, key))
+            batch.body = try sealing.open(batch.body, batch.sensor.tenant, context(batch.sensor, batch.key))
         } catch {
             // Without the key nothing may be passed over: what waits for a key server must not be lost.
-            if case .unavailable(let reason) = error { throw DatabaseError(message: "batch \(key): \(reason)") }
-            plain = []
+            if case .unavailable(let reason) = error { throw DatabaseError(message: "batch \(batch.key): \(reason)") }
+            batch.body = []
         }
-        return LoggedBatch(
-            offset: row["offset"],
-            LogAppend(
-                sensor: sensor, key: key, digest: digest, receivedMilliseconds: row["received_ms"], rows: row["rows"],
-                tally: tally(row), body: plain))
+        return LoggedBatch(offset: offset, batch)
     }
 
     static func totals(of tenant: TenantID, in db: Database) throws -> [SensorTotal] {

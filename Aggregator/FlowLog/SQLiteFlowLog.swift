@@ -19,8 +19,11 @@ package final class SQLiteFlowLog: FlowLog {
         package var waitingBytesMax = 256 << 20
         package var groupBytesMax = 32 << 20
         package var groupBatchesMax = 512
-        /// The write-ahead log is copied into the file after so many bytes of bodies.
-        package var checkpointBytes = 32 << 20
+        /// The write-ahead log is copied into the file after so many bytes of bodies. What was trimmed before has given
+        /// its room to others by then, and is not copied.
+        package var checkpointBytes = 64 << 20
+        /// Bodies that are kept in memory, too, for those who follow the log. 0: none.
+        package var recentBytes = 32 << 20
         package init() {}
     }
 
@@ -67,7 +70,10 @@ package final class SQLiteFlowLog: FlowLog {
             self.damage = damage
             let head = try pool.read { try GroupWriter.head(in: $0) }
             bornMilliseconds = try pool.read { try GroupWriter.birth(in: $0) }
-            state.withLock { $0.head = head }
+            state.withLock { [limits] state in
+                state.head = head
+                state.recent = RecentBatches(bytesMax: limits.recentBytes, head: head)
+            }
         } catch {
             throw .storage("\(mending.path): \(error)")
         }
@@ -193,7 +199,16 @@ package final class SQLiteFlowLog: FlowLog {
     package func read(
         after offset: Int64, limit: Int, bytesMax: Int
     ) async throws(FlowLogError) -> [LoggedBatch] {
-        try await reading { [sealing] db in
+        if let recent = state.withLock({ $0.recent.read(after: offset, limit: limit, bytesMax: bytesMax) }) {
+            return try recent.map { one throws(FlowLogError) in
+                do {
+                    return try LogReader.opened(one.batch, at: one.offset, sealing)
+                } catch {
+                    throw .storage("\(error)")
+                }
+            }
+        }
+        return try await reading { [sealing] db in
             try LogReader.batches(after: offset, limit: limit, bytesMax: bytesMax, sealing: sealing, in: db)
         }
     }
@@ -236,6 +251,7 @@ package final class SQLiteFlowLog: FlowLog {
     // MARK: Trimming
 
     package func trim(through offset: Int64) async throws(FlowLogError) {
+        state.withLock { $0.recent.trim(through: offset) }
         while try await trimSome(through: offset) {}
     }
 

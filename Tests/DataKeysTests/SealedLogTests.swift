@@ -32,10 +32,15 @@ struct SealedLogTests {
         for (name, octets) in try world.files() { #expect(!octets.has(canary), "\(name)") }
         let read = try await log.read(after: 0, limit: 10)
         #expect(read.map(\.body) == batches.map(\.body))
+        let first = try #require(read.first).offset
+        let following = try await log.read(after: first, limit: 10)
+        #expect(following.map(\.body) == batches.dropFirst().map(\.body), "what is still in memory opens, too")
 
         try world.keys.destroy(.tenant(try tenant("acme")))
         let after = try await log.read(after: 0, limit: 10)
         #expect(after.map(\.body) == [[], batches[1].body, []] && after.map(\.key) == batches.map(\.key))
+        let gone = try await log.read(after: first, limit: 10)
+        #expect(gone.map(\.body) == [batches[1].body, []], "nor does memory keep it")
         await #expect { try await log.append(try batch(4, "acme")) } throws: { error in
             if case FlowLogError.storage(let text) = error { text.contains("acme") } else { false }
         }
