@@ -53,6 +53,7 @@ struct Compaction: Sendable {
     /// ms since 1970 UTC.
     let now: Int64
     let benches: CompactionBenches
+    let recent: RecentBodies
     let at: @Sendable (CompactionStep) throws -> Void
 
     /// 256 MiB.
@@ -150,7 +151,7 @@ struct Compaction: Sendable {
             waiting.reduce(0) { min($0 + Int(clamping: min($1.totals.rows, 1 << 20)), policy.rowsMax) },
             batchRows: waiting.reduce(0) { max($0, Int(clamping: min($1.totals.rows, 1 << 17))) })
         for batch in waiting {
-            let stored = try stored(batch.id, pool)
+            let stored = try stored(batch, pool)
             guard stored.plain != nil || stored.closed != nil else { continue }
             do {
                 let body = try stored.plain ?? octets.open(stored.closed ?? Data(), batch.context)
@@ -184,10 +185,15 @@ struct Compaction: Sendable {
 
     /// A body as it was stored: by this thread, which works on bodies for longer than it takes to read one, and not by
     /// another one that would have to be woken for each.
-    private func stored(_ batch: Int64, _ pool: DatabasePool) throws -> (plain: [UInt8]?, closed: Data?) {
-        try pool.read { db in
-            let plain = try BatchTable.plainBody(batch, in: db)
-            return (plain, try plain == nil ? BatchTable.body(batch, in: db) : nil)
+    private func stored(
+        _ batch: BatchTable.Waiting, _ pool: DatabasePool
+    ) throws -> (plain: [UInt8]?, closed: Data?) {
+        if let recent = recent.take(key.tenant, logOffset: batch.logOffset) {
+            return (StoredOctets.plain(recent).map { [UInt8]($0) }, recent)
+        }
+        return try pool.read { db in
+            let plain = try BatchTable.plainBody(batch.id, in: db)
+            return (plain, try plain == nil ? BatchTable.body(batch.id, in: db) : nil)
         }
     }
 
@@ -197,7 +203,7 @@ struct Compaction: Sendable {
         for (blob, bytes) in segment.blobs {
             for number in SegmentRow.pieces(bytes.indices) {
                 let start = number * SegmentRow.pieceBytes
-                let piece = Array(bytes[start..<min(start + SegmentRow.pieceBytes, bytes.count)])
+                let piece = bytes[start..<min(start + SegmentRow.pieceBytes, bytes.count)]
                 let context = SegmentRow.context(day: key.day, id, blob.rawValue, number)
                 let stored = try octets.close(piece, context)
                 try insert.execute(arguments: [SegmentRow.pieceID(id, blob.rawValue, number), stored])

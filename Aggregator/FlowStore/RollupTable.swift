@@ -25,7 +25,7 @@ enum RollupTable {
         let id = id(sums.period, sums.kind, segment: segment)
         return Stored(
             id: id, startMin: first.start, startMax: last.start,
-            octets: try octets.close(sums.bytes, context(day: day, id: id)))
+            octets: try octets.close(sums.bytes[...], context(day: day, id: id)))
     }
 
     static func insert(_ rollup: Stored, in db: Database) throws {

@@ -54,7 +54,8 @@ extension SQLiteFlowStore {
         at: @escaping @Sendable (CompactionStep) throws -> Void
     ) async throws -> CompactionReport {
         let compaction = Compaction(
-            key: key, octets: octets(of: key.tenant), policy: policy, now: now, benches: benches, at: at)
+            key: key, octets: octets(of: key.tenant), policy: policy, now: now, benches: benches, recent: recent, at: at
+        )
         // Before the work, so that a batch which comes meanwhile is not forgotten.
         await files.note(key, isSettled: true)
         let done: (report: CompactionReport, summary: DaySummary?, isSettled: Bool)?

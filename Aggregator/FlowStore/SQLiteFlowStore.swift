@@ -13,15 +13,17 @@ package final class SQLiteFlowStore: FlowStore {
     let sealer: (any StoreSealer)?
     let archive: (any SegmentArchive)?
     let benches = CompactionBenches()
+    let recent: RecentBodies
 
     /// - Parameters:
     ///   - directory: made if it is not there.
     ///   - sealer: nil: octets are stored as they are.
     ///   - archive: where old segments go and are; nil: nowhere.
     ///   - openFilesMax: files that stay open when nobody uses them; each costs some 10 descriptors.
+    ///   - recentBytes: of bodies that are kept in memory for the compaction that follows.
     package init(
         directory: String, sealer: (any StoreSealer)? = nil, archive: (any SegmentArchive)? = nil,
-        openFilesMax: Int = 32
+        openFilesMax: Int = 32, recentBytes: Int = 32 << 20
     ) throws(FlowStoreError) {
         do {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
@@ -31,6 +33,7 @@ package final class SQLiteFlowStore: FlowStore {
         files = DayFiles(folders: StoreFolders(directory: directory), openMax: openFilesMax)
         self.sealer = sealer
         self.archive = archive
+        recent = RecentBodies(bytesMax: recentBytes)
     }
 
     package var quarantinedFiles: Int { get async { await files.damage.files } }
@@ -56,12 +59,14 @@ package final class SQLiteFlowStore: FlowStore {
     private func store(_ batches: [StoredBatch], in key: DayFiles.Key) async throws(FlowStoreError) -> StoreTotals {
         try await wrapping(key.tenant) {
             let octets = self.octets(of: key.tenant)
-            let sealed = try batches.map { (batch: $0, body: try octets.close($0.body, BatchTable.context($0))) }
+            let sealed = try batches.map { (batch: $0, body: try octets.close($0.body[...], BatchTable.context($0))) }
             // Nil: the file was damaged and could not be mended; the next turn makes a new one. Damage at each turn is
             // the disk's, not the file's.
             for _ in 0..<3 {
                 let done = try await self.files.withFile(key, create: true) { pool in
                     let (summary, new) = try await pool.write { try Self.insert(sealed, of: key.tenant, in: $0) }
+                    // Repeats, which are few, are kept in vain and make room with the rest.
+                    for (batch, body) in sealed { self.recent.keep(body, of: batch) }
                     await self.files.note(summary, of: key)
                     if new.batches > 0 { await self.files.note(key, isSettled: false) }
                     return new

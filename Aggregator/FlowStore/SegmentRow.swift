@@ -287,18 +287,28 @@ extension SegmentRow {
             var size = 0
             var sums: [UInt8] = []
             for piece in Self.pieces(0..<blob.bytes) {
-                let stored = try Data.fetchOne(
-                    db.cachedStatement(sql: "SELECT octets FROM piece WHERE id = ?"),
-                    arguments: [Self.pieceID(id, number, piece)])
-                let bytes = try DamagedSegment.catching(id) { () throws(SealError) in
-                    try octets.open(stored ?? Data(), Self.context(day: day, id, number, piece))
-                }
-                size += bytes.count
-                sums.appendLE(bytes.withBytes { Checksum.of($0) })
+                let found = try checked(number, piece, day: day, octets: octets, in: db)
+                size += found.bytes
+                sums.appendLE(found.checksum)
             }
             guard size == blob.bytes, sums.withBytes({ Checksum.of($0) }) == blob.checksum else {
                 throw damaged(number)
             }
+        }
+    }
+    /// How long a piece is and its checksum, which is made where SQLite has the piece unless that is sealed.
+    private func checked(
+        _ blob: UInt8, _ piece: Int, day: Int, octets: StoredOctets, in db: Database
+    ) throws -> (bytes: Int, checksum: UInt32) {
+        let statement = try db.cachedStatement(sql: "SELECT octets FROM piece WHERE id = ?")
+        let rows = try Row.fetchCursor(statement, arguments: [Self.pieceID(id, blob, piece)])
+        guard let row = try rows.next() else { throw damaged(blob) }
+        return try row.withUnsafeData(atIndex: 0) { stored in
+            if let plain = stored.flatMap({ StoredOctets.plain($0) }) { return (plain.count, Checksum.of(plain.bytes)) }
+            let bytes = try DamagedSegment.catching(id) { () throws(SealError) in
+                try octets.open(stored ?? Data(), Self.context(day: day, id, blob, piece))
+            }
+            return (bytes.count, bytes.withBytes { Checksum.of($0) })
         }
     }
     /// - Throws: `DamagedSegment` when `bytes` are not the blob's.

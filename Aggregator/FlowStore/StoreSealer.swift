@@ -30,9 +30,9 @@ package struct StoredOctets: Sendable {
     let sealer: (any StoreSealer)?
     let tenant: TenantID
 
-    func close(_ bytes: [UInt8], _ context: String) throws(SealError) -> Data {
+    func close(_ bytes: ArraySlice<UInt8>, _ context: String) throws(SealError) -> Data {
         var content = bytes
-        if let sealer { content = try sealer.seal(bytes, tenant: tenant, context: context) }
+        if let sealer { content = try sealer.seal(Array(bytes), tenant: tenant, context: context)[...] }
         precondition(content.count <= bytes.count + Self.sealedOverheadMax, "the sealer adds too much")
         var data = Data(capacity: content.count + 1)
         data.append(sealer == nil ? Self.plain : Self.sealed)

@@ -14,7 +14,7 @@ struct CompactionTests {
     let folder: TemporaryFolder
     init() throws { folder = try TemporaryFolder("weir-store") }
 
-    private func open() throws -> SQLiteFlowStore { try SQLiteFlowStore(directory: folder.path) }
+    private func open() throws -> SQLiteFlowStore { try SQLiteFlowStore(directory: folder.path, recentBytes: 0) }
     private func fileBytes() throws -> Int {
         let path = folder.file("acme/2026-11-21.sqlite").path
         return try #require(try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int)

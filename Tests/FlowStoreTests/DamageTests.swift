@@ -13,7 +13,7 @@ struct DamageTests {
 
     /// Two days of batches, in files that are closed.
     private func fill() async throws {
-        let store = try SQLiteFlowStore(directory: folder.path)
+        let store = try SQLiteFlowStore(directory: folder.path, recentBytes: 0)
         try await store.store(
             try (UInt64(0)..<200).map { sequence in
                 try stored(sequence, to: sequence % 2 == 0 ? noon : noon - day)
@@ -25,7 +25,7 @@ struct DamageTests {
     {
         try await fill()
         try Data(repeating: 0x5A, count: 200_000).write(to: path("2026-11-21.sqlite"))
-        let store = try SQLiteFlowStore(directory: folder.path)
+        let store = try SQLiteFlowStore(directory: folder.path, recentBytes: 0)
         #expect(try await store.all().count == 100)
         #expect(await store.quarantinedFiles == 1)
         let aside = try Data(contentsOf: path("2026-11-21.sqlite.damaged-1"))
@@ -43,7 +43,7 @@ struct DamageTests {
         #expect(bytes.count > 2 * 65_536)
         bytes.replaceSubrange(65_536..<bytes.count, with: Data(repeating: 0xA5, count: bytes.count - 65_536))
         try bytes.write(to: path("2026-11-21.sqlite"))
-        let store = try SQLiteFlowStore(directory: folder.path)
+        let store = try SQLiteFlowStore(directory: folder.path, recentBytes: 0)
         if writerFirst { try await store.store([try stored(500)]) }
         #expect(try await store.all().count == (writerFirst ? 101 : 100))
         #expect(await store.quarantinedFiles == 1)
@@ -61,7 +61,7 @@ struct DamageTests {
                 try FileManager.default.removeItem(at: path(name))
             }
             try whole.prefix(cut).write(to: path("2026-11-21.sqlite"))
-            let store = try SQLiteFlowStore(directory: folder.path)
+            let store = try SQLiteFlowStore(directory: folder.path, recentBytes: 0)
             let found = try await store.all(), count = found.count
             #expect((100...200).contains(count), "cut at \(cut)")
             for segment in found { _ = try await store.body(of: segment, tenant: try tenant()) }

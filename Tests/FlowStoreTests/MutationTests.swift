@@ -13,13 +13,13 @@ struct MutationTests {
         var real = RealBatches(seed: 61)
         try real.add(24, rows: 60, span: 60_000, hosts: 4)
         do {
-            let store = try SQLiteFlowStore(directory: folder.path)
+            let store = try SQLiteFlowStore(directory: folder.path, recentBytes: 0)
             try await store.store(Array(real.batches[..<16]))
             _ = try await store.compact(now: later, policy: eager(rows: 240))
             _ = try await store.compact(now: later + 200_000, policy: eager(rows: 240))
             try await store.store(Array(real.batches[16...]))
         }
-        let store = try SQLiteFlowStore(directory: folder.path)
+        let store = try SQLiteFlowStore(directory: folder.path, recentBytes: 0)
         #expect(try await store.allRecords() == real.records)
         return (try Data(contentsOf: folder.file("acme/2026-11-21.sqlite")), real.records)
     }
@@ -42,7 +42,7 @@ struct MutationTests {
                 changed[at] = UInt8.random(in: 0...255, using: &generator)
             }
             try changed.write(to: folder.file("acme/2026-11-21.sqlite"))
-            let store = try SQLiteFlowStore(directory: folder.path)
+            let store = try SQLiteFlowStore(directory: folder.path, recentBytes: 0)
             _ = try await store.allRecords()
             let found = try await store.allRecords()
             for (record, count) in found { #expect(count <= records[record] ?? 0, "SEED=\(seed)") }

@@ -44,7 +44,7 @@ struct SealingTests {
     init() throws { folder = try TemporaryFolder("weir-store") }
 
     private func open(_ sealer: ToySealer?) throws -> SQLiteFlowStore {
-        try SQLiteFlowStore(directory: folder.path, sealer: sealer)
+        try SQLiteFlowStore(directory: folder.path, sealer: sealer, recentBytes: 0)
     }
     /// Whether any file has these octets.
     private func holds(_ needle: [UInt8]) throws -> Bool {
@@ -144,7 +144,7 @@ struct SealingTests {
         try real.add(3)
         let store = try open(ToySealer())
         try await store.store(real.batches)
-        try await exchangeBodies(1, 2)
+        try await exchangeBodies(1, 2, in: folder)
         #expect(try await store.allRecords().rows == 50)
         #expect(await store.damage.batches == 2)
         #expect(try await store.totals(of: try tenant()).rows == 50)
