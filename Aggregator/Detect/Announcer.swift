@@ -66,6 +66,7 @@ struct Totals: Sendable {
     /// Event times; `first` is later than `last` while nothing was added.
     var first = Int64.max, last = Int64.min
     var samplingInterval = 1.0
+    private(set) var signs = InitiatorSigns()
 
     mutating func add(_ sight: FlowSight) {
         flows &+= UInt64(sight.flows)
@@ -74,6 +75,7 @@ struct Totals: Sendable {
         first = min(first, sight.start)
         last = max(last, sight.end)
         samplingInterval = max(samplingInterval, sight.samplingInterval)
+        signs.add(sight.sign)
     }
     /// Adds a call of which only the octets and the start are known.
     mutating func add(_ call: LoneCall, from start: Int64, samplingInterval: Double) {
@@ -89,11 +91,13 @@ struct Totals: Sendable {
         first = min(first, other.first)
         last = max(last, other.last)
         samplingInterval = max(samplingInterval, other.samplingInterval)
+        signs.add(other.signs)
     }
     func evidence(observed: Double, threshold: Double, unit: String) -> Evidence {
         var evidence = Evidence(
             observed: observed, threshold: threshold, unit: unit, flows: flows, packets: packets, octets: octets)
         if samplingInterval > 1 { evidence.samplingInterval = samplingInterval }
+        evidence.initiator = signs.evidence
         return evidence
     }
 
@@ -102,6 +106,7 @@ struct Totals: Sendable {
         writer.add(first)
         writer.add(last)
         writer.add(samplingInterval)
+        signs.save(to: &writer)
     }
     init() {}
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
@@ -111,6 +116,7 @@ struct Totals: Sendable {
         first = try reader.nextSigned()
         last = try reader.nextSigned()
         samplingInterval = try reader.nextDouble()
+        signs = try InitiatorSigns(from: &reader)
     }
 }
 

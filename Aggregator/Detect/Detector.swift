@@ -105,7 +105,8 @@ package struct DetectorSet: Sendable {
         var chunk = SightChunk(
             keys, networks, bucket: parameters.floodBucketMilliseconds, received: received)
         for start in stride(from: rows.lowerBound, to: rows.upperBound, by: SightChunk.sightsMax) {
-            chunk.read(columns, rows: start..<min(start + SightChunk.sightsMax, rows.upperBound))
+        let first = FirstSeen(columns, rows: rows)
+            chunk.read(columns, rows: start..<min(start + SightChunk.sightsMax, rows.upperBound), first)
             for index in detectors.indices { detectors[index].observe(chunk) }
         }
         received = chunk.received

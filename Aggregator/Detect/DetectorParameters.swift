@@ -149,14 +149,18 @@ package struct DetectorParameters: Equatable, Sendable {
     /// Of what detectors' states are cut to: what a snapshot must agree on. With other limits of the rest a state goes
     /// on, as what was learned in weeks must outlive a change of what is said of it.
     var fingerprint: UInt64 {
+        StableHash.of("\(shapeText) signs")
+    }
+    private var shapeText: String {
         let shape = DetectorLimit.all.filter(\.isShape).map { "\($0.name) \(DetectorLimit.text($0.value(in: self)))" }
-        return StableHash.of("\(ownNetworks) \(policies) \(shape.joined(separator: " "))")
+        return "\(ownNetworks) \(policies) \(shape.joined(separator: " "))"
     }
 
     /// Which parts a snapshot has that was taken with these parameters, as far as there were such; nil: with others.
     /// What detectors have learned in weeks outlives an update of the program.
     func edition(of fingerprint: UInt64) -> SnapshotEdition? {
-        if fingerprint == self.fingerprint { return .usual }
+        if fingerprint == self.fingerprint { return .signs }
+        if fingerprint == StableHash.of(shapeText) { return .usual }
         // Before limits could be set, it was of every value, and all but the tenant's own were the usual ones.
         var before = DetectorParameters()
         (before.ownNetworks, before.policies) = (ownNetworks, policies)

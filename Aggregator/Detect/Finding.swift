@@ -63,6 +63,11 @@ package struct Evidence: Equatable, Sendable, Codable {
     package var flows: UInt64, packets: UInt64, octets: UInt64
     /// The largest sampling interval among the records; nil when none was sampled or none said so.
     package var samplingInterval: Double?
+    /// How sure it is that the limit was passed, by what sampling leaves to see; nil when nothing was sampled, or where
+    /// what was seen is enough for itself.
+    package var confidence: Double?
+    /// How it is known who began its conversations; nil where a finding does not rest on that.
+    package var initiator: InitiatorEvidence?
     /// How long after its last flow it was told, in ms; nil when that was usual
     /// (`DetectorParameters.latenessMilliseconds`).
     package var lateMilliseconds: Int64?

@@ -1,6 +1,6 @@
 /// What the detectors look at in one record: read from the columns once, shared by all of them. No references in it:
 /// it is copied for every detector.
-package import FlowModel
+import FlowModel
 
 struct FlowSight {
     let source: IPAddress, destination: IPAddress
@@ -18,17 +18,21 @@ struct FlowSight {
     let flags: RecordFlags
     /// Place of a sum's sketches in its batch (`FlowColumns.sketches`); 0 for a record that stands for itself.
     let sketch: UInt32
-    /// Which end opened the conversation.
-    private(set) var initiator = Initiator.unknown
+    /// Which end opened the conversation, and what tells it.
+    private(set) var initiator = Initiator.unknown, sign = InitiatorSign.none
     /// What its packets are to the host that gets them.
     private(set) var floodClass = FloodClass.empty
     /// `KeyHash.host` of the ends, where the record is read for a `SightChunk`; else 0.
     private(set) var sourceHash: UInt64 = 0, destinationHash: UInt64 = 0
 
     @inline(__always)
-    init(_ columns: borrowing FlowColumns, row: Int, _ keys: KeyHash, stated: Initiator) {
+    init(_ columns: borrowing FlowColumns, row: Int, _ keys: KeyHash, stated: Initiator, firstSeen: Initiator) {
         self.init(columns, row: row)
-        if stated != .unknown { initiator = stated }
+        if stated != .unknown {
+            (initiator, sign) = (stated, .stated)
+        } else if firstSeen != .unknown, sign < .firstSeen {
+            (initiator, sign) = (firstSeen, .firstSeen)
+        }
         (sourceHash, destinationHash) = (keys.host(source), keys.host(destination))
     }
 
@@ -52,7 +56,7 @@ struct FlowSight {
         samplingInterval = sampling > 1 && sampling < 1e7 ? sampling : 1
         flags = RecordFlags(rawValue: columns.flags[row])
         sketch = columns.sketch[row]
-        initiator = findInitiator()
+        (initiator, sign) = findInitiator()
         floodClass = FloodClass(self)
     }
 
@@ -64,6 +68,8 @@ struct FlowSight {
     var isDenied: Bool { flags.rawValue & Bit.denied != 0 }
     var isSummed: Bool { flags.rawValue & Bit.portsSummed != 0 }
     var hasEstimatedTimes: Bool { flags.rawValue & Bit.timesEstimated != 0 }
+    /// Only some of its packets were seen.
+    var isSampled: Bool { samplingInterval > 1 }
     /// The port that was called is gone: the row stands for flows to any number of ports.
     var isPortless: Bool { isSummed && destinationPort == 0 }
     /// No more packets than unanswered attempts have, on average where the row is a sum.
@@ -90,64 +96,6 @@ extension DistinctSketch {
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
         self.init()
         for index in registers.indices { registers[index] = try reader.nextSmall(UInt8.self) }
-    }
-}
-
-/// Which end of a record opened the conversation.
-package enum Initiator: Sendable {
-    case source, destination, unknown
-
-    /// As the detectors here tell it, for folds of other modules.
-    /// - Parameter row: must be below `columns.count`.
-    package init(_ columns: borrowing FlowColumns, row: Int) { self = FlowSight(columns, row: row).initiator }
-}
-
-extension FlowSight {
-    /// A SYN without ACK can only come from the initiator, one packet of SYN+ACK or RST+ACK only from the other end.
-    /// Everything else is told by the ports: the end with the port of a service is the one that was called. Ports of
-    /// one kind tell nothing: what can't be told is not counted.
-    private func findInitiator() -> Initiator {
-        if isDenied, packets == 0 { return deniedInitiator }
-        if isICMP { return isSummed ? .unknown : icmpInitiator }
-        if isTCP {
-            let (syn, ack) = (has(Bit.syn), has(Bit.ack))
-            if syn && !ack { return .source }
-            if packets == 1, controlBits == Bit.syn | Bit.ack || controlBits == Bit.rst | Bit.ack {
-                return .destination
-            }
-            if controlBits == Bit.rst { return .unknown }
-        }
-        let (ours, theirs) = (PortKind(sourcePort), PortKind(destinationPort))
-        return ours == theirs ? .unknown : ours > theirs ? .source : .destination
-    }
-
-    /// What a firewall refuses is an attempt of the source's, or the late packet of a conversation that it has
-    /// forgotten already: then a service's port is the source's.
-    private var deniedInitiator: Initiator {
-        if isICMP { return isSummed ? .unknown : icmpInitiator }
-        return PortKind(sourcePort) < PortKind(destinationPort) ? .unknown : .source
-    }
-
-    private var icmpInitiator: Initiator {
-        switch (transport, icmpType) {
-        case (Bit.icmp, 8), (Bit.icmpv6, 128), (Bit.icmp, 128): .source
-        case (Bit.icmp, 0), (Bit.icmpv6, 129), (Bit.icmp, 129): .destination
-        default: .unknown
-        }
-    }
-}
-
-/// How likely a port belongs to the one who calls, in rising order. 0 is a port that was summed away: a client's.
-enum PortKind: Comparable {
-    case wellKnown, registered, ephemeral, summedAway
-    init(_ port: UInt16) {
-        self =
-            switch port {
-            case 0: .summedAway
-            case ..<1_024: .wellKnown
-            case ..<32_768: .registered
-            default: .ephemeral
-            }
     }
 }
 

@@ -108,13 +108,16 @@ struct ReflectionDetector: Detector {
             "\(key.first) got \(packets) packets from port \(portText(port)) of \(atLeast)\(counted(unasked)) hosts "
             + "it had not asked, \(lasting(from: totals.first, to: totals.last))"
         return Finding(
+        var evidence = totals.evidence(
+            observed: Double(unasked), threshold: Double(parameters.reflectionSourcesMin), unit: "sources")
+        // Nobody began it: that nothing was asked is what is found.
+        evidence.initiator = nil
             tenant: tenant, rule: Self.rule, entity: "\(key.first)|\(port)",
             windowStart: key.epoch * parameters.reflectionWindowMilliseconds,
             title: title,
             severity: .high, entities: [FindingEntity(key.first, .victim)] + named, ports: [port],
             span: (totals.first, totals.last),
-            evidence: totals.evidence(
-                observed: Double(unasked), threshold: Double(parameters.reflectionSourcesMin), unit: "sources"),
+            evidence: evidence,
             update: update)
     }
 

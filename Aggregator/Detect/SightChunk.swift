@@ -27,7 +27,7 @@ struct SightChunk {
 
     /// Replaces all by the records of at most `sightsMax` rows, without those that another observer's record stands
     /// for: they were taken in with that one.
-    mutating func read(_ columns: borrowing FlowColumns, rows: Range<Int>) {
+    mutating func read(_ columns: borrowing FlowColumns, rows: Range<Int>, _ first: borrowing FirstSeen) {
         precondition(rows.count <= Self.sightsMax, "a chunk of \(rows.count)")
         let (keys, networks) = (keys, networks)
         var latest = received, bucket = bucket
@@ -35,7 +35,9 @@ struct SightChunk {
         sights.removeAll(keepingCapacity: true)
         aspects.removeAll(keepingCapacity: true)
         for row in rows where columns.flags[row] & Bit.observedElsewhere == 0 {
-            let sight = FlowSight(columns, row: row, keys, stated: said.initiator(columns, row: row))
+            let sight = FlowSight(
+                columns, row: row, keys, stated: said.initiator(columns, row: row),
+                firstSeen: first.initiator(row: row))
             latest = max(latest, sight.received)
             var aspect = Aspects(sight, ports: ports, networks: networks)
             if bucket.number(of: sight.end) != bucket.number(of: sight.start) || sight.hasEstimatedTimes {

@@ -13,6 +13,8 @@ package enum SnapshotEdition: Int, Comparable, Sendable {
     case first
     /// What hosts and networks usually get: `UsualRates`.
     case usual
+    /// What told who began (`InitiatorSigns`), and what was said of entries that made room (`ToldWindows`).
+    case signs
 
     package static func < (a: SnapshotEdition, b: SnapshotEdition) -> Bool { a.rawValue < b.rawValue }
 }
@@ -47,7 +49,7 @@ package struct SnapshotReader {
     private let end: Int
     private var offset: Int
     /// Which parts there are: told by who reads the head.
-    var edition = SnapshotEdition.usual
+    var edition = SnapshotEdition.signs
 
     package init(_ snapshot: [UInt8]) throws(SnapshotError) {
         guard snapshot.count >= SnapshotWriter.magic.count + 8, snapshot.starts(with: SnapshotWriter.magic) else {

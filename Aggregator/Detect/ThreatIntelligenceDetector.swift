@@ -252,7 +252,8 @@ extension ThreatIntelligenceDetector {
     /// - Throws: `SnapshotError`; then begin anew.
     package mutating func restore(_ snapshot: [UInt8]) throws(SnapshotError) {
         var reader = try SnapshotReader(snapshot), other = self
-        guard try reader.next() == parameters.fingerprint else { throw .otherParameters }
+        guard let edition = parameters.edition(of: try reader.next()) else { throw .otherParameters }
+        reader.edition = edition
         try other.restore(from: &reader)
         try reader.finish()
         self = other

@@ -74,6 +74,7 @@ package struct IncidentStory: Equatable, Sendable, Codable {
                     + "the flows had waited somewhere."
             )
         }
+        sentences += certainty(of: incident)
         if let assessment = incident.work.assessment, incident.work.pinnedSeverity == nil {
             let asset = assessment.asset.map { ", an address of \($0.rawValue) criticality" } ?? ""
             sentences.append(
@@ -83,6 +84,21 @@ package struct IncidentStory: Equatable, Sendable, Codable {
         let holder = incident.work.assignee.map { ", with \($0)" } ?? ""
         sentences.append("It is \(incident.status.rawValue)\(holder).")
         return sentences.joined(separator: " ")
+    }
+
+    /// What is known of who began, and of what sampling hid.
+    private static func certainty(of incident: Incident) -> [String] {
+        let evidence = incident.findings.map(\.evidence)
+        var sentences: [String] = []
+        if let surest = evidence.compactMap(\.initiator).max(by: { $0.confidence < $1.confidence }) {
+            sentences.append(
+                "Who began is told by \(surest.mostly), with a confidence of \(surest.confidence).")
+        }
+        if let interval = evidence.compactMap(\.samplingInterval).max() {
+            let sure = evidence.compactMap(\.confidence).max().map { ", with a confidence of \($0)" } ?? ""
+            sentences.append("It is told from one packet in \(UInt64(min(interval, 1e15)))\(sure).")
+        }
+        return sentences
     }
 
     /// In minutes below two hours, in hours below two days.

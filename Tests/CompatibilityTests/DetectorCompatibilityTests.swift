@@ -44,6 +44,15 @@ struct DetectorCompatibilityTests {
         return columns
     }
 
+    /// Without what was not counted yet: how it is known who began.
+    private static func plain(_ findings: [Finding]) -> [Finding] {
+        findings.map { finding in
+            var finding = finding
+            finding.evidence.initiator = nil
+            return finding
+        }
+    }
+
     @Test("before floods were held against what is usual: the rest of the traffic says what it would have said")
     func beforeUsual() throws {
         let bytes = try Corpus.bytes("detectors-wds4.state"), tenant = try #require(TenantID("acme"))
@@ -51,10 +60,10 @@ struct DetectorCompatibilityTests {
         #expect(Set(whole.observe(Self.batch(from: 0)).map(\.rule)) == ["flood", "carpet-bombing"])
         #expect(old.records == 26 && old.evictions == whole.evictions)
         for second in [5, 100, 90_000] as [Int64] {
-            let said = old.observe(Self.batch(from: second))
-            #expect(said == whole.observe(Self.batch(from: second)) && !said.isEmpty, "\(second)")
+            let said = old.observe(Self.batch(from: second)), expected = whole.observe(Self.batch(from: second))
+            #expect(Self.plain(said) == Self.plain(expected) && !said.isEmpty, "\(second)")
         }
-        #expect(old.finish() == whole.finish())
+        #expect(Self.plain(old.finish()) == Self.plain(whole.finish()))
         // What it leaves is of today's format.
         let today = old.snapshot()
         #expect(try DetectorSet(restoring: today, tenant: tenant).snapshot() == today)
