@@ -149,4 +149,8 @@ struct DetectionFold {
     var evictions: [String: UInt64] {
         detectors.values.reduce(into: [:]) { sum, set in sum.merge(set.evictions) { $0 &+ $1 } }
     }
+    /// Entries begun anew by records older than what was dropped, by detector.
+    var reopenings: [String: UInt64] {
+        detectors.values.reduce(into: [:]) { sum, set in sum.merge(set.reopenings) { $0 &+ $1 } }
+    }
 }

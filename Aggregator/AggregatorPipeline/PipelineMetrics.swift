@@ -56,10 +56,18 @@ struct PipelineMetrics: Sendable {
         storedBatches.add(new.batches)
         storedBytes.add(new.bodyBytes)
     }
-    func note(evictions: [String: UInt64]) {
+    func note(evictions: [String: UInt64], reopenings: [String: UInt64]) {
         for (detector, count) in evictions {
             registry.counter(
                 "weir_detect_evictions_total", help: "Entries that detectors dropped to make room.",
+                labels: ["detector": detector]
+            ).follow(count)
+        }
+        for (detector, count) in reopenings {
+            registry.counter(
+                "weir_detect_reopened_total",
+                help: "Entries begun by records older than what detectors had dropped by then: late ones, whose window "
+                    + "may have been counted before.",
                 labels: ["detector": detector]
             ).follow(count)
         }

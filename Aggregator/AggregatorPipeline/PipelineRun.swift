@@ -208,7 +208,7 @@ struct PipelineRun: ~Copyable {
         metrics.lagBatches.set(Double(max(head - fold.offset, 0)))
         let age = receivedMilliseconds.map { pipeline.time.wallMilliseconds() - $0 } ?? 0
         metrics.lagSeconds.set(head > fold.offset ? Double(max(age, 0)) / 1_000 : 0)
-        metrics.note(evictions: fold.evictions)
+        metrics.note(evictions: fold.evictions, reopenings: fold.reopenings)
         metrics.note(models: fold.models.working)
         let damaged = await pipeline.store.quarantinedFiles
         if damaged > damagedFiles {

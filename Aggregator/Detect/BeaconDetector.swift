@@ -33,6 +33,7 @@ struct BeaconDetector: Detector {
         repeating: (0, 0, 0), count: SightChunk.sightsMax)
     private var warmth: UInt64 = 0
     var evictions: UInt64 { lone.evictions &+ book.evictions &+ callers.evictions }
+    var reopenings: UInt64 { book.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

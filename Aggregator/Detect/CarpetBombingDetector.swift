@@ -28,6 +28,7 @@ struct CarpetBombingDetector: Detector {
     /// What networks usually get.
     private var usual: UsualRates
     var evictions: UInt64 { cells.evictions &+ buckets.evictions &+ cases.evictions }
+    var reopenings: UInt64 { buckets.reopenings &+ cases.reopenings }
     var otherEvictions: [String: UInt64] { ["carpet-bombing-usual": usual.evictions] }
 
     init(tenant: TenantID, parameters: DetectorParameters) {

@@ -23,6 +23,7 @@ struct CaseBook<Entry: CaseEntry>: Sendable {
     private var agenda = Agenda()
     private let pace: Int64
     var evictions: UInt64 { table.evictions }
+    var reopenings: UInt64 { table.reopenings }
 
     /// - Parameter share: the part of the table's usual entries that this one may have is one in so many.
     init(_ parameters: DetectorParameters, share: Int = 1) {

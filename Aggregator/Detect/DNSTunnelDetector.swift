@@ -22,6 +22,7 @@ struct DNSTunnelDetector: Detector {
     let tenant: TenantID, parameters: DetectorParameters
     private var book: CaseBook<TunnelEntry>
     var evictions: UInt64 { book.evictions }
+    var reopenings: UInt64 { book.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

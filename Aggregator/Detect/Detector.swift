@@ -34,6 +34,8 @@ protocol Detector: Sendable {
     mutating func finish() -> [Finding]
     /// Entries dropped because a table was full.
     var evictions: UInt64 { get }
+    /// Entries begun anew by records that are older than what was dropped: see `EventTable.reopenings`.
+    var reopenings: UInt64 { get }
     /// Those of tables that are counted apart, by the names of their counters.
     var otherEvictions: [String: UInt64] { get }
     func save(to writer: inout SnapshotWriter)
@@ -42,6 +44,7 @@ protocol Detector: Sendable {
 
 extension Detector {
     var otherEvictions: [String: UInt64] { [:] }
+    var reopenings: UInt64 { 0 }
     mutating func use(_ intelligence: Intelligence) {}
     mutating func use(_ places: PlaceLookup) {}
     mutating func begin(_ columns: FlowColumns, rows: Range<Int>) {}
@@ -127,6 +130,12 @@ package struct DetectorSet: Sendable {
             all[one.0.name] = one.1.evictions
             all.merge(one.1.otherEvictions) { $1 }
         }
+    }
+
+    /// Entries begun by records that are older than entries which had made room, by detector: a window that was counted
+    /// before may have begun anew, and know only what came since.
+    package var reopenings: [String: UInt64] {
+        Dictionary(uniqueKeysWithValues: zip(kinds, detectors).map { ($0.name, $1.reopenings) })
     }
 
     /// The whole state as bytes; equal states give equal bytes. Take it between two calls of `observe`.

@@ -2,8 +2,9 @@
 ///
 /// Entries live in two generations. What is touched is young; when the young are half of what the table may hold, they
 /// become the old, and the old ones that nobody touched meanwhile go. So room is made without looking at a single
-/// entry, however hostile the traffic, and what was touched by one of the last `entriesMax / 2` other keys is always
-/// there.
+/// entry, however hostile the traffic (but once when it goes), and what was touched by one of the last `entriesMax / 2`
+/// other keys is always there. What was said of an entry outlives it for a while (`ToldWindows`), so that late records
+/// which begin its window anew don't tell it again.
 /// Invariants: what a table says never depends on its hash, which differs from run to run; never more than
 /// `entriesMax` entries nor, together, `itemsMax` items for longer than one insertion; what goes depends on the order
 /// of the log only, so that two runs drop the same. Each drop is counted.
@@ -47,14 +48,29 @@ protocol WindowEntry: Sendable {
     /// `FlowSight.recency` of the latest record: what "stale" means.
     var recency: Int64 { get set }
     var itemCount: Int { get }
+    /// What was said of it; nothing, of an entry that is no finding.
+    var announcement: Announcement { get set }
     func save(to writer: inout SnapshotWriter)
     init(from reader: inout SnapshotReader) throws(SnapshotError)
+}
+
+extension WindowEntry {
+    var announcement: Announcement {
+        get { Announcement() }
+        set {}
+    }
 }
 
 struct EventTable<Entry: WindowEntry>: Sendable {
     let entriesMax: Int, itemsMax: Int
     private var young = Generation<Entry>(), old = Generation<Entry>()
     private(set) var evictions: UInt64 = 0
+    /// Entries begun by records that are older than what had been dropped by then: late ones, whose window may have
+    /// been counted before and knows only them now.
+    private(set) var reopenings: UInt64 = 0
+    private var told = ToldWindows()
+    /// The latest recency of what was dropped.
+    private var droppedRecency = Int64.min
 
     init(entriesMax: Int, itemsMax: Int) {
         self.entriesMax = max(entriesMax, 8)
@@ -74,7 +90,7 @@ struct EventTable<Entry: WindowEntry>: Sendable {
     @inline(__always)
     mutating func update<Result>(_ key: WindowKey, recency: Int64, _ change: (inout Entry) -> Result) -> Result {
         let hash = key.fastHash
-        let place = young.find(key, hash) ?? rejuvenate(key, hash)
+        let place = young.find(key, hash) ?? rejuvenate(key, hash, recency)
         let (result, added) = Self.apply(change, to: &young.entries[place], recency: recency)
         young.items += added
         return result
@@ -90,7 +106,8 @@ struct EventTable<Entry: WindowEntry>: Sendable {
     @inline(__always)
     mutating func updateIfPresent(_ key: WindowKey, recency: Int64, _ change: (inout Entry) -> Void) {
         let hash = key.fastHash
-        guard let place = young.find(key, hash) ?? (old.find(key, hash) == nil ? nil : rejuvenate(key, hash)) else {
+        guard let place = young.find(key, hash) ?? (old.find(key, hash) == nil ? nil : rejuvenate(key, hash, recency))
+        else {
             return
         }
         young.items += Self.apply(change, to: &young.entries[place], recency: recency).added
@@ -108,14 +125,29 @@ struct EventTable<Entry: WindowEntry>: Sendable {
 
     /// Puts `key` among the young: the old entry, or a new one.
     @inline(never)
-    private mutating func rejuvenate(_ key: WindowKey, _ hash: UInt64) -> Int {
-        if young.count >= entriesMax / 2 || young.items >= itemsMax / 2 {
-            evictions &+= UInt64(old.count)
-            swap(&young, &old)
-            young.removeAll()
-        }
-        guard let place = old.find(key, hash) else { return young.append(key, hash, Entry()) }
+    private mutating func rejuvenate(_ key: WindowKey, _ hash: UInt64, _ recency: Int64) -> Int {
+        if young.count >= entriesMax / 2 || young.items >= itemsMax / 2 { dropOld() }
+        guard let place = old.find(key, hash) else { return young.append(key, hash, begun(key, recency)) }
         return young.append(key, hash, old.take(place))
+    }
+    private mutating func dropOld() {
+        evictions &+= UInt64(old.count)
+        var said: [(key: WindowKey, announcement: Announcement)] = []
+        old.visit { key, entry in
+            droppedRecency = max(droppedRecency, entry.recency)
+            if entry.announcement.isRaised { said.append((key, entry.announcement)) }
+        }
+        // In an order that does not hang on that of their coming, which a snapshot does not keep.
+        if !said.isEmpty { told.add(said.sorted { $0.key < $1.key }) }
+        swap(&young, &old)
+        young.removeAll()
+    }
+    /// A new entry; where one was dropped that had been told, it goes on with what was said.
+    private mutating func begun(_ key: WindowKey, _ recency: Int64) -> Entry {
+        var entry = Entry()
+        if recency <= droppedRecency { reopenings &+= 1 }
+        if let said = told.take(key) { entry.announcement = said }
+        return entry
     }
 
     func save(to writer: inout SnapshotWriter) {
@@ -127,10 +159,17 @@ struct EventTable<Entry: WindowEntry>: Sendable {
                 generation.entries[place].save(to: &writer)
             }
         }
+        writer.add(reopenings)
+        writer.add(droppedRecency)
+        told.save(to: &writer)
     }
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
         evictions = try reader.next()
         old = try Generation(from: &reader)
         young = try Generation(from: &reader)
+        guard reader.edition >= .signs else { return }
+        reopenings = try reader.next()
+        droppedRecency = try reader.nextSigned()
+        told = try ToldWindows(from: &reader)
     }
 }

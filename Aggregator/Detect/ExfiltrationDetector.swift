@@ -22,6 +22,7 @@ struct ExfiltrationDetector: Detector {
     private var book: CaseBook<UploadEntry>
     private var hosts: EventTable<UploadProfile>
     var evictions: UInt64 { book.evictions &+ hosts.evictions }
+    var reopenings: UInt64 { book.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

@@ -69,6 +69,7 @@ struct FloodDetector: Detector {
     /// Of the batch at hand.
     private var sketches = DistinctCounts()
     var evictions: UInt64 { cells.evictions &+ buckets.evictions &+ cases.evictions }
+    var reopenings: UInt64 { buckets.reopenings &+ cases.reopenings }
     var otherEvictions: [String: UInt64] { ["flood-usual": usual.evictions] }
 
     init(tenant: TenantID, parameters: DetectorParameters) {

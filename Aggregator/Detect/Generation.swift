@@ -65,6 +65,11 @@ struct Generation<Entry: WindowEntry>: Sendable {
         return entry
     }
 
+    /// Each entry, in the order of their coming.
+    func visit(_ body: (WindowKey, Entry) -> Void) {
+        for place in keys.indices where keys[place].epoch != Self.gone { body(keys[place], entries[place]) }
+    }
+
     /// Drops everything, and keeps the memory.
     mutating func removeAll() {
         keys.removeAll(keepingCapacity: true)

@@ -25,6 +25,7 @@ struct LateralMovementDetector: Detector {
     let tenant: TenantID, parameters: DetectorParameters
     private var book: CaseBook<FanOut>
     var evictions: UInt64 { book.evictions }
+    var reopenings: UInt64 { book.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

@@ -20,6 +20,7 @@ struct LongConnectionDetector: Detector {
     let tenant: TenantID, parameters: DetectorParameters
     private var book: CaseBook<LongEntry>
     var evictions: UInt64 { book.evictions }
+    var reopenings: UInt64 { book.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

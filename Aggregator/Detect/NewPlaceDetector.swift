@@ -47,6 +47,7 @@ struct NewPlaceDetector: Detector {
     private var callers: FingerprintTable<Callers>
     private var book: CaseBook<NewPlaceEntry>
     var evictions: UInt64 { known.evictions &+ hosts.evictions &+ callers.evictions &+ book.evictions }
+    var reopenings: UInt64 { book.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

@@ -20,6 +20,7 @@ struct PasswordGuessingDetector: Detector {
     private var table: EventTable<GuessEntry>
     private var agenda = Agenda()
     var evictions: UInt64 { table.evictions }
+    var reopenings: UInt64 { table.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

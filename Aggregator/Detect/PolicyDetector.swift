@@ -45,6 +45,7 @@ struct PolicyDetector: Detector {
     let tenant: TenantID, parameters: DetectorParameters
     private var book: CaseBook<PolicyEntry>
     var evictions: UInt64 { book.evictions }
+    var reopenings: UInt64 { book.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

@@ -40,6 +40,7 @@ struct PortScanDetector: Detector {
     private var pending: [(sight: FlowSight, contact: Contact)] = []
     /// Failed or answered contacts' entries, dropped to make room.
     var evictions: UInt64 { table.evictions &+ known.evictions &+ answered.evictions }
+    var reopenings: UInt64 { table.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

@@ -25,6 +25,7 @@ struct ReflectionDetector: Detector {
     private var asked: FingerprintTable<NoPayload>
     private var askedCounts: FingerprintTable<NoPayload>
     var evictions: UInt64 { table.evictions &+ asked.evictions &+ askedCounts.evictions }
+    var reopenings: UInt64 { table.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

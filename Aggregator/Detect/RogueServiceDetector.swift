@@ -35,6 +35,7 @@ struct RogueServiceDetector: Detector {
     /// Event time of the tenant's first record.
     private var began = Int64.min
     var evictions: UInt64 { book.evictions }
+    var reopenings: UInt64 { book.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

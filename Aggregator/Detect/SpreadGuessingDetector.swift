@@ -25,6 +25,7 @@ struct SpreadGuessingDetector: Detector {
     private var victims: CaseBook<SpreadEntry>
     private var pairs: CaseBook<SpreadEntry>
     var evictions: UInt64 { victims.evictions &+ pairs.evictions }
+    var reopenings: UInt64 { victims.reopenings &+ pairs.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

@@ -22,6 +22,7 @@ struct SummedScanDetector: Detector {
     /// Of the batch at hand.
     private var sketches = DistinctCounts()
     var evictions: UInt64 { table.evictions }
+    var reopenings: UInt64 { table.reopenings }
 
     init(tenant: TenantID, parameters: DetectorParameters) {
         self.tenant = tenant

@@ -53,6 +53,7 @@ package struct ThreatIntelligenceDetector: Detector {
 
     /// Contacts, folds and counts dropped because a table was full.
     package var evictions: UInt64 { contacts.evictions &+ folds.evictions &+ named.evictions }
+    package var reopenings: UInt64 { contacts.reopenings &+ folds.reopenings }
 
     /// Takes in a batch's records; only those that the indicators' filter lets through are read.
     package mutating func take(_ columns: FlowColumns, rows: Range<Int>) {
