@@ -140,7 +140,7 @@ struct CarpetBombingDetector: Detector {
                 let beside = usual.text(
                     of: keys.host(key.first), at: entry.totals.first, entry.kind,
                     FloodRatio(packets: entry.ratio, bits: entry.ratio), byPackets: entry.byPackets)
-                return Finding(
+                var finding = Finding(
                     Self.rule, of: tenant, entity: "\(key.first)",
                     windowStart: key.epoch * limits.floodWindowMilliseconds,
                     title: "\(counted(entry.hosts)) hosts of \(key.first)/\(length) together got up to "
@@ -149,6 +149,11 @@ struct CarpetBombingDetector: Detector {
                     severity: .flood(own: entry.fullness, plain: entry.plainFullness), attackers: [],
                     victims: entry.victims,
                     totals: entry.totals, observed: entry.fullness, threshold: 1, unit: "of the limit", update: update)
+                finding.evidence.confidence = SampledLimit.confidence(
+                    fullness: entry.fullness,
+                    packets: entry.packetsPerSecond * Double(max(limits.floodBucketMilliseconds, 1)) / 1_000,
+                    interval: entry.totals.samplingInterval)
+                return finding
             }
         }
     }

@@ -128,14 +128,18 @@ struct CarpetBucket: WindowEntry {
     mutating func markTaken() { (takenPackets, takenOctets, takenFlows) = (packets, octets, flows) }
 
     func isCarpet(_ rates: CarpetRates, _ parameters: DetectorParameters) -> Bool {
-        rates.ownFullness >= 1 && packets >= parameters.carpetOneWayFactor * sent
+        isHot(rates) && packets >= parameters.carpetOneWayFactor * sent
             && hosts.loaded.count >= parameters.carpetHostsMin
             && hosts.most <= parameters.carpetShareMax * hosts.all
+    }
+    /// Of sampled packets, by more than chance.
+    private func isHot(_ rates: CarpetRates) -> Bool {
+        SampledLimit.isPassed(fullness: rates.ownFullness, packets: packets, interval: samplingInterval)
     }
     /// - Returns: also what the network's day has to learn. What is above its limits teaches these.
     mutating func hold(_ rates: CarpetRates) -> CarpetAnswer {
         let limit = rates.limit
-        var answer = CarpetAnswer(isHot: rates.ownFullness >= 1)
+        var answer = CarpetAnswer(isHot: isHot(rates))
         answer.lesson = scale.lesson(
             .datagrams, packets: min(rates.datagrams, limit.packets), octets: min(rates.octets, limit.bits / 8))
         answer.emptyLesson = scale.lesson(.empty, packets: min(rates.empty, rates.emptyLimit), octets: 0)

@@ -47,10 +47,10 @@ struct DNSTunnelDetector: Detector {
         guard isQuery, isNotable else {
             return book.updateIfPresent(key, recency: sight.recency) { $0.add(sight, octets: octets, isQuery: isQuery) }
         }
-        let queriesMin = UInt64(max(parameters.tunnelQueriesMin, 1))
+        let parameters = parameters
         book.update(key, recency: sight.recency) { entry in
             entry.add(sight, octets: octets, isQuery: true)
-            return entry.queries >= queriesMin
+            return entry.queries >= entry.needed(parameters)
         }
     }
 
@@ -66,7 +66,7 @@ struct DNSTunnelDetector: Detector {
     private mutating func weigh(received: Int64, isLast: Bool) -> [Finding] {
         let (tenant, parameters) = (tenant, parameters)
         return book.settle(received: received, isLast: isLast) { key, entry in
-            guard entry.queries >= UInt64(max(parameters.tunnelQueriesMin, 1)) else { return nil }
+            guard entry.queries >= entry.needed(parameters) else { return nil }
             let isOnePort = entry.onePortShare >= 0.8
             let needed = isOnePort ? parameters.tunnelOnePortQueryOctets : parameters.tunnelQueryOctets
             guard entry.octetsPerQuery >= needed || entry.announcement.isRaised else { return nil }
@@ -74,7 +74,7 @@ struct DNSTunnelDetector: Detector {
                 let queries = counted(Int(min(entry.queries, 1 << 53)))
                 let from = isOnePort ? " from one port" : ""
                 let answers = entry.answers == 0 ? "" : ", answers of \(Int(entry.octetsPerAnswer))"
-                return Finding(
+                var finding = Finding(
                     Self.rule, of: tenant, entity: "\(key.first)|\(key.second)",
                     windowStart: key.epoch * parameters.tunnelWindowMilliseconds,
                     title:
@@ -83,6 +83,8 @@ struct DNSTunnelDetector: Detector {
                     severity: .medium, attackers: [key.first], victims: [key.second], ports: [Self.port],
                     totals: entry.totals, observed: entry.octetsPerQuery, threshold: needed, unit: "octets/query",
                     update: update)
+                finding.evidence.confidence = entry.confidence(parameters)
+                return finding
             }
         }
     }
@@ -110,6 +112,21 @@ struct TunnelEntry: CaseEntry {
     var onePortShare: Double { port == 0 ? 0 : (1 + Double(lead) / max(Double(queries), 1)) / 2 }
 
     /// - Parameter octets: of the record's DNS messages together.
+    /// Queries that must be seen.
+    func needed(_ parameters: DetectorParameters) -> UInt64 {
+        let limit = max(parameters.tunnelQueriesMin, 1)
+        return UInt64(
+            SampledLimit.seen(limit, interval: totals.samplingInterval, atLeast: min(limit, Self.meanOfMin)))
+    }
+    /// A mean of fewer says little.
+    private static let meanOfMin = 10
+    func confidence(_ parameters: DetectorParameters) -> Double? {
+        let scaled = Double(queries) * totals.samplingInterval
+        return SampledLimit.confidence(
+            fullness: scaled / Double(max(parameters.tunnelQueriesMin, 1)), packets: scaled,
+            interval: totals.samplingInterval)
+    }
+
     mutating func add(_ sight: FlowSight, octets: Double, isQuery: Bool) {
         let packets = min(sight.packets, 1 << 40)
         guard isQuery else {

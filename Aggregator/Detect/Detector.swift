@@ -105,10 +105,10 @@ package struct DetectorSet: Sendable {
     /// The same for some rows of a batch.
     package mutating func observe(_ columns: FlowColumns, rows: Range<Int>) -> [Finding] {
         for index in detectors.indices { detectors[index].begin(columns, rows: rows) }
+        let first = FirstSeen(columns, rows: rows)
         var chunk = SightChunk(
             keys, networks, bucket: parameters.floodBucketMilliseconds, received: received)
         for start in stride(from: rows.lowerBound, to: rows.upperBound, by: SightChunk.sightsMax) {
-        let first = FirstSeen(columns, rows: rows)
             chunk.read(columns, rows: start..<min(start + SightChunk.sightsMax, rows.upperBound), first)
             for index in detectors.indices { detectors[index].observe(chunk) }
         }

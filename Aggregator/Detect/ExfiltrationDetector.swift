@@ -68,12 +68,15 @@ struct ExfiltrationDetector: Detector {
                 usual.map { max(parameters.exfiltrationOctetsMin, parameters.exfiltrationUsualFactor * $0) }
                 ?? parameters.exfiltrationUnlearnedOctetsMin
             let isUpload = entry.sent >= parameters.exfiltrationRatioMin * entry.received
-            guard (isUpload && entry.sent >= needed) || entry.announcement.isRaised else { return nil }
+            let isPassed = SampledLimit.isPassed(
+                fullness: entry.sent / max(needed, 1), packets: Double(entry.totals.packets),
+                interval: entry.totals.samplingInterval)
+            guard (isUpload && isPassed) || entry.announcement.isRaised else { return nil }
             return Verdict(magnitude: entry.sent) { update in
                 let beside =
                     usual.map { $0 > 0 ? "; its usual hour has \(scaled($0))octets" : "; it usually sends nothing" }
                     ?? "; its usual is not known yet"
-                return Finding(
+                var finding = Finding(
                     Self.rule, of: tenant, entity: "\(key.first)|\(key.second)",
                     windowStart: key.epoch * Self.hourMilliseconds,
                     title:
@@ -83,6 +86,10 @@ struct ExfiltrationDetector: Detector {
                     severity: usual == nil ? .low : entry.sent >= 10 * needed ? .high : .medium,
                     attackers: [key.first], victims: [key.second], ports: [entry.port], totals: entry.totals,
                     observed: entry.sent, threshold: needed, unit: "octets", update: update)
+                finding.evidence.confidence = SampledLimit.confidence(
+                    fullness: entry.sent / max(needed, 1), packets: Double(entry.totals.packets),
+                    interval: entry.totals.samplingInterval)
+                return finding
             }
         }
     }

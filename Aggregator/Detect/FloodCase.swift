@@ -30,7 +30,7 @@ struct FloodCase: WindowEntry {
         let width = max(parameters.floodBucketMilliseconds, 1)
         for kind in FloodClass.allCases {
             let rates = bucket.rates(of: kind, parameters), full = rates.ownFullness
-            guard full >= 1 else { continue }
+            guard rates.isHot else { continue }
             plainFullness = max(plainFullness, rates.fullness)
             guard full >= fullness else { continue }
             (fullness, self.kind, transport) = (full, kind, bucket.transport)

@@ -227,6 +227,10 @@ struct FloodDetector: Detector {
             threshold: byPackets ? limit.packets : limit.bits, unit: byPackets ? "packets/s" : "bit/s",
             flows: entry.flows, packets: UInt64(min(entry.packets, 9e18)), octets: UInt64(min(entry.octets, 9e18)))
         if entry.samplingInterval > 1 { evidence.samplingInterval = entry.samplingInterval }
+        evidence.confidence = SampledLimit.confidence(
+            fullness: entry.fullness,
+            packets: entry.packetsPerSecond * Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000,
+            interval: entry.samplingInterval)
         return Finding(
             tenant: tenant, rule: Self.rule, entity: "\(key.first)",
             windowStart: key.epoch * parameters.floodWindowMilliseconds, title: title(key, entry, byPackets: byPackets),

@@ -34,10 +34,16 @@ struct FloodRates {
     private let base: FloodLimit
     /// How full everybody's limits are: 1 is a flood.
     let fullness: Double
+    /// Of the bucket, scaled, and the interval that they are scaled by.
+    let count: Double, samplingInterval: Double
     /// Of the limits of the host's own to everybody's.
     var ratio = FloodRatio.even
 
-    init(packets: Double, octets: Double, held: FloodClass, isLarge: Bool, base: FloodLimit) {
+    init(
+        packets: Double, octets: Double, held: FloodClass, isLarge: Bool, base: FloodLimit, count: Double,
+        samplingInterval: Double
+    ) {
+        (self.count, self.samplingInterval) = (count, samplingInterval)
         (self.packets, self.octets, self.held) = (packets, octets, held)
         (self.isLarge, self.base) = (isLarge, base)
         fullness = Self.fullness(packets, octets, base)
@@ -45,6 +51,10 @@ struct FloodRates {
     var limit: FloodLimit { base.times(isLarge ? FloodRatio(packets: ratio.bits, bits: ratio.bits) : ratio) }
     /// How full the host's own limits are. Most hosts have everybody's.
     var ownFullness: Double { ratio == .even ? fullness : Self.fullness(packets, octets, limit) }
+    /// Whether it is a flood; of sampled packets, whether by more than chance.
+    var isHot: Bool {
+        SampledLimit.isPassed(fullness: ownFullness, packets: count, interval: samplingInterval)
+    }
     @inline(__always)
     private static func fullness(_ packets: Double, _ octets: Double, _ limit: FloodLimit) -> Double {
         max(packets / limit.packets, octets * 8 / limit.bits)
@@ -138,7 +148,8 @@ struct FloodBucket: WindowEntry {
         var base = FloodLimit(held, parameters)
         if isLarge { base = FloodLimit(packets: parameters.floodPacketsPerSecond, bits: base.bits) }
         var rates = FloodRates(
-            packets: count / seconds, octets: size / seconds, held: held, isLarge: isLarge, base: base)
+            packets: count / seconds, octets: size / seconds, held: held, isLarge: isLarge, base: base, count: count,
+            samplingInterval: samplingInterval)
         let own = scale[held]
         rates.ratio = own.isLower && !mayBeLower(kind, held, parameters.floodUsual) ? own.raisedOnly : own
         return rates
@@ -156,7 +167,7 @@ struct FloodBucket: WindowEntry {
     /// Holds the class of the record just added against the host's limits.
     /// - Returns: also what the host's day has to learn. What is above its limits teaches these.
     mutating func hold(_ sight: FlowSight, _ rates: FloodRates) -> FloodAnswer {
-        let limit = rates.limit, isHot = rates.ownFullness >= 1
+        let limit = rates.limit, isHot = rates.isHot
         if isHot { transport = sight.transport }
         let lesson = scale.lesson(
             rates.held, packets: rates.isLarge ? 0 : min(rates.packets, limit.packets),
@@ -164,7 +175,7 @@ struct FloodBucket: WindowEntry {
         return FloodAnswer(isHot: isHot, lesson: lesson)
     }
     func isHot(_ parameters: DetectorParameters) -> Bool {
-        FloodClass.allCases.contains { rates(of: $0, parameters).ownFullness >= 1 }
+        FloodClass.allCases.contains { rates(of: $0, parameters).isHot }
     }
 
     init() {}

@@ -50,11 +50,11 @@ struct PasswordGuessingDetector: Detector {
     }
 
     /// The record as one session (or several, when the client's port was summed away), or nil when it can't be a
-    /// turned-away attempt: not completed, too long, too small or too large.
+    /// turned-away attempt: not completed, too long, too small or too large; or sampled, as then its size is not known.
     static func session(_ sight: FlowSight, _ service: LoginService) -> DistinctItem? {
         let sessions = sight.sourcePort == 0 ? UInt64(sight.flows) : 1
         let octets = sight.octets / sessions
-        guard sight.controlBits == 0 || sight.has(TCPFlag.ack), service.octets.contains(octets),
+        guard !sight.isSampled, sight.controlBits == 0 || sight.has(TCPFlag.ack), service.octets.contains(octets),
             sight.packets / sessions >= LoginService.packetsMin,
             sight.end - sight.start <= LoginService.durationMaxMilliseconds || sessions > 1,
             PortKind(sight.sourcePort) > .wellKnown

@@ -282,6 +282,10 @@ extension PortScanDetector {
         var rule = isVertical ? Self.vertical : Self.horizontal
         // An attacker inside discovers (TA0007); one outside reconnoitres first (TA0043).
         if key.first.isPrivate { rule.tactics = ["TA0007"] } else { rule.techniques.append("T1595.001") }
+        var evidence = totals.evidence(
+            observed: Double(observed), threshold: Double(needed), unit: isVertical ? "ports" : "hosts")
+        evidence.confidence = SampledLimit.confidence(
+            failed: observed, answered: answers(under: key) + carried.answered, interval: totals.samplingInterval)
         return Finding(
             tenant: tenant, rule: rule, entity: "\(key.first)|\(key.second)|\(key.detail)",
             windowStart: key.epoch * parameters.scanWindowMilliseconds,
@@ -289,9 +293,7 @@ extension PortScanDetector {
             severity: observed >= 100 ? .high : observed >= 20 ? .medium : .low,
             entities: [attacker] + victims, ports: IPProtocol.isICMP(ScanKey.transport(key)) ? [] : ports,
             span: (totals.first, totals.last),
-            evidence: totals.evidence(
-                observed: Double(observed), threshold: Double(needed), unit: isVertical ? "ports" : "hosts"),
-            update: update)
+            evidence: evidence, update: update)
     }
 
     private func title(_ key: WindowKey, _ entry: ScanEntry, observed: Int, first: Int64) -> String {

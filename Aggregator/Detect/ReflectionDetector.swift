@@ -108,11 +108,11 @@ struct ReflectionDetector: Detector {
         let title =
             "\(key.first) got \(packets) packets from port \(portText(port)) of \(atLeast)\(counted(unasked)) hosts "
             + "it had not asked, \(lasting(from: totals.first, to: totals.last))"
-        return Finding(
         var evidence = totals.evidence(
             observed: Double(unasked), threshold: Double(parameters.reflectionSourcesMin), unit: "sources")
         // Nobody began it: that nothing was asked is what is found.
         evidence.initiator = nil
+        return Finding(
             tenant: tenant, rule: Self.rule, entity: "\(key.first)|\(port)",
             windowStart: key.epoch * parameters.reflectionWindowMilliseconds,
             title: title,

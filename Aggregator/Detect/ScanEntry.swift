@@ -41,19 +41,21 @@ struct Contact {
     private static func tcp(_ sight: FlowSight, _ isOpening: Bool) -> Outcome? {
         guard isOpening else { return nil }
         let bits = sight.controlBits
-        if bits == 0 { return sight.isBrief ? .weaklyFailed : nil }
+        if bits == 0 { return sight.isBrief && !sight.isSampled ? .weaklyFailed : nil }
         // Never acknowledged anything: SYN scans, also those that reset what opened; FIN scans.
         if bits & Bit.ack == 0 { return .failed }
         let isReset = bits & Bit.syn != 0 && bits & Bit.rst != 0
         if isReset && bits & (Bit.fin | Bit.psh) == 0 && sight.isBrief { return .failed }
-        // Christmas-tree probes: FIN, PSH and URG at once. An ACK alone may be the middle of anything.
-        return bits & (Bit.fin | Bit.psh) != 0 || !sight.isBrief ? .answered : nil
+        // Christmas-tree probes: FIN, PSH and URG at once. An ACK alone may be the middle of anything; of sampled
+        // packets it is the middle of an exchange.
+        return bits & (Bit.fin | Bit.psh) != 0 || !sight.isBrief || sight.isSampled ? .answered : nil
     }
 
     private static func other(_ sight: FlowSight, _ isOpening: Bool) -> Outcome? {
         guard isOpening else { return .answered }
         if sight.isUDP, silentPorts.contains(sight.destinationPort) { return nil }
-        return sight.isBrief ? .weaklyFailed : nil
+        // That no answer was seen says nothing where few packets are.
+        return sight.isBrief && !sight.isSampled ? .weaklyFailed : nil
     }
 }
 

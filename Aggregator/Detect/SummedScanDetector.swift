@@ -152,7 +152,9 @@ enum SummedOutcome {
             self = .answered
         } else if sight.isTCP, sight.has(TCPFlag.syn) {
             self = .failed
-        } else if sight.flags.contains(.denied) || (sight.isBrief && (sight.isUDP || sight.controlBits == 0)) {
+        } else if sight.flags.contains(.denied)
+            || (!sight.isSampled && sight.isBrief && (sight.isUDP || sight.controlBits == 0))
+        {
             self = .weaklyFailed
         } else {
             return nil

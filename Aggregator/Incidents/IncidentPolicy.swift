@@ -118,7 +118,13 @@ extension IncidentPolicy {
     private func confidence(in incident: Incident, _ feedback: RuleFeedback) -> Double {
         var confidence = 1.0
         let evidence = incident.findings.map(\.evidence)
-        if !evidence.isEmpty, evidence.allSatisfy({ ($0.samplingInterval ?? 1) >= 100 }) { confidence *= 0.8 }
+        // As sure as the surest finding; where none says how sure it is, sampling of 1 in 100 takes a fifth off.
+        let isSampled = !evidence.isEmpty && evidence.allSatisfy { ($0.samplingInterval ?? 1) > 1 }
+        if isSampled, let surest = evidence.compactMap(\.confidence).max() {
+            confidence *= surest
+        } else if isSampled, evidence.allSatisfy({ ($0.samplingInterval ?? 1) >= 100 }) {
+            confidence *= 0.8
+        }
         if !evidence.isEmpty, evidence.allSatisfy({ $0.observed < $0.threshold * 1.1 }) { confidence *= 0.8 }
         if feedback.verdicts >= RuleFeedback.verdictsMin { confidence *= min(1, feedback.confirmed * 2) }
         return (confidence * 1_000).rounded() / 1_000

@@ -91,6 +91,8 @@ import Testing
                 #expect(!issue.name.isEmpty, "\(file): \(issue)")
             }
             if issues.isEmpty { counts.honoured += 1 } else { counts.refused += 1 }
+            let said = issues.map { "line \($0.line), \($0.name): \($0.reason)" }.joined(separator: "; ")
+            print("\(file.split(separator: "/").last ?? ""): \(said.isEmpty ? "honoured" : said)")
         }
         print("SigmaHQ's checkout: \(counts.honoured) honoured, \(counts.refused) refused")
         #expect(counts.honoured + counts.refused > 0)
