@@ -87,7 +87,8 @@ package func apiRouter(
         .add(to: routes)
     ProgramRoutes(desk: sources.programs).add(to: routes)
     DetectorRoutes(
-        desk: sources.detectors, knowledge: sources.knowledge, query: sources.query, time: sources.time
+        desk: sources.detectors, knowledge: sources.knowledge, query: sources.query, control: sources.control,
+        time: sources.time
     ).add(to: routes)
     SigmaRoutes(register: sources.sigma, control: sources.control, query: sources.query, time: sources.time)
         .add(to: routes)

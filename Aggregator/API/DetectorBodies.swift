@@ -7,8 +7,8 @@ struct DetectorListBody: Encodable {
     struct Rule: Encodable { let id: String, title: String, tactics: [String], techniques: [String], off: Bool }
     struct Limit: Encodable {
         let name: String, value: Double, standard: Double, unit: String, min: Double, max: Double
-        /// The operator has set it otherwise than it comes with Weir.
-        let isSet: Bool
+        /// It is otherwise than it comes with Weir; and it is so by the tenant's own people.
+        let isSet: Bool, isOwn: Bool
         /// With another value the detectors begin anew.
         let beginsAnew: Bool
     }
@@ -16,8 +16,11 @@ struct DetectorListBody: Encodable {
     let items: [Item]
     /// Of all detectors.
     let limits: [Limit]
+    let own: OwnLimitsBody
 
-    init(_ parameters: DetectorParameters) {
+    /// - Parameter settled: what the operator's settings alone give.
+    init(_ parameters: DetectorParameters, settled: DetectorParameters, own: OwnLimitsBody) {
+        self.own = own
         let standard = DetectorParameters()
         func bodies(_ limits: [DetectorLimit]) -> [Limit] {
             limits.map { limit in
@@ -25,6 +28,7 @@ struct DetectorListBody: Encodable {
                 return Limit(
                     name: limit.name, value: value, standard: was, unit: limit.unit.rawValue,
                     min: limit.range.lowerBound, max: limit.range.upperBound, isSet: value != was,
+                    isOwn: value != limit.value(in: settled),
                     beginsAnew: limit.isShape)
             }
         }

@@ -8,14 +8,22 @@ internal import Identity
 internal import Intelligence
 internal import Platform
 internal import Query
+internal import Synchronization
 internal import Tenancy
 
 /// What the routes about the built-in detectors answer from.
 package final class DetectorDesk: Sendable {
-    let parameters: TenantParameters
+    let limits: LiveParameters
     private let turn = OneAtATime(busy: "Another backtest of detectors is being made")
+    private let setting = Mutex(())
 
-    package init(_ parameters: TenantParameters = TenantParameters()) { self.parameters = parameters }
+    package init(_ limits: LiveParameters) { self.limits = limits }
+    package convenience init(_ parameters: TenantParameters = TenantParameters()) {
+        self.init(LiveParameters(parameters))
+    }
+
+    /// Has no two set limits at once.
+    func inTurn(_ work: () throws -> Void) throws { try setting.withLock { _ in try work() } }
 
     /// One backtest at a time.
     func alone<Answer>(_ work: () async throws -> Answer) async throws -> Answer {
@@ -25,7 +33,7 @@ package final class DetectorDesk: Sendable {
 
 /// `/v1/detectors`: the built-in rules with a tenant's limits, and what they would have found under others.
 struct DetectorRoutes {
-    let desk: DetectorDesk, knowledge: KnowledgeSources, query: FlowQuery, time: any TimeSource
+    let desk: DetectorDesk, knowledge: KnowledgeSources, query: FlowQuery, control: ControlLog, time: any TimeSource
 
     private static let bodyBytesMax = 64 << 10
     private static let day: Int64 = 86_400_000, daysMax: Int64 = 92
@@ -34,8 +42,12 @@ struct DetectorRoutes {
         router.get("/v1/detectors") { request, context in
             let principal = try context.caller
             _ = try Parameters(request, allowed: [])
-            return try jsonResponse(DetectorListBody(desk.parameters[principal.tenant]))
+            return try jsonResponse(
+                DetectorListBody(
+                    desk.limits[principal.tenant], settled: desk.limits.settled(principal.tenant),
+                    own: OwnLimitsBody(of: principal.tenant, in: control)))
         }
+        DetectorLimitRoutes(desk: desk, control: control, time: time).add(to: router)
         router.post("/v1/detectors/backtest") { try await backtest($0, $1) }
     }
 
@@ -45,7 +57,7 @@ struct DetectorRoutes {
         let explains = try parameters.choice("explain", ["true", "false"]) == "true"
         let body = try await request.body.collect(upTo: Self.bodyBytesMax)
         let asked = try DetectorTrialBody(Array(body.readableBytesView))
-        let current = desk.parameters[principal.tenant]
+        let current = desk.limits[principal.tenant]
         var question = DetectorBacktest.Question(
             tenant: principal.tenant, learnFrom: 0, from: 0, to: 0, rules: try asked.ruleIDs,
             parameters: try asked.tuning.applied(to: current), current: current)

@@ -82,6 +82,7 @@ extension PolicyTable {
         PolicyRow(.post, "/v1/models/{version}/promote", .writeRules),
         PolicyRow(.get, "/v1/programs", .readRules),
         PolicyRow(.get, "/v1/detectors", .readRules),
+        PolicyRow(.put, "/v1/detectors/limits", .writeRules),
         PolicyRow(.post, "/v1/detectors/backtest", .permitted([[.readRules, .readFlows]], .tenant)),
     ]
     private static let knowledge = [

@@ -43,7 +43,7 @@ package final class AggregatorPipeline: Service {
     let store: any FlowStore
     let incidents: IncidentLog
     let checkpoints: CheckpointFile
-    let parameters: TenantParameters
+    let limits: LiveParameters
     let intelligence: CurrentIntelligence
     let places: PlaceLookup
     let sigma: SigmaRegister?
@@ -55,13 +55,15 @@ package final class AggregatorPipeline: Service {
     let metrics: PipelineMetrics
 
     /// Opens or makes `checkpoint.sqlite` in `directory`, which must exist.
+    /// - Parameter limits: in place of `parameters`, where tenants' people may change theirs; what they change counts
+    ///   from the next group of batches on.
     /// - Parameter intelligence: what all tenants know about strangers; a new edition counts from the next group of
     ///   batches on.
     /// - Parameter places: where addresses are, for rules about new countries and systems.
     /// - Parameter programs: started with the first batch's checkpoint; whoever has made it ends them.
     package init(
         log: any FlowLog, store: any FlowStore, incidents: IncidentLog, directory: String,
-        parameters: TenantParameters = TenantParameters(),
+        parameters: TenantParameters = TenantParameters(), limits: LiveParameters? = nil,
         intelligence: CurrentIntelligence = CurrentIntelligence(), places: PlaceLookup = .none,
         sigma: SigmaRegister? = nil, models: ModelRegister? = nil, programs: ProgramDesk? = nil,
         pace: Pace = Pace(), time: any TimeSource,
@@ -70,7 +72,7 @@ package final class AggregatorPipeline: Service {
         self.log = log
         self.store = store
         self.incidents = incidents
-        self.parameters = parameters
+        self.limits = limits ?? LiveParameters(parameters)
         self.intelligence = intelligence
         self.places = places
         self.sigma = sigma

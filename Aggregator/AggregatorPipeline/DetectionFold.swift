@@ -18,7 +18,9 @@ struct DetectionFold {
         /// In the order in which they were made.
         let findings: [Finding]
     }
-    private let parameters: TenantParameters
+    private var parameters: TenantParameters
+    /// Of `LiveParameters`.
+    private var limitsGeneration: UInt64
     private let places: PlaceLookup
     private var edition = IntelligenceEdition.none
     private var detectors: [TenantID: DetectorSet] = [:]
@@ -32,9 +34,9 @@ struct DetectionFold {
     var restarted: [TenantID: String] = [:]
 
     init(
-        from checkpoint: CheckpointFile.Checkpoint, parameters: TenantParameters, places: PlaceLookup = .none
+        from checkpoint: CheckpointFile.Checkpoint, limits: LiveParameters, places: PlaceLookup = .none
     ) {
-        self.parameters = parameters
+        (limitsGeneration, parameters) = limits.current
         self.places = places
         offset = checkpoint.offset
         rules = RuleFolds(from: checkpoint.sigma)
@@ -119,6 +121,30 @@ struct DetectionFold {
             offset: offset,
             snapshots: detectors.filter { changed.contains($0.key) }.mapValues { $0.snapshot() },
             sigma: rules.checkpoint(), models: models.checkpoint())
+    }
+
+    // MARK: Limits
+
+    func isBehind(_ limits: LiveParameters) -> Bool { limits.generation != limitsGeneration }
+    /// Goes on under the present limits, with all that was learned. Take a checkpoint before, as with rules.
+    /// - Returns: tenants whose detectors changed.
+    mutating func turn(to limits: LiveParameters) -> [TenantID] {
+        (limitsGeneration, parameters) = limits.current
+        let turned = detectors.filter { $0.value.parameters != parameters[$0.key] }
+        for (tenant, set) in turned {
+            do {
+                var next = try DetectorSet(restoring: set.snapshot(), tenant: tenant, parameters: parameters[tenant])
+                next.use(edition[tenant])
+                next.use(places)
+                detectors[tenant] = next
+            } catch {
+                // Its own snapshot is never refused; were it, the detectors would begin anew.
+                restarted[tenant] = "\(error)"
+                detectors[tenant] = nil
+            }
+            changed.insert(tenant)
+        }
+        return Array(turned.keys)
     }
 
     // MARK: Rules

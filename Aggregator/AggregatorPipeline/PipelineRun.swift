@@ -49,7 +49,7 @@ struct PipelineRun: ~Copyable {
         }
         if pipeline.checkpoints.wasDamaged { pipeline.logger.error("A damaged checkpoint was set aside.") }
         fold = DetectionFold(
-            from: checkpoint, parameters: pipeline.parameters, places: pipeline.places)
+            from: checkpoint, limits: pipeline.limits, places: pipeline.places)
         for (tenant, reason) in fold.restarted {
             pipeline.logger.warning(
                 "A tenant's detectors begin anew.", metadata: ["tenant": "\(tenant)", "reason": "\(reason)"])
@@ -82,6 +82,7 @@ struct PipelineRun: ~Copyable {
             return false
         }
         let tenants = Set(batches.map(\.sensor.tenant))
+        try await giveLimits()
         try await giveRules(to: tenants)
         try await giveModels(to: tenants)
         fold.use(pipeline.intelligence.begin())
@@ -109,6 +110,13 @@ struct PipelineRun: ~Copyable {
         batchesSinceCheckpoint += batches.count
         try await noteLag(receivedMilliseconds: last.receivedMilliseconds)
         return true
+    }
+
+    /// When a tenant's limits have changed, goes on under the new ones from here, behind a checkpoint.
+    private mutating func giveLimits() async throws {
+        guard fold.isBehind(pipeline.limits) else { return }
+        try await checkpoint()
+        for tenant in fold.turn(to: pipeline.limits) { tellRestart(of: tenant) }
     }
 
     /// When rules have changed, goes on with the new ones from here, behind a checkpoint.

@@ -60,6 +60,15 @@ enum ControlSchema {
                     """)
         }
         migrator.registerMigration("audit chain") { try ControlLog.chainEvents($0) }
+        migrator.registerMigration("detector limits") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE detectorLimits (
+                        tenant TEXT NOT NULL REFERENCES tenant(name), version INTEGER NOT NULL, text TEXT NOT NULL,
+                        atMilliseconds INTEGER NOT NULL, actor TEXT NOT NULL,
+                        PRIMARY KEY (tenant, version)) STRICT, WITHOUT ROWID;
+                    """)
+        }
         return migrator
     }
 }

@@ -37,6 +37,7 @@ struct Aggregator {
     private let models: ModelRegister
     private let notify: NotifyService
     private let programs: ProgramDesk
+    private let limits: LiveParameters
     private let pipeline: AggregatorPipeline, upkeep: StoreUpkeep, keys: DataKeys, surroundings: Surroundings
 
     private static let drainMax: Duration = .seconds(20)
@@ -108,9 +109,10 @@ struct Aggregator {
             programs = ProgramDesk(
                 settings.programs, time: time, registry: metrics, logger: Logger(label: "programs"))
             try settings.programs.makeTables(folder: AggregatorSettings.programsFolder(in: folder))
+            limits = LiveParameters(surroundings.parameters, own: try DetectorDesk.kept(in: control))
             pipeline = try AggregatorPipeline(
                 log: flowLog, store: store, incidents: incidents, directory: folder,
-                parameters: surroundings.parameters,
+                limits: limits,
                 intelligence: surroundings.intelligence, places: surroundings.lookup, sigma: sigma,
                 models: models, programs: settings.programs.programs.isEmpty ? nil : programs, time: time,
                 registry: metrics, logger: logger,
@@ -150,7 +152,8 @@ struct Aggregator {
         let head = try control.auditHead()
         logger.notice("The audit log.", metadata: ["head": "\(head)"])
         await surroundings.load()
-        let knowledge = surroundings.upkeep(store: store, incidents: incidents, control: control, time: time)
+        let knowledge = surroundings.upkeep(
+            store: store, incidents: incidents, control: control, limits: limits, time: time)
         var services: [any Service] = [
             KeyUpkeep(keys: keys, incidents: incidents, notify: notify, logger: Logger(label: "keys")), notify, upkeep,
             knowledge, ProgramService(programs, folder: AggregatorSettings.programsFolder(in: settings.dataDirectory)),
@@ -221,9 +224,8 @@ struct Aggregator {
                 return []
             })
         sources.notify = notify.desk
-        let parameters = surroundings.parameters
-        sources.models = ModelDesk(models) { parameters[$0] }
-        sources.detectors = DetectorDesk(parameters)
+        sources.models = ModelDesk(models) { [limits] in limits[$0] }
+        sources.detectors = DetectorDesk(limits)
         sources.programs = programs
         return server(try apiRouter(sources), listener, at: settings.api.listen, named: "api")
     }

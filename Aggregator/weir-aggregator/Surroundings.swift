@@ -44,12 +44,12 @@ struct Surroundings {
     }
 
     func upkeep(
-        store: any FlowStore, incidents: IncidentLog, control: ControlLog, time: any TimeSource
+        store: any FlowStore, incidents: IncidentLog, control: ControlLog, limits: LiveParameters,
+        time: any TimeSource
     ) -> KnowledgeUpkeep {
-        let parameters = settings.parameters
         let hunter = HistoryHunt(
             query: FlowQuery(store: store, time: time, atOnce: 1), incidents: incidents, time: time, places: lookup
-        ) { parameters[$0] }
+        ) { limits[$0] }
         return KnowledgeUpkeep(feeds: feeds, enrichment: places, hunter: hunter) { try control.tenants() }
     }
 

@@ -91,6 +91,7 @@ struct Recipe: Sendable {
             body: { text($0, #","state":"test""#) }, absent: 400, absentInBody: 400),
         "DELETE /v1/sigma/rules/{key}": Recipe(
             own: 204, restore: { world, tenant in try MatrixWorld.restoreRule(tenant, world.sources) }),
+        "PUT /v1/detectors/limits": Recipe(body: { _ in #"{"limits":{"scanPortsMin":9}}"# }),
         "POST /v1/sigma/rules/check": Recipe(body: { text($0) }),
         "POST /v1/sigma/rules/test": Recipe(body: { text($0, #","flows":[]"#) }),
         // Findings' ids are digests of their rule's name, whosever it is.

@@ -43,11 +43,12 @@ struct World {
         _ node: Node, store: (any FlowStore)? = nil, log: (any FlowLog)? = nil, sigma: SigmaRegister? = nil,
         models: ModelRegister? = nil, places: PlaceLookup = .none, programs: ProgramDesk? = nil,
         intelligence: CurrentIntelligence = CurrentIntelligence(), parameters: TenantParameters = TenantParameters(),
-        pace: AggregatorPipeline.Pace = small
+        limits: LiveParameters? = nil, pace: AggregatorPipeline.Pace = small
     ) throws -> AggregatorPipeline {
         try AggregatorPipeline(
             log: log ?? node.log, store: store ?? node.store, incidents: node.incidents, directory: folder.path,
-            parameters: parameters, intelligence: intelligence, places: places, sigma: sigma, models: models,
+            parameters: parameters, limits: limits, intelligence: intelligence, places: places, sigma: sigma,
+            models: models,
             programs: programs, pace: pace,
             time: node.time,
             registry: node.registry,

@@ -9,8 +9,9 @@ struct DetectorsCommand: AsyncParsableCommand {
             weirctl detectors
             weirctl detectors limits --of port-scan
             weirctl detectors backtest --limit scanPortsMin=20 --since 2026-11-20T00:00:00Z
+            weirctl detectors set --limit scanPortsMin=20
             """,
-        subcommands: [List.self, Limits.self, Backtest.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Limits.self, Backtest.self, Change.self, Reset.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -63,7 +64,11 @@ struct DetectorsCommand: AsyncParsableCommand {
             try rows.printItems(
                 ["items": items],
                 columns: ["detector", "name", "value", "standard", "unit", "min", "max"].map { RowPrinter.column($0) }
-                    + [RowPrinter.Column(title: "set") { $0["isSet"] as? Bool == true ? "yes" : "no" }],
+                    + [
+                        RowPrinter.Column(title: "set") {
+                            $0["isOwn"] as? Bool == true ? "own" : $0["isSet"] as? Bool == true ? "yes" : "no"
+                        }
+                    ],
                 whenEmpty: "no detector of that name")
         }
     }
@@ -89,7 +94,8 @@ struct DetectorsCommand: AsyncParsableCommand {
             var query = ["from": since, "to": until, "learnFrom": learnFrom].compactMapValues { $0 }
             if explain { query["explain"] = "true" }
             let answer = try await APIClient(connection.profile()).send(
-                .POST, "/v1/detectors/backtest", query: query, json: ["limits": try limits(), "rules": rule])
+                .POST, "/v1/detectors/backtest", query: query,
+                json: ["limits": try DetectorsCommand.limits(limit), "rules": rule])
             var printer = RowPrinter(
                 rows.chosen,
                 columns: ["change", "start", "severity", "rule", "title"].map { RowPrinter.column($0) })
@@ -107,15 +113,6 @@ struct DetectorsCommand: AsyncParsableCommand {
             printPlan(answer)
         }
 
-        private func limits() throws -> [String: Double] {
-            try limit.reduce(into: [:]) { all, text in
-                let parts = text.split(separator: "=", maxSplits: 1)
-                guard parts.count == 2, let value = Double(parts[1]) else {
-                    throw Failure.usage("--limit: \"\(text)\" is not NAME=VALUE, such as scanPortsMin=20")
-                }
-                all[String(parts[0])] = value
-            }
-        }
         /// What would be found, marked where it is new, and what would no more.
         private static func items(_ answer: [String: Any], onlyDifference: Bool) -> [[String: Any]] {
             func list(_ name: String) -> [[String: Any]] { answer[name] as? [[String: Any]] ?? [] }
@@ -126,6 +123,57 @@ struct DetectorsCommand: AsyncParsableCommand {
             let kept = list("findings").filter { !gained.contains($0["id"] as? String ?? "") }
             return (onlyDifference ? [] : kept.map { marked($0, "same") }) + list("gained").map { marked($0, "gained") }
                 + list("lost").map { marked($0, "lost") }
+        }
+    }
+
+    struct Change: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "set",
+            abstract: "Sets limits for the key's tenant, and switches rules off and on, beside what was set before.",
+            discussion: """
+                weirctl detectors set --limit scanPortsMin=20 --off 'new-*'
+                weirctl detectors set --usual scanPortsMin --on 'new-*'
+                """)
+        @OptionGroup var connection: ConnectionOptions
+        @Option(help: "NAME=VALUE, times in ms; several times.") var limit: [String] = []
+        @Option(help: "A limit that is to be as the operator set it; several times.") var usual: [String] = []
+        @Option(help: "A rule that is to say nothing, or the beginning of ids and a *; several times.")
+        var off: [String] = []
+        @Option(help: "What was given to --off; several times.") var on: [String] = []
+
+        func run() async throws {
+            let client = try APIClient(connection.profile())
+            let own = try await client.get("/v1/detectors")["own"] as? [String: Any] ?? [:]
+            var limits = (own["limits"] as? [String: Any] ?? [:]).compactMapValues { $0 as? Double }
+            for name in usual { limits[name] = nil }
+            limits.merge(try DetectorsCommand.limits(limit)) { $1 }
+            var rules = (own["off"] as? [String] ?? []).filter { !on.contains($0) }
+            rules += off.filter { !rules.contains($0) }
+            try printJSON(
+                await client.send(.PUT, "/v1/detectors/limits", json: ["limits": limits, "off": rules]))
+        }
+    }
+
+    struct Reset: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Takes back all that was set for the key's tenant: the operator's settings hold.",
+            discussion: "weirctl detectors reset")
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            let nothing: [String: Any] = [:]
+            try printJSON(
+                await APIClient(connection.profile()).send(.PUT, "/v1/detectors/limits", json: nothing))
+        }
+    }
+
+    fileprivate static func limits(_ texts: [String]) throws -> [String: Double] {
+        try texts.reduce(into: [:]) { all, text in
+            let parts = text.split(separator: "=", maxSplits: 1)
+            guard parts.count == 2, let value = Double(parts[1]) else {
+                throw Failure.usage("--limit: \"\(text)\" is not NAME=VALUE, such as scanPortsMin=20")
+            }
+            all[String(parts[0])] = value
         }
     }
 }
