@@ -64,8 +64,9 @@ struct ConditionParser {
         if let pipe = words.firstIndex(where: { $0.text == "|" }) {
             let rest = words[pipe...].map { String($0.text) }.joined(separator: " ")
             throw issue(
-                "`\(cut(rest, to: 60))` counts in the condition, as rules before Sigma 2 did; "
-                    + "this is written as a correlation now", words[pipe])
+                "`\(cut(rest, to: 60))` counts in the condition, as rules before Sigma 2 did: that is read where one "
+                    + "thing is counted and a `timeframe` says over how long; else it is written as a correlation now",
+                words[pipe])
         }
     }
 

@@ -71,6 +71,14 @@ extension SigmaField {
                     "refused", "reject", "rejected", "prevent", "prevented",
                 ]),
         ], max: 1)
+    /// As firewalls write them, such as `SYN,ACK`; a record has those of all its packets.
+    static let tcpFlags = SigmaField.words(
+        .controlBits,
+        (1...255).map { bits in
+            let names = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"].enumerated()
+                .filter { bits & (1 << $0.offset) != 0 }.map(\.element)
+            return Word(value: UInt64(bits), words: [names.joined(separator: ",")])
+        }, max: 255)
     static let connectionState = SigmaField.words(
         .connectionState, ConnectionState.allCases.map { Word(value: UInt64($0.rawValue), words: [$0.word]) }, max: 63)
     static let service = SigmaField.words(
@@ -109,7 +117,8 @@ enum SigmaSource: Sendable {
     static let firewallFields: [String: SigmaField] = [
         "src_ip": .address(.originator), "dst_ip": .address(.responder), "src_port": .port(.originatorPort),
         "dst_port": .port(.responderPort), "protocol": .transport, "proto": .transport, "action": .action,
-        "blocked": .flag(.refused), "duration": .number(.duration, scale: 1_000), "src_as": .number(.sourceAS),
+        "blocked": .flag(.refused), "tcp_flags": .tcpFlags, "duration": .number(.duration, scale: 1_000),
+        "src_as": .number(.sourceAS),
         "dst_as": .number(.destinationAS), "bytes": .number(.octets), "packets": .number(.packets),
     ]
     static let zeekFields: [String: SigmaField] = [

@@ -130,6 +130,35 @@ import Testing
         #expect(try Sample.matches("local_orig: true\nlocal_resp: false", answer, logsource: source))
     }
 
+    @Test("a firewall's TCP flags are those of the record, by name") func flags() throws {
+        var record = try Sample.record()
+        func matches(_ search: String, _ bits: UInt16) throws -> Bool {
+            record.tcpControlBits = bits
+            return try Sample.matches(search, record)
+        }
+        #expect(try matches("tcp_flags|contains: 'SYN'", 0x02) && matches("tcp_flags|contains: 'syn'", 0x12))
+        #expect(try !matches("tcp_flags|contains: 'SYN'", 0x11) && !matches("tcp_flags|contains: 'SYN'", 0))
+        #expect(try matches("tcp_flags: SYN", 0x02) && !matches("tcp_flags: SYN", 0x12))
+        #expect(try matches("tcp_flags|contains|all:\n    - ACK\n    - CWR", 0x90))
+        #expect(try !matches("tcp_flags|contains|all:\n    - ACK\n    - CWR", 0x10))
+    }
+
+    /// SigmaHQ's rules about floods that firewalls refuse, which count without saying over how long.
+    @Test("counting in a condition without a timeframe is refused with what is missing, and read with one")
+    func timeframes() throws {
+        let head = "title: Refused SYNs\nid: 0c8ad1b6-7c0e-4b0e-9d2c-5a7b1c3d9e10\nlogsource:\n    category: firewall\n"
+        let search =
+            "    selection:\n        tcp_flags|contains: SYN\n        action:\n            - deny\n            - 3\n"
+        let condition = "    condition: selection | count(src_ip) by dst_ip > 200\n"
+        let without = SigmaParse("\(head)detection:\n\(search)\(condition)level: high\n")
+        let issue = try #require(without.refusals.first?.issues.first)
+        #expect(without.documents.isEmpty)
+        #expect(issue.line == 11 && issue.reason.contains("a `timeframe` says over how long"), "\(issue)")
+        let with = SigmaRuleSet(
+            SigmaParse("\(head)detection:\n\(search)    timeframe: 1m\n\(condition)level: high\n").documents)
+        #expect(with.refusals.isEmpty && with.correlations.count == 1, "\(with.refusals)")
+    }
+
     @Test("what a firewall refused is denied, blocked and rejected; ICMP has no ports") func refused() throws {
         let record = try Sample.record(flags: .denied)
         for word in ["deny", "Denied", "DROP", "block*", "rejected"] {
