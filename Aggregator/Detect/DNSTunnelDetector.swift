@@ -111,7 +111,6 @@ struct TunnelEntry: CaseEntry {
     /// At most the share of queries that the leading client port has.
     var onePortShare: Double { port == 0 ? 0 : (1 + Double(lead) / max(Double(queries), 1)) / 2 }
 
-    /// - Parameter octets: of the record's DNS messages together.
     /// Queries that must be seen.
     func needed(_ parameters: DetectorParameters) -> UInt64 {
         let limit = max(parameters.tunnelQueriesMin, 1)
@@ -127,6 +126,7 @@ struct TunnelEntry: CaseEntry {
             interval: totals.samplingInterval)
     }
 
+    /// - Parameter octets: of the record's DNS messages together.
     mutating func add(_ sight: FlowSight, octets: Double, isQuery: Bool) {
         let packets = min(sight.packets, 1 << 40)
         guard isQuery else {
