@@ -250,7 +250,7 @@ let aggregator: [Target] = [
         uses: [
             "API", "AggregatorPipeline", "Backup", "DataKeys", "Detect", "Enrichment", "FlowLog", "FlowStore",
             "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep", "ModelRegister",
-            "Notify", "NotifyChannels", "ObjectStore", "Platform", "ProgramDesk", "Query", "ReverseNames",
+            "Notify", "NotifyChannels", "ObjectStore", "Passwords", "Platform", "ProgramDesk", "Query", "ReverseNames",
             "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", arguments, logging, lifecycle,
         ] + hummingbird),
     program(

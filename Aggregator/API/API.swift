@@ -68,6 +68,7 @@ package func apiRouter(
     }
     OperationRoutes(metrics: sources.metrics, unready: sources.unready).add(to: routes)
     SessionRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)
+    FactorRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)
     JoinRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)
     IncidentRoutes(incidents: sources.incidents, knowledge: sources.knowledge).add(to: routes)
     IncidentEditRoutes(incidents: sources.incidents, time: sources.time).add(to: routes)

@@ -17,6 +17,8 @@ extension PolicyTable {
         PolicyRow(.delete, "/v1/session", .signedIn), PolicyRow(.put, "/v1/session/tenant", .signedIn),
         PolicyRow(.put, "/v1/session/password", .signedIn), PolicyRow(.get, "/v1/sessions", .signedIn),
         PolicyRow(.delete, "/v1/sessions/{id}", .signedIn),
+        PolicyRow(.post, "/v1/session/factor", .signedIn), PolicyRow(.put, "/v1/session/factor", .signedIn),
+        PolicyRow(.post, "/v1/session/factor/remove", .signedIn),
     ]
     private static let incidents = [
         PolicyRow(.get, "/v1/incidents", .readIncidents),

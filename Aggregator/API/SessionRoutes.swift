@@ -11,9 +11,13 @@ internal import Tenancy
 /// What signing in needs.
 package struct SignIn: Sendable {
     package var passwords: PasswordDesk, limits: SignInLimits
+    /// Nil: nobody can begin to use an authenticator, and who has one can't sign in.
+    package var factors: FactorSealer?
 
-    package init(passwords: PasswordDesk = PasswordDesk(), limits: SignInLimits = SignInLimits()) {
-        (self.passwords, self.limits) = (passwords, limits)
+    package init(
+        passwords: PasswordDesk = PasswordDesk(), limits: SignInLimits = SignInLimits(), factors: FactorSealer? = nil
+    ) {
+        (self.passwords, self.limits, self.factors) = (passwords, limits, factors)
     }
 }
 
@@ -61,7 +65,7 @@ struct SessionRoutes {
     private func start(_ request: Request, _ context: APIContext) async throws -> Response {
         _ = try Parameters(request, allowed: [])
         let asked = try await jsonBody(SignInBody.self, of: request, bytesMax: Self.bodyBytesMax)
-        try attempt(asked.email, context)
+        try signIn.attempt(asked.email, context, time)
         let kept = try control.passwordHash(email: asked.email)
         let isRight = try await hashing { () async throws(PasswordDesk.Failure) in
             try await signIn.passwords.verify(Secret(Array(asked.password.utf8)), against: kept?.hash)
@@ -71,6 +75,7 @@ struct SessionRoutes {
                 "A sign-in failed.", metadata: ["address": "\(context.address)", "person": "\(kept?.person ?? "none")"])
             throw Problem.signInFailed
         }
+        try checkFactor(of: kept.person, asked.code)
         var chance = SystemRandomNumberGenerator()
         let token = try control.startSession(
             of: kept.person, address: context.address, agent: request.headers[.userAgent] ?? "", at: now, using: &chance
@@ -80,6 +85,13 @@ struct SessionRoutes {
         response.headers[.setCookie] = SessionCookie.field(
             token.secret, seconds: SessionLimits.absoluteMilliseconds / 1_000)
         return response
+    }
+
+    /// Only asked for once the password was right: before, nobody learns who has one.
+    private func checkFactor(of person: String, _ code: String?) throws {
+        guard try control.factor(of: person)?.isConfirmed == true else { return }
+        guard let code, !code.isEmpty else { throw Problem.codeNeeded }
+        guard try signIn.accepts(code, of: person, control, time) else { throw Problem.signInFailed }
     }
 
     private func choose(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -100,7 +112,7 @@ struct SessionRoutes {
         let person = try context.person.person, session = try context.person.session
         _ = try Parameters(request, allowed: [])
         let asked = try await jsonBody(PasswordBody.self, of: request, bytesMax: Self.bodyBytesMax)
-        try attempt(person.email, context)
+        try signIn.attempt(person.email, context, time)
         let kept = try control.passwordHash(email: person.email)
         let isRight = try await hashing { () async throws(PasswordDesk.Failure) in
             try await signIn.passwords.verify(Secret(Array(asked.password.utf8)), against: kept?.hash)
@@ -113,10 +125,6 @@ struct SessionRoutes {
         return Response(status: .noContent)
     }
 
-    private func attempt(_ email: String, _ context: APIContext) throws(Problem) {
-        let wait = signIn.limits.wait(account: email, address: context.address, at: time.monotonic())
-        if let wait { throw .tooMany(waiting: wait) }
-    }
     private func body(of caller: SignedIn) throws -> SessionBody {
         SessionBody(caller, try control.directory())
     }
@@ -160,7 +168,7 @@ extension PasswordRules.Refusal {
 
 // MARK: Bodies
 
-private struct SignInBody: Decodable { let email: String, password: String }
+private struct SignInBody: Decodable { let email: String, password: String, code: String? }
 private struct TenantBody: Decodable { let tenant: TenantID, reason: String? }
 private struct PasswordBody: Decodable { let password: String, newPassword: String }
 

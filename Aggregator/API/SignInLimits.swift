@@ -16,7 +16,7 @@ package final class SignInLimits: Sendable {
         var left: Int, refilledAt: Duration
     }
     private let buckets = Mutex<[String: Bucket]>([:])
-    private let perAddress: Allowance, perPair: Allowance, perAccount: Allowance
+    private let perAddress: Allowance, perPair: Allowance, perAccount: Allowance, perCode: Allowance
 
     /// Buckets that are kept; full ones are forgotten first, then any.
     package static let bucketsMax = 30_000
@@ -24,9 +24,11 @@ package final class SignInLimits: Sendable {
     package init(
         perAddress: Allowance = Allowance(burst: 20, interval: .seconds(6)),
         perPair: Allowance = Allowance(burst: 5, interval: .seconds(30)),
-        perAccount: Allowance = Allowance(burst: 100, interval: .seconds(36))
+        perAccount: Allowance = Allowance(burst: 100, interval: .seconds(36)),
+        perCode: Allowance = Allowance(burst: 10, interval: .seconds(300))
     ) {
         (self.perAddress, self.perPair, self.perAccount) = (perAddress, perPair, perAccount)
+        self.perCode = perCode
     }
 
     package var count: Int { buckets.withLock { $0.count } }
@@ -36,10 +38,16 @@ package final class SignInLimits: Sendable {
     /// - Returns: nil: it may be tried; else how long to wait.
     package func wait(account: String, address: String, at now: Duration) -> Duration? {
         let name = String(account.lowercased().prefix(254))
-        let asked = [
-            ("a \(address)", perAddress), ("p \(address) \(name)", perPair), ("n \(name)", perAccount),
-        ]
-        return buckets.withLock { buckets in
+        return take(
+            [("a \(address)", perAddress), ("p \(address) \(name)", perPair), ("n \(name)", perAccount)], now)
+    }
+    /// Takes one try of an authenticator's six digits, wherever from: who gets as far has the password.
+    package func waitForCode(_ person: String, at now: Duration) -> Duration? { take([("c \(person)", perCode)], now) }
+    /// Who has the authenticator is not held up by former tries.
+    package func codeWasRight(_ person: String) { buckets.withLock { $0["c \(person)"] = nil } }
+
+    private func take(_ asked: [(String, Allowance)], _ now: Duration) -> Duration? {
+        buckets.withLock { buckets in
             var waiting: Duration?
             for (key, allowance) in asked {
                 let bucket = Self.refilled(buckets[key], allowance, now)

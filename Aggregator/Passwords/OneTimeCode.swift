@@ -7,7 +7,7 @@ package struct OneTimeCode: Sendable {
     package static let secretOctets = 20, stepSeconds: Int64 = 30
     /// Steps that a clock may be off, either way.
     private static let drift: Int64 = 1
-    private let secret: Secret
+    let secret: Secret
 
     package init(_ secret: Secret) { self.secret = secret }
     package init(using generator: inout some RandomNumberGenerator) {

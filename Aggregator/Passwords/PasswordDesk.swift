@@ -54,7 +54,7 @@ package final class PasswordDesk: Sendable {
     private func working<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async throws(Failure) -> Value {
         try await enter()
         defer { leave() }
-        return await Self.onThread(work)
+        return await onThread(work)
     }
 
     private enum Turn { case now, later, never }
@@ -87,19 +87,5 @@ package final class PasswordDesk: Sendable {
             return nil
         }
         next?.resume(returning: true)
-    }
-
-    private static func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
-        let started = Mutex<SystemThread?>(nil)
-        let value = await withCheckedContinuation { continuation in
-            do throws(SystemThread.Unavailable) {
-                let thread = try SystemThread { continuation.resume(returning: work()) }
-                started.withLock { $0 = thread }
-            } catch {
-                continuation.resume(returning: work())
-            }
-        }
-        started.withLock { $0 }?.join()
-        return value
     }
 }

@@ -69,6 +69,16 @@ enum ControlSchema {
                         PRIMARY KEY (tenant, version)) STRICT, WITHOUT ROWID;
                     """)
         }
+        migrator.registerMigration("second factors") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE secondFactor (
+                        person TEXT PRIMARY KEY, sealed BLOB NOT NULL, isConfirmed INTEGER NOT NULL,
+                        lastStep INTEGER NOT NULL) STRICT;
+                    CREATE TABLE recoveryCode (
+                        person TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (person, sha256)) STRICT;
+                    """)
+        }
         return migrator
     }
 }

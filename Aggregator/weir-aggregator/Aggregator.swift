@@ -13,11 +13,13 @@ import Logging
 import ModelRegister
 import NotifyChannels
 import ObjectStore
+import Passwords
 import Platform
 import ProgramDesk
 import Query
 import ServerChannel
 import ServiceLifecycle
+import Settings
 import Sigma
 import Telemetry
 import Tenancy
@@ -227,13 +229,22 @@ struct Aggregator {
         sources.models = ModelDesk(models) { [limits] in limits[$0] }
         sources.detectors = DetectorDesk(limits)
         sources.programs = programs
+        sources.signIn.factors = factorSealer
         return server(try apiRouter(sources), listener, at: settings.api.listen, named: "api")
     }
 
     /// The secret that exports' pseudonyms are made of: made at first use, and kept, so that exports of different days
     /// go together. Without it, there are no pseudonyms.
     private var pseudonymSecret: [UInt8]? {
-        let path = settings.dataDirectory + "/pseudonyms.key"
+        keptSecret("pseudonyms.key", without: "There are no pseudonyms.")
+    }
+    /// What authenticators' secrets are sealed with. No backup holds it.
+    private var factorSealer: FactorSealer? {
+        keptSecret("factors.key", without: "There are no second factors.").flatMap { FactorSealer(Secret($0)) }
+    }
+    /// 32 octets by chance, made at first use.
+    private func keptSecret(_ name: String, without: Logger.Message) -> [UInt8]? {
+        let path = settings.dataDirectory + "/\(name)"
         do {
             if fileStatus(path) == nil {
                 var chance = SystemRandomNumberGenerator()
@@ -243,7 +254,7 @@ struct Aggregator {
             guard secret.count >= 32 else { throw Failure.work("it has fewer than 32 octets") }
             return secret
         } catch {
-            logger.warning("There are no pseudonyms.", metadata: ["file": "\(path)", "error": "\(error)"])
+            logger.warning(without, metadata: ["file": "\(path)", "error": "\(error)"])
             return nil
         }
     }

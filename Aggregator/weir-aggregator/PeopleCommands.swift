@@ -5,7 +5,7 @@ import Tenancy
 struct PeopleCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "people", abstract: "Invites people into tenants, and lists them.",
-        subcommands: [Invite.self, List.self])
+        subcommands: [Invite.self, List.self, ResetFactor.self])
 
     struct Invite: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -55,6 +55,23 @@ struct PeopleCommand: ParsableCommand {
                 let person = directory.people[id], state = person?.isDisabled == false ? "valid" : "disabled"
                 print("\(id)\t\(person?.email ?? "")\t\(standing.role)\t\(standing.reach.text)\t\(state)")
             }
+        }
+    }
+
+    struct ResetFactor: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "reset-factor",
+            abstract: "Takes away the authenticator of who lost it, and the recovery codes.",
+            discussion: "Example: weir-aggregator people reset-factor usr-1a2b3c --config aggregator.yaml")
+        @Argument(help: "The id that `people list` shows.") var id: String
+        @OptionGroup var options: SettingsOptions
+
+        func run() throws {
+            let log = try control(options)
+            let isGone = try administering { () throws(ControlError) in
+                try log.removeFactor(of: id, by: actor, at: now)
+            }
+            guard isGone else { throw Failure.usage("\(id) has no authenticator") }
         }
     }
 }

@@ -51,6 +51,9 @@ struct Recipe: Sendable {
         "PUT /v1/session/tenant": Recipe(body: { _ in #"{"tenant":"nobody","reason":"x"}"# }, own: 404),
         "PUT /v1/session/password": Recipe(
             body: { _ in #"{"password":"x","newPassword":"correct horse battery"}"# }, own: 422),
+        "POST /v1/session/factor": Recipe(query: { _ in "x=1" }, own: 400),
+        "PUT /v1/session/factor": Recipe(body: { _ in #"{"code":"x"}"# }, own: 422),
+        "POST /v1/session/factor/remove": Recipe(body: { _ in #"{"code":"x"}"# }, own: 422),
         "DELETE /v1/sessions/{id}": Recipe(own: 404),
     ]
     private static let ofIncidents: [String: Recipe] = [

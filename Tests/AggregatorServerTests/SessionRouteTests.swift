@@ -16,7 +16,9 @@ import Testing
     /// Ada is an analyst of acme.
     init() async throws {
         var world = try await APIWorld()
-        world.sources.signIn = SignIn(passwords: PasswordDesk(cost: Argon2Cost(kibibytes: 64, passes: 1)))
+        world.sources.signIn = SignIn(
+            passwords: PasswordDesk(cost: Argon2Cost(kibibytes: 64, passes: 1)),
+            factors: FactorSealer(Secret([UInt8](repeating: 5, count: 32))))
         self.world = world
         var chance = SystemRandomNumberGenerator()
         ada = try world.sources.control.addPerson(

@@ -1,8 +1,7 @@
-internal import Platform
 internal import Synchronization
 
 /// Does what takes seconds of a processor on a thread of its own: tasks' threads are few, and others wait for them.
-func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+package func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
     let started = Mutex<SystemThread?>(nil)
     let value = await withCheckedContinuation { continuation in
         do throws(SystemThread.Unavailable) {
