@@ -217,6 +217,8 @@ let aggregator: [Target] = [
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
     module("Passwords", in: "Aggregator", uses: ["CArgon2", "Platform", "Settings", crypto]),
     module(
+        "PeopleMail", in: "Aggregator", uses: ["Notify", "Platform", "Telemetry", "Tenancy", logging, lifecycle]),
+    module(
         "Ingest", in: "Aggregator",
         uses: [
             "BatchFormat", "Delivery", "FlowLog", "FlowModel", "Identity", "Platform", "ServerChannel", "Telemetry",
@@ -250,8 +252,8 @@ let aggregator: [Target] = [
         uses: [
             "API", "AggregatorPipeline", "Backup", "DataKeys", "Detect", "Enrichment", "FlowLog", "FlowStore",
             "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep", "ModelRegister",
-            "Notify", "NotifyChannels", "ObjectStore", "Passwords", "Platform", "ProgramDesk", "Query", "ReverseNames",
-            "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", arguments, logging, lifecycle,
+            "Notify", "NotifyChannels", "ObjectStore", "Passwords", "PeopleMail", "Platform", "ProgramDesk", "Query",
+            "ReverseNames", "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", arguments, logging, lifecycle,
         ] + hummingbird),
     program(
         "weir-program-test", at: "Aggregator/weir-program-test", uses: ["Identity", "Platform", "Programs"]),
@@ -428,6 +430,9 @@ let checks: [Target] = [
             "Telemetry", logging, lifecycle,
         ]),
     tests("PasswordsTests", uses: ["Passwords", "Platform", "Settings"]),
+    tests(
+        "PeopleMailTests",
+        uses: ["Notify", "PeopleMail", "Platform", "Telemetry", "Tenancy", logging, lifecycle]),
     tests("TenancyTests", uses: ["Identity", "Platform", "Tenancy", grdb]),
     tests(
         "KnowledgeUpkeepTests",
@@ -449,16 +454,16 @@ let checks: [Target] = [
             "API", "BatchFormat", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel", "FlowStore",
             "HTTP2Client", "HistoryKit", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge",
             "ModelRegister", "Models", "Notify", "Passwords", "Platform", "ProgramDesk", "Programs", "Query",
-            "ReverseNames", "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", logging, lifecycle, nioSSL,
+            "ReverseNames", "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", crypto, logging, lifecycle,
+            nioSSL,
             .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests(
         "AccessMatrixTests",
         uses: [
             "API", "BatchFormat", "Delivery", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents",
-            "Ingest", "Intelligence", "Knowledge", "ModelRegister", "Notify", "Passwords", "Query", "Sigma",
-            "Telemetry",
-            "Tenancy", .product(name: "HummingbirdTesting", package: "hummingbird"),
+            "Ingest", "Intelligence", "Knowledge", "ModelRegister", "Notify", "Passwords", "Platform", "Query", "Sigma",
+            "Telemetry", "Tenancy", .product(name: "HummingbirdTesting", package: "hummingbird"),
         ] + hummingbird),
     tests("ConformanceTests", uses: ["Capture", "Decode", "FlowModel", "FlowText", "WireBytes"]),
     tests(

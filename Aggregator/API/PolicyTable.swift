@@ -5,7 +5,7 @@ extension PolicyTable {
     /// The one that is in force. `openapi.json` says the same to callers, by hand, and the authorization matrix
     /// (`Tests/AccessMatrixTests`) holds the two and the answers against each other.
     package static let standard = PolicyTable(
-        operation + people + incidents + mitigation + flows + detection + knowledge + sensors)
+        operation + people + administration + incidents + mitigation + flows + detection + knowledge + sensors)
 
     private static let operation = [
         PolicyRow(.get, "/healthz", .anyone), PolicyRow(.get, "/readyz", .anyone), PolicyRow(.get, "/metrics", .anyone),
@@ -19,6 +19,23 @@ extension PolicyTable {
         PolicyRow(.delete, "/v1/sessions/{id}", .signedIn),
         PolicyRow(.post, "/v1/session/factor", .signedIn), PolicyRow(.put, "/v1/session/factor", .signedIn),
         PolicyRow(.post, "/v1/session/factor/remove", .signedIn),
+        PolicyRow(.post, "/v1/password/forgot", .anyone), PolicyRow(.post, "/v1/password/reset", .anyone),
+    ]
+    private static let administration = [
+        PolicyRow(.get, "/v1/members", .readMembers), PolicyRow(.put, "/v1/members/{id}", .writeMembers),
+        PolicyRow(.delete, "/v1/members/{id}", .writeMembers),
+        PolicyRow(.post, "/v1/members/{id}/reset", .writeMembers),
+        PolicyRow(.delete, "/v1/members/{id}/factor", .writeMembers),
+        PolicyRow(.get, "/v1/roles", .readMembers), PolicyRow(.put, "/v1/roles/{name}", .writeMembers),
+        PolicyRow(.delete, "/v1/roles/{name}", .writeMembers),
+        PolicyRow(.get, "/v1/invitations", .readMembers), PolicyRow(.post, "/v1/invitations", .writeMembers),
+        PolicyRow(.delete, "/v1/invitations/{id}", .writeMembers),
+        PolicyRow(.get, "/v1/keys", .readKeys), PolicyRow(.post, "/v1/keys", .writeKeys),
+        PolicyRow(.delete, "/v1/keys/{id}", .writeKeys),
+        PolicyRow(.get, "/v1/accounts", .readKeys), PolicyRow(.post, "/v1/accounts", .writeKeys),
+        PolicyRow(.delete, "/v1/accounts/{id}", .writeKeys),
+        PolicyRow(.get, "/v1/audit", .readAudit), PolicyRow(.get, "/v1/audit/export", .readAudit),
+        PolicyRow(.get, "/v1/audit/verify", .readAudit),
     ]
     private static let incidents = [
         PolicyRow(.get, "/v1/incidents", .readIncidents),

@@ -3,23 +3,10 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Identity
 internal import Logging
-package import Passwords
+internal import Passwords
 internal import Platform
 internal import Settings
 internal import Tenancy
-
-/// What signing in needs.
-package struct SignIn: Sendable {
-    package var passwords: PasswordDesk, limits: SignInLimits
-    /// Nil: nobody can begin to use an authenticator, and who has one can't sign in.
-    package var factors: FactorSealer?
-
-    package init(
-        passwords: PasswordDesk = PasswordDesk(), limits: SignInLimits = SignInLimits(), factors: FactorSealer? = nil
-    ) {
-        (self.passwords, self.limits, self.factors) = (passwords, limits, factors)
-    }
-}
 
 /// `/v1/session` and `/v1/sessions`: signing in and out, which tenant is asked about, where else somebody is signed in,
 /// the own password.
@@ -127,42 +114,6 @@ struct SessionRoutes {
 
     private func body(of caller: SignedIn) throws -> SessionBody {
         SessionBody(caller, try control.directory())
-    }
-}
-
-extension SignIn {
-    /// Checks and hashes a password that somebody chose.
-    func hash(_ password: String, words: [String]) async throws -> String {
-        let secret = Secret(Array(password.utf8))
-        do throws(PasswordRules.Refusal) {
-            try PasswordRules.check(secret, words: words)
-        } catch {
-            throw Problem(.unprocessableContent, "weak-password", "Take another password", detail: error.advice)
-        }
-        return try await hashing { () async throws(PasswordDesk.Failure) in
-            var chance = SystemRandomNumberGenerator()
-            return try await passwords.hash(secret, using: &chance)
-        }
-    }
-}
-
-/// Says in the caller's terms that there is no room for another hash.
-func hashing<Value>(_ body: () async throws(PasswordDesk.Failure) -> Value) async throws(Problem) -> Value {
-    do throws(PasswordDesk.Failure) {
-        return try await body()
-    } catch {
-        throw Problem(.serviceUnavailable, "busy", "Too many sign in at once", headers: [.retryAfter: "2"])
-    }
-}
-
-extension PasswordRules.Refusal {
-    fileprivate var advice: String {
-        switch self {
-        case .tooShort(let min): "It needs at least \(min) characters"
-        case .tooLong(let max): "It may have at most \(max) octets"
-        case .notText: "It is not UTF-8 text"
-        case .tooPlain: "It is too close to what everybody tries, or to your name or address"
-        }
     }
 }
 

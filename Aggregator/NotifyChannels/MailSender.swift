@@ -30,8 +30,36 @@ package struct MailSender: ChannelSender {
     }
 
     package func send(_ message: Message, at now: Int64) async -> Outbox.Result {
-        await egress.reach(server.host, IPAddress(server.host), port: server.port) { address in
-            guard let dialogue = dialogue(message) else { return .failed(retryAfter: nil) }
+        await server.submit(
+            rendering.mail(message), from: rendering.from, to: rendering.to, as: rendering.rendering.host, egress,
+            timeout)
+    }
+}
+
+/// Sends letters to people, each to one.
+package struct LetterSender: Sendable {
+    private let server: MailSender.Server, from: MailAddress, name: String, egress: Egress, timeout: Duration
+
+    /// - Parameter name: of this machine, at the server.
+    package init(
+        _ server: MailSender.Server, from: MailAddress, name: String, egress: Egress, timeout: Duration = .seconds(60)
+    ) {
+        (self.server, self.from, self.name, self.egress, self.timeout) = (server, from, name, egress, timeout)
+    }
+
+    package func send(_ letter: Letter, to address: MailAddress, at now: Int64) async -> Outbox.Result {
+        await server.submit(
+            letter.mail(from: from, to: address, at: now), from: from, to: [address], as: name, egress, timeout)
+    }
+}
+
+extension MailSender.Server {
+    func submit(
+        _ mail: [UInt8], from: MailAddress, to recipients: [MailAddress], as name: String, _ egress: Egress,
+        _ timeout: Duration
+    ) async -> Outbox.Result {
+        await egress.reach(host, IPAddress(host), port: port) { address in
+            guard let dialogue = dialogue(mail, from, recipients, name) else { return .failed(retryAfter: nil) }
             let ending = try? await within(timeout) { try await talk(dialogue, to: address) }
             return switch ending {
             case .delivered: .delivered
@@ -42,21 +70,22 @@ package struct MailSender: ChannelSender {
     }
 
     /// Nil when the password can't be read.
-    private func dialogue(_ message: Message) -> SMTPDialogue? {
+    private func dialogue(
+        _ mail: [UInt8], _ from: MailAddress, _ recipients: [MailAddress], _ name: String
+    ) -> SMTPDialogue? {
         var credentials: SMTPDialogue.Credentials?
-        if let user = server.user, let reference = server.password {
+        if let user, let reference = password {
             guard let password = try? reference.read() else { return nil }
             credentials = .init(user: user, password: password)
         }
         return SMTPDialogue(
-            name: rendering.rendering.host, security: server.security, credentials: credentials, from: rendering.from,
-            to: rendering.to, mail: rendering.mail(message))
+            name: name, security: security, credentials: credentials, from: from, to: recipients, mail: mail)
     }
 
     private func talk(_ start: SMTPDialogue, to address: IPAddress) async throws -> SMTPDialogue.Ending {
-        let trust = StreamConnection.Trust(host: server.host, file: server.trust)
+        let trust = StreamConnection.Trust(host: host, file: self.trust)
         let connection = try await StreamConnection.open(
-            to: address, port: server.port, trust: server.security == .implicitTLS ? trust : nil)
+            to: address, port: port, trust: security == .implicitTLS ? trust : nil)
         return try await connection.channel.executeThenClose { inbound, outbound in
             var dialogue = start, lines = LineBuffer()
             for try await buffer in inbound {

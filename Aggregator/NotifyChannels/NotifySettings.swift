@@ -136,30 +136,17 @@ extension NotifySettings.Channel {
     }
 
     private static func mail(_ reader: SettingsReader) throws(SettingError) -> (Target, Int?) {
-        let (host, port) = try server(reader)
-        let names = SMTPDialogue.Security.allCases.map(\.rawValue)
-        let security = try reader.choice("security", default: "startTLS", of: names)
-        var server = MailSender.Server(host: host, port: port, security: .init(rawValue: security) ?? .startTLS)
-        server.user = try reader.optionalString("user")
-        server.password = try reader.optionalSecret("password")
-        server.trust = try reader.optionalPath(of: "trust")
-        let from = try address(reader, "from", try reader.string("from"))
+        let server = try MailSender.Server(reader), from = try MailAddress(reader, "from")
         var to: [MailAddress] = []
         for text in try reader.strings("to", default: nil, countMax: MailRendering.recipientsMax) {
-            to.append(try address(reader, "to", text))
+            to.append(try MailAddress(reader, "to", text))
         }
         guard !to.isEmpty else { throw reader.error("to", "names nobody") }
-        return (.mail(server, from: from, to: to), port)
-    }
-    private static func address(
-        _ reader: SettingsReader, _ key: String, _ text: String
-    ) throws(SettingError) -> MailAddress {
-        guard let address = MailAddress(text) else { throw reader.error(key, "\"\(text)\" is not a mail address") }
-        return address
+        return (.mail(server, from: from, to: to), server.port)
     }
 
     private static func syslog(_ reader: SettingsReader) throws(SettingError) -> (Target, Int?) {
-        let (host, port) = try server(reader)
+        let (host, port) = try reader.hostAndPort("server")
         let transport = try reader.choice(
             "transport", default: "tls", of: SyslogSender.Transport.allCases.map(\.rawValue))
         let format = try reader.choice(
@@ -170,20 +157,42 @@ extension NotifySettings.Channel {
         let facility = UInt8(try reader.int("facility", default: 13, in: 0...23))
         return (.syslog(server, .init(rawValue: format) ?? .text, facility: facility), port)
     }
+}
 
-    /// `HOST:PORT`, `[2001:db8::1]:6514`.
-    private static func server(_ reader: SettingsReader) throws(SettingError) -> (String, Int) {
-        let text = try reader.string("server")
-        guard let colon = text.lastIndex(of: ":"), colon > text.startIndex,
-            let port = Int(text[text.index(after: colon)...]), (1...65_535).contains(port)
-        else { throw reader.error("server", "\"\(text)\" is not HOST:PORT") }
-        let host = text[..<colon]
-        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
-        return (String(isBracketed ? host.dropFirst().dropLast() : host), port)
+extension MailSender.Server {
+    /// `server`, `security`, `user`, `password` and `trust` of a mail channel.
+    package init(_ reader: SettingsReader) throws(SettingError) {
+        let (host, port) = try reader.hostAndPort("server")
+        let names = SMTPDialogue.Security.allCases.map(\.rawValue)
+        let security = try reader.choice("security", default: "startTLS", of: names)
+        self.init(host: host, port: port, security: .init(rawValue: security) ?? .startTLS)
+        user = try reader.optionalString("user")
+        password = try reader.optionalSecret("password")
+        trust = try reader.optionalPath(of: "trust")
+    }
+}
+
+extension MailAddress {
+    package init(_ reader: SettingsReader, _ key: String) throws(SettingError) {
+        try self.init(reader, key, try reader.string(key))
+    }
+    fileprivate init(_ reader: SettingsReader, _ key: String, _ text: String) throws(SettingError) {
+        guard let address = MailAddress(text) else { throw reader.error(key, "\"\(text)\" is not a mail address") }
+        self = address
     }
 }
 
 extension SettingsReader {
+    /// `HOST:PORT`, `[2001:db8::1]:6514`.
+    fileprivate func hostAndPort(_ key: String) throws(SettingError) -> (String, Int) {
+        let text = try string(key)
+        guard let colon = text.lastIndex(of: ":"), colon > text.startIndex,
+            let port = Int(text[text.index(after: colon)...]), (1...65_535).contains(port)
+        else { throw error(key, "\"\(text)\" is not HOST:PORT") }
+        let host = text[..<colon]
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        return (String(isBracketed ? host.dropFirst().dropLast() : host), port)
+    }
     func optionalTenant(_ key: String) throws(SettingError) -> TenantID? {
         guard let text = try optionalString(key) else { return nil }
         guard let tenant = TenantID(text) else { throw error(key, "\"\(text)\" is not a tenant's name") }

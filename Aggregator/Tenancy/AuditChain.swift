@@ -38,6 +38,17 @@ package enum AuditFault: Error, Equatable, Sendable {
     case otherHistory(id: Int64)
 }
 
+extension AuditFault {
+    package var inWords: String {
+        switch self {
+        case .gap(let id): "after event \(id) one is missing"
+        case .altered(let id): "event \(id) was changed"
+        case .cut(let id, let expected): "it ends with event \(id), and had \(expected)"
+        case .otherHistory(let id): "event \(id) is not that of the head: the log was written anew"
+        }
+    }
+}
+
 /// Each event's hash covers its fields and the hash before:
 ///
 ///     hash(n) = SHA-256(hash(n-1) | id :8 | at :8 | length :4 and octets of actor, kind, tenant, subject, detail)

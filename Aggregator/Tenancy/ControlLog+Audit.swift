@@ -44,10 +44,16 @@ extension ControlLog {
     /// - Parameter expected: a head from before.
     /// - Throws: `AuditFault`, or `ControlError` for a file that can't be read.
     package static func verifyAudit(folder: String, expecting expected: AuditHead? = nil) throws -> AuditHead {
+        try verify(URL(fileURLWithPath: folder).appendingPathComponent("control.sqlite").path, expected)
+    }
+    /// The same of this log, on a connection of its own: others need not wait for it.
+    package func verifyAudit(expecting expected: AuditHead? = nil) throws -> AuditHead {
+        try Self.verify(path, expected)
+    }
+    private static func verify(_ file: String, _ expected: AuditHead?) throws -> AuditHead {
         var configuration = Configuration()
         configuration.readonly = true
         configuration.busyMode = .timeout(5)
-        let file = URL(fileURLWithPath: folder).appendingPathComponent("control.sqlite").path
         do {
             return try DatabaseQueue(path: file, configuration: configuration).read { db in
                 var chain = AuditChain(expecting: expected)

@@ -12,6 +12,11 @@ extension ControlLog {
         }
     }
 
+    /// Who needs a code to sign in.
+    package func peopleWithFactors() throws(ControlError) -> Set<String> {
+        try read { Set(try String.fetchAll($0, sql: "SELECT person FROM secondFactor WHERE isConfirmed = 1")) }
+    }
+
     /// Keeps a secret until it is confirmed; another that waited for that is gone.
     /// - Returns: false when there is a confirmed one.
     package func offerFactor(_ sealed: [UInt8], of person: String, at now: Int64) throws(ControlError) -> Bool {

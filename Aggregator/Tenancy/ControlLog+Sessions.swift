@@ -35,6 +35,8 @@ extension ControlLog {
                 INSERT INTO password (person, hash, setMilliseconds) VALUES (?, ?, ?)
                 ON CONFLICT (person) DO UPDATE SET hash = excluded.hash, setMilliseconds = excluded.setMilliseconds
                 """, arguments: [person, hash, now])
+        // What was to let somebody in without the old password has no use any more.
+        try db.execute(sql: "DELETE FROM passwordReset WHERE person = ?", arguments: [person])
     }
 
     // MARK: Sessions

@@ -79,6 +79,17 @@ enum ControlSchema {
                         person TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (person, sha256)) STRICT;
                     """)
         }
+        migrator.registerMigration("last use of keys, resets of passwords") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE apiKey ADD COLUMN usedMilliseconds INTEGER;
+                    CREATE TABLE passwordReset (
+                        sha256 TEXT PRIMARY KEY, person TEXT NOT NULL, madeMilliseconds INTEGER NOT NULL,
+                        expiresMilliseconds INTEGER NOT NULL) STRICT;
+                    CREATE INDEX passwordResetOfPerson ON passwordReset (person);
+                    CREATE INDEX eventOfTenant ON event (tenant, id);
+                    """)
+        }
         return migrator
     }
 }

@@ -23,6 +23,8 @@ package enum DirectoryRefusal: Error, Equatable, Sendable {
     /// A tenant that has owners keeps one, the platform an operator.
     case lastOwner, lastOperator
     case roleInUse
+    /// Who is in another tenant too, or an operator, is not one tenant's to change.
+    case notOnlyHere
     case tooMany(max: Int)
 }
 
@@ -91,6 +93,15 @@ extension Directory {
         try check(old, in: tenant, by: granter)
         try keepsOwner(tenant, without: person)
         return [.memberRemoved(tenant: tenant, person: person)]
+    }
+
+    /// Whether the granter may let a member in anew: with another password, or without the authenticator. Whoever may
+    /// do that could become the member, so the member must be this tenant's alone, and may no more than the granter.
+    func checkReset(of person: String, in tenant: TenantID, by granter: Granter) throws(DirectoryRefusal) {
+        guard let found = people[person], let standing = members[tenant]?[person] else { throw .unknownPerson }
+        try check(standing, in: tenant, by: granter)
+        let isElsewhere = members.contains { $0.key != tenant && $0.value[person] != nil }
+        guard !found.isOperator, !isElsewhere else { throw .notOnlyHere }
     }
 
     // MARK: Invitations and accounts

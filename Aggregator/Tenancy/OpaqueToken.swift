@@ -4,7 +4,7 @@ internal import Crypto
 /// digits. Shown once; only its SHA-256 is kept.
 package struct OpaqueToken: Sendable {
     package enum Use: String, Sendable, CaseIterable {
-        case invitation = "weir-invitation_", session = "weir-session_", setUp = "weir-setup_"
+        case invitation = "weir-invitation_", session = "weir-session_", setUp = "weir-setup_", reset = "weir-reset_"
     }
     private static let digits = 43
 

@@ -77,6 +77,8 @@ package struct APIKeyRecord: Sendable, Hashable {
     package let createdMilliseconds: Int64
     package let expiresMilliseconds: Int64?
     package let revokedMilliseconds: Int64?
+    /// When it was last shown, to the minute; nil: never.
+    package let usedMilliseconds: Int64?
 }
 
 /// What the ControlLog refuses.

@@ -14,6 +14,7 @@ import ModelRegister
 import NotifyChannels
 import ObjectStore
 import Passwords
+import PeopleMail
 import Platform
 import ProgramDesk
 import Query
@@ -40,6 +41,8 @@ struct Aggregator {
     private let notify: NotifyService
     private let programs: ProgramDesk
     private let limits: LiveParameters
+    /// Nil: no mail is sent to people.
+    private let resetMail: ResetMail?
     private let pipeline: AggregatorPipeline, upkeep: StoreUpkeep, keys: DataKeys, surroundings: Surroundings
 
     private static let drainMax: Duration = .seconds(20)
@@ -98,6 +101,7 @@ struct Aggregator {
                 settings.notify, incidents: incidents, folder: folder, time: time, registry: metrics,
                 logger: Logger(label: "notify"))
             control = try ControlLog(folder: folder)
+            resetMail = Self.resetMail(settings, control, time: time, registry: metrics)
             sigma = SigmaRegister(usual: settings.sigmaState, control: control)
             sigmaFolder = settings.sigmaRules.map { [sigma] in
                 SigmaFolder(path: $0, register: sigma, logger: Logger(label: "sigma"))
@@ -113,12 +117,10 @@ struct Aggregator {
             try settings.programs.makeTables(folder: AggregatorSettings.programsFolder(in: folder))
             limits = LiveParameters(surroundings.parameters, own: try DetectorDesk.kept(in: control))
             pipeline = try AggregatorPipeline(
-                log: flowLog, store: store, incidents: incidents, directory: folder,
-                limits: limits,
-                intelligence: surroundings.intelligence, places: surroundings.lookup, sigma: sigma,
-                models: models, programs: settings.programs.programs.isEmpty ? nil : programs, time: time,
-                registry: metrics, logger: logger,
-                sealing: keys.sealing)
+                log: flowLog, store: store, incidents: incidents, directory: folder, limits: limits,
+                intelligence: surroundings.intelligence, places: surroundings.lookup, sigma: sigma, models: models,
+                programs: settings.programs.programs.isEmpty ? nil : programs, time: time, registry: metrics,
+                logger: logger, sealing: keys.sealing)
             upkeep = StoreUpkeep(
                 store: store, compaction: settings.compaction,
                 archive: settings.archive?.policy ?? ArchivePolicy(), retention: settings.retention, time: time,
@@ -128,6 +130,16 @@ struct Aggregator {
         }
     }
 
+    private static func resetMail(
+        _ settings: AggregatorSettings, _ control: ControlLog, time: any TimeSource, registry: MetricRegistry
+    ) -> ResetMail? {
+        settings.people.sender(settings.notify).map { sender in
+            ResetMail(
+                control: control, link: settings.people.resetLink, time: time, registry: registry,
+                logger: Logger(label: "people")
+            ) { letter, address, now in await sender.send(letter, to: address, at: now) }
+        }
+    }
     private static func announce(_ damage: LogDamage?, in metrics: MetricRegistry, _ logger: Logger) {
         let files = metrics.counter("weir_log_damaged_files_total", help: "Damaged log files set aside at the start.")
         let batches = metrics.counter(
@@ -163,6 +175,7 @@ struct Aggregator {
             listeners.sensors, listeners.api, sensorServer(), try apiServer(),
         ]
         if let sigmaFolder { services.append(sigmaFolder) }
+        if let resetMail { services.append(resetMail) }
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.drainMax
@@ -230,6 +243,8 @@ struct Aggregator {
         sources.detectors = DetectorDesk(limits)
         sources.programs = programs
         sources.signIn.factors = factorSealer
+        sources.signIn.breaches = settings.people.breaches
+        if let resetMail { sources.signIn.forgot = { email in resetMail.ask(email) } }
         return server(try apiRouter(sources), listener, at: settings.api.listen, named: "api")
     }
 

@@ -37,6 +37,7 @@ import Sigma
 /// - `notify`: channels, routes and what may be proposed, see `NotifySettings`.
 /// - `intelligence`, `enrichment`, `tenants`: feeds, places and names, what belongs to each tenant; see
 ///   `KnowledgeSettings`.
+/// - `people`: breached passwords, mail for who lost theirs; see `PeopleSettings`.
 /// - `programs`: own detectors, enrichers and providers of intelligence, see `ProgramSettings`.
 /// - `sigma.rules` (path): a folder of Sigma rules, see `SigmaFolder`.
 /// - `sigma.state` (`draft`, `test`, `enabled` or `disabled`, `enabled`): of its rules, unless a tenant says otherwise.
@@ -64,6 +65,7 @@ struct AggregatorSettings: Equatable, Sendable {
     let incidents: IncidentPolicy, notify: NotifySettings
     let knowledge: KnowledgeSettings
     let programs: ProgramSettings
+    let people: PeopleSettings
     let sigmaRules: String?, sigmaState: SigmaState
     let logLevel: Logger.Level
 
@@ -87,6 +89,7 @@ struct AggregatorSettings: Equatable, Sendable {
         notify = try NotifySettings(reader.scoped(to: "notify"))
         try Self.check(incidents.playbooks, notify.channels, reader)
         programs = try ProgramSettings(reader)
+        people = try PeopleSettings(reader.scoped(to: "people"))
         var knowledge = try KnowledgeSettings(reader, urlProblem: HTTPFeedTransport.problem)
         programs.addFeeds(to: &knowledge, folder: Self.programsFolder(in: dataDirectory))
         self.knowledge = knowledge

@@ -26,7 +26,7 @@ struct WeirCTL: AsyncParsableCommand {
             FlowsCommand.self, HuntCommand.self, IntelCommand.self, SigmaCommand.self, ModelsCommand.self,
             NetworksCommand.self, SensorsCommand.self, TenantsCommand.self, BackupCommand.self, ExceptionsCommand.self,
             NotifyCommand.self, TrendsCommand.self, ProgramsCommand.self, DetectorsCommand.self,
-            MitigationCommand.self, AuditCommand.self,
+            MitigationCommand.self, AuditCommand.self, PeopleCommand.self, KeysCommand.self,
         ])
 
     static func main() async {

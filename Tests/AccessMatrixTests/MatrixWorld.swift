@@ -27,12 +27,15 @@ struct Names: Sendable {
     var networks: String, rule: String, sensor: String, channel: String
     /// Of somebody whom no actor is.
     var session: String
+    /// A role without permissions, which anybody who may give roles may give; and who and what has it.
+    var role: String, member = "", invitation = "", account = "", key = ""
     /// Hosts at the sites `hq` and `lab`.
     var host: String, labHost: String
     var all: [String] {
-        [incident, exception, proposal, cursor, networks, rule, sensor, channel, session, host].sorted {
-            $0.count > $1.count
-        }
+        [
+            incident, exception, proposal, cursor, networks, rule, sensor, channel, session, host, role, member,
+            invitation, account, key,
+        ].sorted { $0.count > $1.count }
     }
 }
 
@@ -67,11 +70,12 @@ final class MatrixWorld: Sendable {
             let names = Names(
                 incident: "", exception: "", proposal: "", cursor: "", networks: "nets-\(mark)", rule: "rule-\(mark)",
                 sensor: "hq:s\(mark)", channel: "channel-\(mark)", session: "",
-                host: Self.host(), labHost: Self.host())
+                role: "r-\(mark)", host: Self.host(), labHost: Self.host())
             tenants.append(Tenant(id: id, mark: mark, names: names))
             try control.createTenant(id, by: "test", at: Self.now)
             try await Self.fill(store, tenants[index], index)
             try Self.plant(&tenants[index], sources)
+            try Self.plantPeople(&tenants[index], control)
         }
         Self.addDesks(tenants, to: &sources)
         var chance = SystemRandomNumberGenerator()
@@ -101,7 +105,8 @@ final class MatrixWorld: Sendable {
         absent = Names(
             incident: none, exception: "exc_\(none)", proposal: "none-\(none)", cursor: tenants[0].names.cursor,
             networks: "nets-\(none)", rule: "rule-\(none)", sensor: "hq:s\(none)", channel: "channel-\(none)",
-            session: "ses-\(none)", host: Self.host(), labHost: Self.host())
+            session: "ses-\(none)", role: "r-\(none)", member: "usr-\(none)", invitation: "inv-\(none)",
+            account: "svc-\(none)", key: "key-\(none)", host: Self.host(), labHost: Self.host())
         (self.sources, self.tenants) = (sources, tenants)
     }
     struct Missing: Error {}

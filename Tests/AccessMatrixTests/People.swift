@@ -1,4 +1,5 @@
 import Identity
+import Platform
 import Tenancy
 
 /// People with sessions: members of one tenant or of two, operators, and those who are nothing any more.
@@ -72,4 +73,53 @@ struct People {
             try control.chooseTenant(tenant, caller, reason: "a look", at: now)
         else { throw MatrixWorld.Missing() }
     }
+}
+
+extension MatrixWorld {
+    private static let root = Granter("test", scopes: nil)
+
+    /// A member, an invitation, a service account and a key, all of a role without permissions.
+    static func plantPeople(_ tenant: inout Tenant, _ control: ControlLog) throws {
+        var chance = SystemRandomNumberGenerator()
+        try control.setRole(tenant.names.role, [], in: tenant.id, by: root, at: now)
+        tenant.names.member = try control.addPerson(
+            email: "m-\(tenant.mark)@example.net", name: tenant.mark, by: root, at: now, using: &chance)
+        tenant.names.invitation = try invite(tenant, control)
+        tenant.names.account = try addAccount(tenant, control)
+        try restoreMember(tenant, control)
+        tenant.names.key = try control.createKey(
+            tenant: tenant.id, name: tenant.mark, scopes: [], by: "test", at: now, using: &chance
+        ).record.id
+    }
+    static func restoreMember(_ tenant: Tenant, _ control: ControlLog) throws {
+        try control.setMember(
+            tenant.names.member, Standing(role: tenant.names.role), in: tenant.id, by: root, at: now)
+    }
+    /// The same each time, id and all: chance begins anew.
+    @discardableResult
+    static func invite(_ tenant: Tenant, _ control: ControlLog) throws -> String {
+        var chance = SeededGenerator(seed: tenant.seed)
+        return try control.invite(
+            "i-\(tenant.mark)@example.net", Standing(role: tenant.names.role), to: tenant.id, lifetime: 86_400_000,
+            by: root, at: now, using: &chance
+        ).id
+    }
+    @discardableResult
+    static func addAccount(_ tenant: Tenant, _ control: ControlLog) throws -> String {
+        var chance = SeededGenerator(seed: tenant.seed)
+        return try control.addAccount(
+            tenant.mark, Standing(role: tenant.names.role), in: tenant.id, by: root, at: now, using: &chance)
+    }
+    /// Takes roles away that were made under others' names.
+    static func restoreRoles(_ tenant: Tenant, _ control: ControlLog) throws {
+        for name in try control.directory().roles[tenant.id, default: [:]].keys
+        where name.hasPrefix("r-") && name != tenant.names.role {
+            try control.removeRole(name, in: tenant.id, by: root, at: now)
+        }
+    }
+}
+
+extension MatrixWorld.Tenant {
+    /// Another for each tenant and world.
+    fileprivate var seed: UInt64 { UInt64(mark.prefix(16), radix: 16) ?? 1 }
 }

@@ -35,6 +35,7 @@ struct Recipe: Sendable {
             recipes["GET /v1/flows/\(end)"] = Recipe(query: host)
         }
         recipes.merge(ofPeople) { $1 }
+        recipes.merge(ofAdministration) { $1 }
         recipes.merge(ofIncidents) { $1 }
         recipes.merge(ofRules) { $1 }
         return recipes
@@ -55,6 +56,35 @@ struct Recipe: Sendable {
         "PUT /v1/session/factor": Recipe(body: { _ in #"{"code":"x"}"# }, own: 422),
         "POST /v1/session/factor/remove": Recipe(body: { _ in #"{"code":"x"}"# }, own: 422),
         "DELETE /v1/sessions/{id}": Recipe(own: 404),
+        "POST /v1/password/forgot": Recipe(
+            body: { #"{"email":"\#($0.channel)@example.net"}"# }, own: 503, absentInBody: 503),
+        "POST /v1/password/reset": Recipe(body: { _ in #"{"token":"x","password":"x"}"# }, own: 401),
+    ]
+    /// Roles, members, invitations, accounts and keys that may nothing, so that any permitted caller may touch them.
+    private static let ofAdministration: [String: Recipe] = [
+        "PUT /v1/members/{id}": Recipe(body: { #"{"role":"\#($0.role)"}"# }, own: 204, absentInBody: 422),
+        "DELETE /v1/members/{id}": Recipe(
+            own: 204, restore: { world, tenant in try MatrixWorld.restoreMember(tenant, world.sources.control) }),
+        "POST /v1/members/{id}/reset": Recipe(),
+        "DELETE /v1/members/{id}/factor": Recipe(own: 404),
+        "PUT /v1/roles/{name}": Recipe(
+            body: { _ in #"{"scopes":[]}"# }, absent: 200,
+            restore: { world, tenant in try MatrixWorld.restoreRoles(tenant, world.sources.control) }),
+        "DELETE /v1/roles/{name}": Recipe(own: 409),
+        "POST /v1/invitations": Recipe(
+            body: { #"{"email":"a@example.net","role":"\#($0.role)"}"# }, absentInBody: 422),
+        "DELETE /v1/invitations/{id}": Recipe(
+            own: 204, restore: { world, tenant in try MatrixWorld.invite(tenant, world.sources.control) }),
+        "POST /v1/keys": Recipe(
+            body: { #"{"name":"x","scopes":[],"account":"\#($0.account)"}"# }, absentInBody: 422),
+        "DELETE /v1/keys/{id}": Recipe(own: 204),
+        "POST /v1/accounts": Recipe(body: { #"{"name":"x","role":"\#($0.role)"}"# }, absentInBody: 422),
+        "DELETE /v1/accounts/{id}": Recipe(
+            own: 204, restore: { world, tenant in try MatrixWorld.addAccount(tenant, world.sources.control) }),
+        "GET /v1/audit": Recipe(query: { "subject=\($0.member)" }),
+        "GET /v1/audit/export": Recipe(query: { "subject=\($0.member)" }),
+        // The whole chain is not read for each actor.
+        "GET /v1/audit/verify": Recipe(query: { _ in "head=x" }, own: 400),
     ]
     private static let ofIncidents: [String: Recipe] = [
         "PATCH /v1/incidents/{id}": Recipe(body: { _ in #"{"comment":"x"}"# }, ifMatch: "\"99\"", own: 412),
@@ -121,10 +151,15 @@ extension Names {
             case "exceptions": exception
             case "sensors": sensor
             case "sessions": session
+            case "members": member
+            case "invitations": invitation
+            case "accounts": account
+            case "keys": key
             default: ""
             }
         return route.replacing("{id}", with: id).replacing("{proposal}", with: proposal)
             .replacing("{key}", with: rule).replacing("{version}", with: "1")
-            .replacing("{name}", with: route.contains("networks") ? networks : channel)
+            .replacing(
+                "{name}", with: route.contains("networks") ? networks : route.contains("roles") ? role : channel)
     }
 }

@@ -1,4 +1,5 @@
 import API
+import Crypto
 import Foundation
 import HTTPTypes
 import Identity
@@ -140,6 +141,34 @@ import Testing
         #expect(refused.status == 422 && refused.json["type"] as? String == "urn:weir:problem:weak-password")
         try world.sources.control.setDisabled(true, person: ada, by: root, at: APIWorld.now)
         #expect(try await ask(.get, "/v1/session", as: mine).status == 401)
+    }
+
+    @Test("no new password may be one that is known from a breach; without its file none is taken") func breaches()
+        async throws
+    {
+        var people = try await PeopleWorld()
+        _ = try await people.person("bob", "viewer", in: people.world.acme)
+        let folder = people.world.folder, known = "a sentence from a breach", unlisted = "a sentence from nowhere"
+        let digest = Insecure.SHA1.hash(data: Data(known.utf8)).map { byte in
+            (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }.joined()
+        try Data().write(to: folder.file("00000.txt"))
+        try Data("\(digest.dropFirst(5)):3\n".utf8).write(to: folder.file("\(digest.prefix(5)).txt"))
+        people.world.sources.signIn.breaches = try BreachList(folder: folder.path)
+        let session = try await people.session("bob")
+        func change(_ password: String) async throws -> PeopleWorld.Reply {
+            try await people.ask(
+                .put, "/v1/session/password", ["password": PeopleWorld.password, "newPassword": password], as: session)
+        }
+        let refused = try await change(known)
+        #expect(refused.status == 422 && kind(refused) == "weak-password")
+        #expect((refused.json["detail"] as? String)?.contains("breach") == true)
+        #expect(try await change(unlisted).status == 503, "its file is not there")
+        let other = Insecure.SHA1.hash(data: Data(unlisted.utf8)).prefix(3).map { byte in
+            (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }.joined().prefix(5)
+        try Data().write(to: folder.file("\(other).txt"))
+        #expect(try await change(unlisted).status == 204)
     }
 
     @Test("a session ends when it is idle and when it is old; a clock set back makes none longer") func limits()

@@ -123,6 +123,29 @@ struct SenderTests {
     }
 
     @Test(
+        "a letter to one person is submitted as mail is",
+        .enabled(if: PythonServer.hasSMTP, "\(PythonServer.whyNoSMTP)"))
+    func letter() async throws {
+        let server = try await PythonServer.mail(.plain)
+        let from = try #require(MailAddress("weir@example.org")), to = try #require(MailAddress("ann@example.com"))
+        let sender = LetterSender(
+            MailSender.Server(host: "hooks.test", port: server.port, security: .plain), from: from,
+            name: "weir.example",
+            egress: Setup.egress(server.port), timeout: .seconds(5))
+        let letter = Letter(id: "1", subject: "Ein neues Paßwort", text: "with this\n.\nund Ümlauten")
+        #expect(await sender.send(letter, to: to, at: Setup.noon) == .delivered)
+        let got = try #require(try await server.got(1).first)
+        #expect(got["from"] as? String == "weir@example.org" && got["to"] as? [String] == ["ann@example.com"])
+        let mail = try #require(got["mail"] as? String)
+        #expect(mail.hasPrefix("From: weir@example.org\r\nTo: ann@example.com\r\nSubject: =?utf-8?B?"))
+        let body = try #require(mail.components(separatedBy: "\r\n\r\n").dropFirst().first)
+        let text = try #require(Data(base64Encoded: body, options: .ignoreUnknownCharacters))
+        #expect(String(decoding: text, as: UTF8.self) == letter.text)
+        let nobody = try #require(MailAddress("nobody@example.com"))
+        #expect(await sender.send(letter, to: nobody, at: Setup.noon) == .refused)
+    }
+
+    @Test(
         "syslog arrives framed over TLS and TCP, and as datagrams",
         .enabled(if: PythonServer.hasPython, "\(PythonServer.why)"), arguments: SyslogSender.Transport.allCases)
     func syslog(_ transport: SyslogSender.Transport) async throws {

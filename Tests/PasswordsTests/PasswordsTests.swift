@@ -1,5 +1,7 @@
+import Foundation
 import Platform
 import Settings
+import TestKit
 import Testing
 
 @testable import Passwords
@@ -127,5 +129,36 @@ struct PasswordsTests {
         let typed = first.lowercased().replacing("-", with: " ")
         #expect(RecoveryCodes.digest(of: typed) == RecoveryCodes.digest(of: first))
         #expect(Set(codes.map { RecoveryCodes.digest(of: $0) }).count == RecoveryCodes.count)
+    }
+}
+
+@Suite("The list of breached passwords") struct BreachListTests {
+    /// SHA-1 of "password" is 5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8.
+    private func list(_ line: String) throws -> (TemporaryFolder, BreachList) {
+        let folder = try TemporaryFolder("weir-breaches")
+        try Data("0005AD76BD555C1D6D771DE417A4B87E4B4:10\r\n".utf8).write(to: folder.file("00000.txt"))
+        try Data("003D68EB55068C33ACE09247EE4C639306B:3\r\n\(line)\r\n012C192B2F16F82EA0EB9EF18D9D539B0DD:0".utf8)
+            .write(to: folder.file("5BAA6.txt"))
+        return (folder, try BreachList(folder: folder.path))
+    }
+
+    @Test(
+        "a password is found by its digest, in either case, and padding is none",
+        arguments: [
+            ("1E4C9B93F3F0682250B6CF8331B7EE68FD8:9545824", true), ("1e4c9b93f3f0682250b6cf8331b7ee68fd8:1", true),
+            ("1E4C9B93F3F0682250B6CF8331B7EE68FD8:0", false), ("1E4C9B93F3F0682250B6CF8331B7EE68FD9:5", false),
+            ("1E4C9B93F3F0682250B6CF8331B7EE68FD8", false), ("1E4C9B93F3F0682250B6CF8331B7EE68FD:1", false),
+        ])
+    func finding(_ line: String, _ isThere: Bool) throws {
+        let (folder, list) = try list(line)
+        #expect(try list.contains(Secret(Array("password".utf8))) == isThere)
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test("a file that is not there is an error and not an answer, and a folder without the first is no list")
+    func missing() throws {
+        let (folder, list) = try list("1E4C9B93F3F0682250B6CF8331B7EE68FD8:1")
+        #expect(throws: SystemError.self) { try list.contains(Secret(Array("another".utf8))) }
+        #expect(throws: SystemError.self) { try BreachList(folder: folder.path + "/none") }
     }
 }

@@ -2,11 +2,12 @@ import ArgumentParser
 import Backup
 import Tenancy
 
-/// The audit log of a node, on the node itself.
+/// The audit log: checked on the node itself, or read over the API.
 struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "audit", abstract: "Checks that no event was changed, removed or added behind the log's back.",
-        subcommands: [Verify.self])
+        commandName: "audit",
+        abstract: "Who did what; and that no event was changed, removed or added behind the log's back.",
+        subcommands: [Verify.self, List.self, Export.self, Check.self])
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -34,17 +35,6 @@ struct AuditCommand: AsyncParsableCommand {
             } catch {
                 throw Failure.work("\(error)")
             }
-        }
-    }
-}
-
-extension AuditFault {
-    fileprivate var inWords: String {
-        switch self {
-        case .gap(let id): "after event \(id) one is missing"
-        case .altered(let id): "event \(id) was changed"
-        case .cut(let id, let expected): "it ends with event \(id), and had \(expected)"
-        case .otherHistory(let id): "event \(id) is not that of the head: the log was written anew"
         }
     }
 }
