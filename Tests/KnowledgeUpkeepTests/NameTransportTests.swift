@@ -14,7 +14,8 @@ import Testing
         var settings = NameSettings()
         (settings.isEnabled, settings.asksPrivate, settings.timeout) = (true, true, timeout)
         // What was answered holds to the test's end, however long the machine lets it wait: nothing is asked again.
-        (settings.keep, settings.absent) = (.seconds(86_400) ... .seconds(86_400), .seconds(86_400) ... .seconds(86_400))
+        let day = Duration.seconds(86_400)
+        (settings.keep, settings.absent) = (day...day, day...day)
         settings.servers = ports.map { NameServer(IPAddress(v4: 0x7F00_0001), port: $0) }
         return NameDesk(settings, transport: UDPNameTransport(), time: SystemTime(), registry: registry) {
             UInt16.random(in: .min ... .max)
