@@ -319,6 +319,18 @@ class World:
             self.keep_up()
             time.sleep(0.1)
 
+    def wait_while_moving(self, what, condition, place, seconds):
+        """As `wait`, but for as long as `place` changes: slow is not stuck."""
+        last, deadline = None, clock() + seconds
+        while not condition():
+            now = place()
+            if now != last:
+                last, deadline = now, clock() + seconds
+            if clock() > deadline:
+                raise Failure("%s did not go on for %d s" % (what, seconds))
+            self.keep_up()
+            time.sleep(0.1)
+
     def start(self, program):
         program.start()
         self.await_ready(program)
@@ -403,7 +415,8 @@ class World:
                 self.start(program)
         self.wait("the aggregator", self.aggregator.is_ready)
         self.drain(*self.sensors)
-        self.wait("storing of all that is in the log", self._is_stored, seconds)
+        self.wait_while_moving("storing of all that is in the log", self._is_stored,
+                               lambda: self.aggregator.metric("weir_pipeline_offset"), seconds)
         if self.own_ends - before > 2 * len(self.all):
             raise Failure("a crash loop: %d ends without any fault" % (self.own_ends - before))
 
