@@ -77,7 +77,7 @@ enum FlowLogSchema {
             sql: """
                 PRAGMA synchronous = FULL;
                 PRAGMA wal_autocheckpoint = 0;
-                PRAGMA journal_size_limit = 100663296;
+                PRAGMA journal_size_limit = 67108864;
                 """)
         guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2 else {
             throw DatabaseError(message: "synchronous=FULL was not taken")

@@ -19,9 +19,8 @@ package final class SQLiteFlowLog: FlowLog {
         package var waitingBytesMax = 256 << 20
         package var groupBytesMax = 32 << 20
         package var groupBatchesMax = 512
-        /// The write-ahead log is copied into the file after so many bytes of bodies. What was trimmed before has given
-        /// its room to others by then, and is not copied.
-        package var checkpointBytes = 64 << 20
+        /// The write-ahead log is copied into the file after so many bytes of bodies.
+        package var checkpointBytes = 32 << 20
         /// Bodies that are kept in memory, too, for those who follow the log. 0: none.
         package var recentBytes = 32 << 20
         package init() {}
