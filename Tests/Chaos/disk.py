@@ -75,6 +75,8 @@ class Disk:
                 place = os.path.basename(self.root) + "$"
             elif leaf.startswith("segment-"):
                 place = "/segment-"
+            elif leaf.startswith(".dat.nosync"):  # Foundation's, before it is renamed: the rest is chance
+                place = "/.dat.nosync"
             elif leaf[:1].isdigit():  # of a day
                 place = leaf[10:] + "$"
             else:
