@@ -188,9 +188,7 @@ struct Compaction: Sendable {
     private func stored(
         _ batch: BatchTable.Waiting, _ pool: DatabasePool
     ) throws -> (plain: [UInt8]?, closed: Data?) {
-        if let recent = recent.take(key.tenant, logOffset: batch.logOffset) {
-            return (StoredOctets.plain(recent).map { [UInt8]($0) }, recent)
-        }
+        if let recent = recent.take(key.tenant, logOffset: batch.logOffset) { return (nil, recent) }
         return try pool.read { db in
             let plain = try BatchTable.plainBody(batch.id, in: db)
             return (plain, try plain == nil ? BatchTable.body(batch.id, in: db) : nil)
