@@ -157,7 +157,9 @@ let aggregator: [Target] = [
         "SegmentFormat", in: "Aggregator", uses: ["BatchFormat", "CZstd", "FlowModel", "Identity", "WireBytes"]),
     module(
         "FlowStore", in: "Aggregator",
-        uses: ["BatchFormat", "Delivery", "FlowModel", "Identity", "SegmentFormat", "WireBytes", grdb]),
+        uses: [
+            "BatchFormat", "Delivery", "FlowModel", "Identity", "Platform", "SegmentFormat", "WireBytes", grdb,
+        ]),
     module(
         "QueryEngine", in: "Aggregator",
         uses: ["BatchFormat", "FilterLanguage", "FlowModel", "Identity", "InformationElements", "Platform"]),

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import GRDB
 internal import Identity
+internal import Platform
 
 /// Where a store's files are, and what is done with closed ones.
 ///
@@ -61,9 +62,7 @@ struct StoreFolders: Sendable {
         try sync(folder: root)
     }
     func sync(folder: URL) throws {
-        let handle = try FileHandle(forReadingFrom: folder)
-        defer { try? handle.close() }
-        try handle.synchronize()
+        try syncFolder(folder.path)
     }
 
     /// Opens a day's file, making or migrating it as needed.
@@ -137,28 +136,20 @@ struct StoreFolders: Sendable {
         }
     }
     func write(time: Int64) throws {
-        try Data("\(time)\n".utf8).write(to: clock, options: .atomic)
+        try replaceFile(clock.path, with: Array("\(time)\n".utf8))
     }
 
     // MARK: Objects to delete
 
     /// Writes down what of a day must be deleted from the archive, durably.
     func write(namesToForget names: [String], of key: DayFiles.Key) throws {
-        let folder = folder(of: key.tenant), manager = FileManager.default
         var number = 1
-        func file(_ suffix: String = "") -> URL {
-            folder.appendingPathComponent("\(Day.name(key.day)).forget-\(number)\(suffix)")
-        }
-        while manager.fileExists(atPath: file().path) { number += 1 }
-        try Data((names.joined(separator: "\n") + "\n").utf8).write(to: file(".new"))
-        let handle = try FileHandle(forUpdating: file(".new"))
-        defer { try? handle.close() }
-        try handle.synchronize()
-        try manager.moveItem(at: file(".new"), to: file())
-        try sync(folder: folder)
+        var path: String { folder(of: key.tenant).path + "/\(Day.name(key.day)).forget-\(number)" }
+        while FileManager.default.fileExists(atPath: path) { number += 1 }
+        try replaceFile(path, with: Array((names.joined(separator: "\n") + "\n").utf8))
     }
     func listsToForget(of tenant: TenantID) throws -> [URL] {
-        try names(of: tenant).filter { $0.contains(".forget-") && !$0.hasSuffix(".new") }.sorted()
+        try names(of: tenant).filter { $0.contains(".forget-") && $0.last?.isNumber == true }.sorted()
             .map { folder(of: tenant).appendingPathComponent($0) }
     }
     func names(toForgetIn list: URL) throws -> [String] {

@@ -1,6 +1,7 @@
 internal import Delivery
 internal import Foundation
 internal import Identity
+internal import Platform
 internal import Synchronization
 
 /// Keeps batches that were refused because their key was taken by other bytes: evidence of a cloned sensor, a
@@ -42,7 +43,7 @@ package final class Quarantine: Sendable {
             do {
                 try FileManager.default.createDirectory(
                     at: own, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-                try Data(body).write(to: file, options: .atomic)
+                try replaceFile(file.path, with: body)
             } catch {
                 return Outcome(isKept: false, dropped: dropped)
             }
