@@ -48,6 +48,8 @@ package enum TLSFileError: Error, Equatable, Sendable, CustomStringConvertible {
     let raw: OpaquePointer
     /// When the own certificate ends, in ms since 1970 UTC.
     package let expiryMilliseconds: Int64
+    /// The own certificate's URI name (X509-SVID §2); nil when it has none, or several.
+    package let uriName: String?
 
     /// A peer that goes away must be an error of a write, not a signal that ends the process.
     private static let ignoresBrokenPipes: Bool = {
@@ -67,6 +69,7 @@ package enum TLSFileError: Error, Equatable, Sendable, CustomStringConvertible {
             try unsafe Self.restrict(context)
             try unsafe Self.load(files, into: context)
             expiryMilliseconds = try unsafe Self.checkValidity(of: files, in: context, at: time.wallMilliseconds())
+            uriName = unsafe SSL_CTX_get0_certificate(context).flatMap { try? unsafe singleURIName(of: $0).get() }
         } catch {
             unsafe SSL_CTX_free(context)
             throw error

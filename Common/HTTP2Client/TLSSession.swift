@@ -74,10 +74,7 @@ internal import TLSFaults
     func peerURIName() throws(HTTP2Error) -> String {
         guard let certificate = unsafe SSL_get1_peer_certificate(ssl) else { throw .peerURINames(0) }
         defer { unsafe X509_free(certificate) }
-        var name = [CChar](repeating: 0, count: 2_049)
-        let count = unsafe weir_x509_uri_names(certificate, &name, name.count)
-        guard count == 1 else { throw .peerURINames(Int(count)) }
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return try unsafe singleURIName(of: certificate).get()
     }
 
     var hasBufferedInput: Bool { unsafe SSL_pending(ssl) > 0 }
@@ -124,4 +121,12 @@ internal import TLSFaults
         unsafe SSL_shutdown(ssl)
         OpenSSLFaults.forget()
     }
+}
+
+/// The single URI name of a certificate (X509-SVID §2).
+func singleURIName(of certificate: OpaquePointer) -> Result<String, HTTP2Error> {
+    var name = [CChar](repeating: 0, count: 2_049)
+    let count = unsafe weir_x509_uri_names(certificate, &name, name.count)
+    guard count == 1 else { return .failure(.peerURINames(Int(count))) }
+    return .success(String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
 }

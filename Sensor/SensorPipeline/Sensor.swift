@@ -50,10 +50,11 @@ package final class Sensor: Sendable {
         settings: SensorSettings, version: String, time: any TimeSource, logger: Logger
     ) throws(SensorError) {
         (self.settings, self.time, self.logger) = (settings, time, logger)
-        try Self.checkIdentityAtStart(settings, time: time, logger)
+        let uriName = try Self.checkIdentityAtStart(settings, time: time, logger)
         var random = SystemRandomNumberGenerator()
         let state = self.state, started = time.wallMilliseconds()
         let keeper = try Self.openSpool(settings, time: time, state: state)
+        if let reason = keeper.refusal(of: uriName) { throw .identity(reason: reason) }
         self.keeper = keeper
         handOver = try HandOver(bytesMax: Self.handOverBytesMax)
         observers = ObserverBoard(settings.dedupe, seed: seed)
@@ -81,33 +82,32 @@ package final class Sensor: Sendable {
 
     /// A certificate that is not valid at the present time may be the clock's fault, or a rotation's that is late: what
     /// comes is spooled meanwhile, and shipping looks at the files again and again. Other faults are settings'.
+    /// - Returns: the certificate's URI name, if it is valid and has one.
     private static func checkIdentityAtStart(
         _ settings: SensorSettings, time: any TimeSource, _ logger: Logger
-    ) throws(SensorError) {
-        if let fault = identityFault(settings, time) {
-            switch fault {
+    ) throws(SensorError) -> String? {
+        var uriName: String?
+        do throws(TLSFileError) {
+            uriName = try TLSContext(settings.tls, time: time).uriName
+        } catch {
+            switch error {
             case .expired, .notYetValid:
                 logger.error(
                     "The certificate is not valid now: flows are spooled, and shipped once it is. Check the clock.",
-                    metadata: ["error": "\(fault)"])
-            case .unreadable, .keyMismatch, .library: throw .identity(reason: "\(fault)")
+                    metadata: ["error": "\(error)"])
+            case .unreadable, .keyMismatch, .library: throw .identity(reason: "\(error)")
             }
         }
         try checkStreams(settings, time: time)
+        return uriName
     }
     /// Reads the certificate files as shipping will.
     /// - Throws: `SensorError.identity`, naming the file.
     package static func checkIdentity(_ settings: SensorSettings, time: any TimeSource) throws(SensorError) {
-        if let fault = identityFault(settings, time) { throw .identity(reason: "\(fault)") }
-        try checkStreams(settings, time: time)
-    }
-    private static func identityFault(_ settings: SensorSettings, _ time: any TimeSource) -> TLSFileError? {
-        do throws(TLSFileError) {
-            _ = try TLSContext(settings.tls, time: time)
-            return nil
-        } catch {
-            return error
+        do throws(TLSFileError) { _ = try TLSContext(settings.tls, time: time) } catch {
+            throw .identity(reason: "\(error)")
         }
+        try checkStreams(settings, time: time)
     }
     private static func checkStreams(_ settings: SensorSettings, time: any TimeSource) throws(SensorError) {
         do throws(IntakeError) {

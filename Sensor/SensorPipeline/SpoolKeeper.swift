@@ -1,4 +1,5 @@
 internal import Delivery
+internal import Identity
 internal import Platform
 internal import Ship
 internal import Spool
@@ -40,5 +41,16 @@ struct SpoolKeeper: BatchKeeper, BatchSource {
     func deadLetter(_ key: BatchKey, reason: String) throws {
         guard let tally = try spool.deadLetter(key, reason: reason) else { return }
         state.noteDeadLetter(tally)
+    }
+
+    /// The first tenant and site to ship from a spool are the only ones. What names no sensor is the aggregator's to
+    /// refuse.
+    func refusal(of uriName: String?) -> String? {
+        guard let uriName, let sensor = (try? SPIFFEID(uriName))?.sensor else { return nil }
+        let own = "\(sensor.tenant)/\(sensor.site)", owner = spool.claim(for: own)
+        return owner == own
+            ? nil
+            : "the spool holds batches of \(owner), which \(own), whose the certificate is, must not get: "
+                + "name another spool.directory, or bring back a certificate of \(owner)"
     }
 }

@@ -27,9 +27,13 @@ package protocol BatchSource: Sendable {
     /// is still there of that waits again.
     /// - Returns: how many batches.
     func reship(sinceMilliseconds: Int64) throws -> Int
+    /// Why these batches must not be shipped with the certificate of this URI name; nil: they may.
+    func refusal(of uriName: String?) -> String?
 }
 
 extension BatchSource {
     /// For a source that keeps nothing that was answered.
     package func reship(sinceMilliseconds: Int64) throws -> Int { 0 }
+    /// For a source that is nobody's.
+    package func refusal(of uriName: String?) -> String? { nil }
 }

@@ -2,12 +2,14 @@ internal import HTTP2Client
 internal import Platform
 
 /// Keeps the certificate files and the context made of them together: looks at the files now and then, and takes new
-/// ones only when all three are sound and belong together. Until then the old context stays.
+/// ones only when all three are sound, belong together, and may ship what waits. Until then the old context stays.
 struct IdentityKeeper {
     enum News: Equatable {
         case unchanged
         case loaded
         case refused(TLSFileError)
+        /// Sound, and somebody else's: why, in words.
+        case foreign(String)
     }
     private let files: TLSFiles
     private let every: Duration
@@ -23,14 +25,19 @@ struct IdentityKeeper {
     /// When `look` has something to do again.
     var due: Duration { nextLook }
 
-    mutating func look(at now: Duration, time: any TimeSource) -> News {
+    /// - Parameter refusal: why the certificate of a URI name is not to be used.
+    mutating func look(
+        at now: Duration, time: any TimeSource, refusal: (_ uriName: String?) -> String? = { _ in nil }
+    ) -> News {
         guard now >= nextLook else { return .unchanged }
         nextLook = now + every
         // The stamp first: a file that changes while it is read has another stamp at the next look.
         let seen = files.stamp()
         guard seen != stamp else { return .unchanged }
         do throws(TLSFileError) {
-            context = try TLSContext(files, time: time)
+            let new = try TLSContext(files, time: time)
+            if let reason = refusal(new.uriName) { return .foreign(reason) }
+            context = new
             stamp = seen
             return .loaded
         } catch {

@@ -329,7 +329,7 @@ final class ShipLoop: @unchecked Sendable {
     }
 
     private func lookAtIdentity(at now: Duration) {
-        switch identity.look(at: now, time: time) {
+        switch identity.look(at: now, time: time, refusal: source.refusal) {
         case .unchanged: return
         case .loaded:
             shared.status.withLock {
@@ -337,10 +337,13 @@ final class ShipLoop: @unchecked Sendable {
                 $0.certificateExpiryMilliseconds = identity.context?.expiryMilliseconds
             }
             perform(core.identityChanged(at: now))
-        case .refused(let error):
-            shared.status.withLock { $0.certificateReloadFailures += 1 }
-            note(failure: "identity", "\(error)")
+        case .refused(let error): keepIdentity("\(error)")
+        case .foreign(let reason): keepIdentity(reason)
         }
+    }
+    private func keepIdentity(_ reason: String) {
+        shared.status.withLock { $0.certificateReloadFailures += 1 }
+        note(failure: "identity", reason)
     }
 
     // MARK: Telling

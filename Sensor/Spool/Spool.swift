@@ -48,6 +48,13 @@ package final class Spool: Sendable {
         try state.withLock { state throws(SpoolError) in try state.bringOver() }
     }
 
+    /// Notes whose batches these are, durably, if nobody did before.
+    ///
+    /// A disk that takes no note is asked again by the next call: a full one must be drained first.
+    /// - Parameter name: a line of text, without spaces.
+    /// - Returns: whose they are: `name`, or what was noted before.
+    package func claim(for name: String) -> String { state.withLock { $0.claim(for: name) } }
+
     /// Takes batches, in order, with one sync. Each one is durable on return, or is not in the spool and never will be:
     /// `.full`, `.diskFull` or `.failed`.
     package func append(_ batches: [SpoolAppend]) -> [Result<BatchKey, SpoolError>] {

@@ -14,6 +14,8 @@ private final class MemorySource: BatchSource {
         var batches: [(batch: WaitingBatch, body: [UInt8])] = []
         var acknowledged: [BatchKey] = [], deadLetters: [BatchKey: String] = [:], isFailing = false
         var reshippedSince: [Int64] = [], body: [UInt8] = []
+        /// URI names of certificates that must not ship these; all that were asked about.
+        var foreign: Set<String> = [], names: [String] = []
     }
     struct Failure: Error {}
     let content = Locked(Content())
@@ -54,6 +56,12 @@ private final class MemorySource: BatchSource {
     }
     private static func again(_ key: BatchKey, _ body: [UInt8]) -> (batch: WaitingBatch, body: [UInt8]) {
         (WaitingBatch(key: key, digest: BatchDigest(of: body), byteCount: body.count), body)
+    }
+    func refusal(of uriName: String?) -> String? {
+        content.with { content in
+            content.names.append(uriName ?? "")
+            return content.foreign.contains(uriName ?? "") ? "another's" : nil
+        }
     }
     func deadLetter(_ key: BatchKey, reason: String) throws {
         content.with { content in
@@ -129,6 +137,29 @@ struct ShipperTests {
             fastest = min(fastest, Date().timeIntervalSince(start))
         }
         #expect(fastest < 0.1)
+        shipper.stop(drainingAtMost: .seconds(5))
+    }
+
+    @Test("a new certificate of another's is not used: shipping goes on with the old one") func foreign() throws {
+        let server = try aggregator(), own = "spiffe://weir.test/tenant/acme/site/berlin/sensor/s1"
+        try identities.run("sensor", identities.folder.path, "globex", "berlin", "g1")
+        source.content.with { $0.foreign = ["spiffe://weir.test/tenant/globex/site/berlin/sensor/g1"] }
+        let shipper = try shipper(to: [server.endpoint])
+        #expect(eventually { shipper.status.heartbeatsAnswered == 1 })
+        #expect(source.content.with { $0.names } == [own])
+        for kind in ["pem", "key"] {
+            let file = URL(fileURLWithPath: identities.path("s1.\(kind)"))
+            try Data(contentsOf: URL(fileURLWithPath: identities.path("g1.\(kind)"))).write(to: file, options: .atomic)
+        }
+        #expect(
+            eventually {
+                shipper.status.failures["identity", default: 0] > 0 && source.content.with { $0.names.count > 1 }
+            })
+        source.add(20, body: body)
+        shipper.wake()
+        #expect(eventually { source.acknowledged.count == 20 })
+        #expect(eventually { shipper.status.lastError == "another's" })
+        #expect(shipper.status.certificateReloads == 0)
         shipper.stop(drainingAtMost: .seconds(5))
     }
 
