@@ -249,12 +249,14 @@ let aggregator: [Target] = [
             "Settings", "Sigma",
             "SigmaBacktest", "Telemetry", "Tenancy", "Trends", logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
+    module("Console", in: "Aggregator", uses: ["Platform", crypto] + hummingbird, beside: ["Pages"]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",
         uses: [
-            "API", "AggregatorPipeline", "Backup", "DataKeys", "Detect", "Enrichment", "FlowLog", "FlowStore",
-            "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep", "ModelRegister",
-            "Notify", "NotifyChannels", "ObjectStore", "Passwords", "PeopleMail", "Platform", "ProgramDesk", "Query",
+            "API", "AggregatorPipeline", "Backup", "Console", "DataKeys", "Detect", "Enrichment", "FlowLog",
+            "FlowStore", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep",
+            "ModelRegister", "Notify", "NotifyChannels", "ObjectStore", "Passwords", "PeopleMail", "Platform",
+            "ProgramDesk", "Query",
             "ReverseNames", "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", arguments, logging, lifecycle,
         ] + hummingbird),
     program(
@@ -453,8 +455,8 @@ let checks: [Target] = [
     tests(
         "AggregatorServerTests",
         uses: [
-            "API", "BatchFormat", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel", "FlowStore",
-            "HTTP2Client", "HistoryKit", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge",
+            "API", "BatchFormat", "Console", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel",
+            "FlowStore", "HTTP2Client", "HistoryKit", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge",
             "ModelRegister", "Models", "Notify", "Passwords", "Platform", "ProgramDesk", "Programs", "Query",
             "ReverseNames", "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", crypto, logging, lifecycle,
             nioSSL,

@@ -1,6 +1,7 @@
 import API
 import AggregatorPipeline
 import Backup
+import Console
 import DataKeys
 import Detect
 import FlowLog
@@ -44,6 +45,8 @@ struct Aggregator {
     /// Nil: no mail is sent to people.
     private let resetMail: ResetMail?
     private let pipeline: AggregatorPipeline, upkeep: StoreUpkeep, keys: DataKeys, surroundings: Surroundings
+    /// Nil: the API is alone on its port.
+    private let console: ConsoleFiles?
 
     private static let drainMax: Duration = .seconds(20)
 
@@ -79,6 +82,7 @@ struct Aggregator {
         self.time = time
         self.logger = logger
         listeners = try Listeners(settings, metrics: metrics, time: time, logger: logger)
+        console = try settings.console.files()
         let folder = settings.dataDirectory
         surroundings = Surroundings(
             settings.knowledge, folder: folder, time: time, metrics: metrics, logger: Logger(label: "knowledge"))
@@ -202,7 +206,8 @@ struct Aggregator {
             "There is no operator. Within a day: POST /v1/setup with the token, email, name and password.",
             metadata: ["token": "in \(path)"])
         guard standardOutputIsTerminal else { return }
-        print("Set up the first operator: https://\(settings.api.listen.host):\(settings.api.listen.port)/v1/setup")
+        let here = "https://\(settings.api.listen.host):\(settings.api.listen.port)"
+        print("Set up the first operator: \(here)\(console == nil ? "/v1/setup" : "\(ConsoleFiles.root)#/setup")")
         print("with this token, which works once: \(token.secret)")
     }
 
@@ -221,7 +226,7 @@ struct Aggregator {
         let listener = Listener(
             options: options, policy: .sensors(trustDomain: settings.trustDomain), tls: listeners.sensors,
             metrics: ConnectionMetrics(listener: "sensors", in: metrics), observer: registry, time: time)
-        return server(ingest.router(), listener, at: settings.sensors.listen, named: "sensors")
+        return server(ingest.router().buildResponder(), listener, at: settings.sensors.listen, named: "sensors")
     }
 
     private func apiServer() throws -> some Service {
@@ -245,7 +250,8 @@ struct Aggregator {
         sources.signIn.factors = factorSealer
         sources.signIn.breaches = settings.people.breaches
         if let resetMail { sources.signIn.forgot = { email in resetMail.ask(email) } }
-        return server(try apiRouter(sources), listener, at: settings.api.listen, named: "api")
+        let answers = ConsoleResponder(console, before: try apiRouter(sources).buildResponder())
+        return server(answers, listener, at: settings.api.listen, named: "api")
     }
 
     /// The secret that exports' pseudonyms are made of: made at first use, and kept, so that exports of different days
@@ -274,12 +280,12 @@ struct Aggregator {
         }
     }
 
-    private func server<Context: RequestContext>(
-        _ router: Router<Context>, _ listener: Listener, at address: AggregatorSettings.Address, named name: String
-    ) -> some Service where Context.Source == ApplicationRequestContextSource {
+    private func server<Responder: HTTPResponder>(
+        _ responder: Responder, _ listener: Listener, at address: AggregatorSettings.Address, named name: String
+    ) -> some Service where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
         let logger = Logger(label: name)
         return Application(
-            router: router, server: listener.builder,
+            responder: responder, server: listener.builder,
             configuration: .init(address: .hostname(address.host, port: address.port), serverName: nil),
             onServerRunning: { channel in
                 logger.notice(

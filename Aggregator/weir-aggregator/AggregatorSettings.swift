@@ -38,6 +38,7 @@ import Sigma
 /// - `intelligence`, `enrichment`, `tenants`: feeds, places and names, what belongs to each tenant; see
 ///   `KnowledgeSettings`.
 /// - `people`: breached passwords, mail for who lost theirs; see `PeopleSettings`.
+/// - `console`: where its pages are, see `ConsoleSettings`.
 /// - `programs`: own detectors, enrichers and providers of intelligence, see `ProgramSettings`.
 /// - `sigma.rules` (path): a folder of Sigma rules, see `SigmaFolder`.
 /// - `sigma.state` (`draft`, `test`, `enabled` or `disabled`, `enabled`): of its rules, unless a tenant says otherwise.
@@ -66,6 +67,7 @@ struct AggregatorSettings: Equatable, Sendable {
     let knowledge: KnowledgeSettings
     let programs: ProgramSettings
     let people: PeopleSettings
+    let console: ConsoleSettings
     let sigmaRules: String?, sigmaState: SigmaState
     let logLevel: Logger.Level
 
@@ -90,6 +92,7 @@ struct AggregatorSettings: Equatable, Sendable {
         try Self.check(incidents.playbooks, notify.channels, reader)
         programs = try ProgramSettings(reader)
         people = try PeopleSettings(reader.scoped(to: "people"))
+        console = try ConsoleSettings(reader.scoped(to: "console"))
         var knowledge = try KnowledgeSettings(reader, urlProblem: HTTPFeedTransport.problem)
         programs.addFeeds(to: &knowledge, folder: Self.programsFolder(in: dataDirectory))
         self.knowledge = knowledge

@@ -53,6 +53,7 @@ struct CheckCommand: ParsableCommand {
     func run() throws {
         let settings = try options.read()
         let logger = Logger(label: "check") { _ in SwiftLogNoOpLogHandler() }
+        _ = try settings.console.files()
         _ = try Listeners(settings, metrics: MetricRegistry(), time: SystemTime(), logger: logger)
         print("\(options.config): the settings and certificate files are fine")
     }
