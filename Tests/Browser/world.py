@@ -41,6 +41,8 @@ spool:
   directory: spool
 aggregate:
   window: 2s
+metrics:
+  listen: ""
 """
 # A rule of the tenant's own whose title is hostile: it becomes incidents' titles.
 PAYLOAD = "<img src=x onerror=hit()><svg onload=hit()>\"'`--><script>hit()</script>{{hit()}}javascript:hit()"
@@ -52,6 +54,7 @@ logsource:
 detection:
   any:
     DestinationPort: 443
+    SourceIp: {host}
   condition: any
 level: high
 """
@@ -100,11 +103,21 @@ class World:
         self.run("weir-aggregator", "people", "invite", "ada@example.net", "--tenant", "acme", "--role", "owner", "--out", "ada.token", *config)
         self.spawn("weir-aggregator", "run", *config)
         self.wait("the aggregator", lambda: self.ask("GET", "/readyz") is not None)
-        self.ask("PUT", "/v1/sigma/rules/hostile", {"text": RULE.format(title=json.dumps(PAYLOAD)), "state": "enabled"})
         self.spawn("weir-sensor", "run", "--config", "sensor.yaml")
         self.wait("the sensor's heartbeat", lambda: self.ask("GET", "/v1/sensors")["items"])
-        self.spawn("weirctl", "simulate", "--scenario", "mixed", "--protocol", "ipfix", "--rate", "60", "--duration", "600", "--seed", "7", "--to",
-                   "127.0.0.1:%d" % self.udp)
+        # Attacks at once, then an office for as long as the run takes.
+        for scenario, seconds in (("mixed", 30), ("office", 600)):
+            self.spawn("weirctl", "simulate", "--scenario", scenario, "--protocol", "ipfix", "--rate", "60", "--duration", str(seconds), "--seed", "7",
+                       "--to", "127.0.0.1:%d" % self.udp)
+        self.wait("traffic", lambda: self.ask("GET", "/v1/flows/top?filter=dst%20port%20443")["items"])
+        self.add_hostile_rule()
+
+    def add_hostile_rule(self):
+        """About one host, so that there is one such incident among the others."""
+        host = self.ask("GET", "/v1/flows/top?filter=dst%20port%20443&measure=deltaFlowCount")["items"][0]["key"]
+        path = "/v1/sigma/rules/11111111-2222-4333-8444-555555555555"
+        if not self.ask("PUT", path, {"text": RULE.format(title=json.dumps(PAYLOAD), host=host), "state": "enabled"}):
+            raise RuntimeError("the hostile rule is refused: " + self.refusal)
 
     def wait_for_traffic(self):
         """Until there is something of everything that the pages show."""

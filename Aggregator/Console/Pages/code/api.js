@@ -18,10 +18,12 @@ export function address(path, query = {}) {
   for (const [name, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== "") parameters.set(name, value);
   }
-  const text = parameters.toString();
+  // The API reads percent signs only: a plus is a plus there.
+  const text = parameters.toString().replaceAll("+", "%20");
   return text ? `${path}?${text}` : path;
 }
-export const part = encodeURIComponent;
+/** Of a path. A colon stays: ids have them, and the API compares paths as they are written. */
+export const part = (text) => encodeURIComponent(text).replaceAll("%3A", ":");
 
 /** - `revision`: of what is changed, as it was seen. */
 export async function ask(method, path, { query, body, revision, signal } = {}) {

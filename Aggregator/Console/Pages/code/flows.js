@@ -6,7 +6,8 @@ import { link, period, step } from "./place.js";
 import { bits, bytes, number, t } from "./words.js";
 
 export const measures = ["octets", "packets", "flows"];
-const column = { octets: "octetDeltaCount", packets: "packetDeltaCount", flows: "deltaFlowCount" };
+/** As the API calls them. */
+export const column = { octets: "octetDeltaCount", packets: "packetDeltaCount", flows: "deltaFlowCount" };
 export const groupings = ["service", "sourceAddress", "destinationAddress", "sourceAddress/24", "destinationTransportPort",
   "protocolIdentifier", "sourceCountry", "destinationCountry", "bgpSourceAsNumber", "bgpDestinationAsNumber", "exporter",
   "ingressInterface", "egressInterface", "site", "sensor"];
@@ -51,7 +52,7 @@ export const hostLink = (address) => h("a", { class: "mono", href: exploring(`ip
 export async function askSeries({ filter, by, measure, limit = 6, compare, between = period(), signal, rollups }) {
   const seconds = step(between), width = seconds * 1_000;
   const from = Math.floor(between.from / width) * width, to = Math.ceil(between.to / width) * width;
-  const query = { filter, by, measure, limit, period: seconds, rollups };
+  const query = { filter, by, measure: column[measure], limit, period: seconds, rollups };
   const [now, before] = await Promise.all([
     get("/v1/flows/series", { ...query, from, to }, signal),
     compare ? get("/v1/flows/series", { ...query, by: undefined, from: from - (to - from), to: from }, signal) : null,

@@ -21,8 +21,12 @@ function timed(value, words) {
 }
 
 export const button = (text, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, text);
+let fields = 0;
 export function field(text, input, hint) {
-  return h("label", { class: "field" }, h("span", {}, text), input, hint && h("span", { class: "quiet" }, hint));
+  const id = `f${(fields += 1)}`;
+  input.id = id;
+  if (hint) input.setAttribute("aria-describedby", `${id}h`);
+  return h("div", { class: "field" }, h("label", { for: id }, text), input, hint && h("span", { class: "quiet", id: `${id}h` }, hint));
 }
 export function choice(options, value, onchange, attributes = {}) {
   const select = h("select", { onchange: (event) => onchange?.(event.target.value), ...attributes },
@@ -94,7 +98,7 @@ export function form(fields, text, send, { kind = "main", extra = [] } = {}) {
 }
 
 export function dialog(title, ...body) {
-  const id = `d${Math.random().toString(36).slice(2)}`;
+  const id = `d${(fields += 1)}`;
   const node = h("dialog", { "aria-labelledby": id, onclose: () => node.remove() },
     h("div", { class: "stack" }, h("div", { class: "head" }, h("h2", { id }, title),
       button(t("close"), () => node.close())), body));

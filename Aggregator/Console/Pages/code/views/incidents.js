@@ -6,6 +6,7 @@ import { hostLink } from "../flows.js";
 import { button, choice, dialog, failed, failure, field, form, none, severity, status, table, toast, when } from "../parts.js";
 import { change, go, here, link, period } from "../place.js";
 import { keep, kept, number, t, word } from "../words.js";
+import { grownOnly } from "./work.js";
 
 const severities = ["critical", "high", "medium", "low"];
 const statuses = ["open", "new", "triaged", "in-progress", "contained", "resolved", "false-positive"];
@@ -88,13 +89,23 @@ export default function incidents({ me, signal }) {
   /** Each by the revision that was seen; what was refused is said, what was done can be taken back. */
   async function apply(chosen, edit, isUndo = false) {
     try {
-      const { items: results } = await ask("POST", "/v1/incidents/bulk", { body: { incidents: chosen.map((one) => ({ incident: one.id, revision: one.revision })), change: edit } });
+      const results = await send(chosen, edit, isUndo);
       const refused = results.filter((one) => one.status !== 200), done = results.length - refused.length;
       const undo = !isUndo && (edit.status || edit.assignee !== undefined) && done > 0 ? () => undoAll(chosen, results, edit) : null;
       toast([t("bulk.done", { n: done }), ...refused.slice(0, 3).map((one) => one.detail)].join(" · "), t("undo"), undo);
       if (!isUndo) picked.clear();
     } catch (error) { failed(error); }
     await refresh();
+  }
+  /** Those that only detection has changed since are tried once more. */
+  async function send(chosen, edit, isUndo) {
+    const post = async (ones) => (await ask("POST", "/v1/incidents/bulk", { body: { incidents: ones.map((one) => ({ incident: one.id, revision: one.revision })), change: edit } })).items;
+    const results = await post(chosen), late = new Set(results.filter((one) => one.status === 412).map((one) => one.incident));
+    if (!late.size || isUndo) return results;
+    const grown = (await Promise.all(chosen.filter(({ id }) => late.has(id)).map(grownOnly))).filter(Boolean);
+    if (!grown.length) return results;
+    const again = new Map((await post(grown)).map((one) => [one.incident, one]));
+    return results.map((one) => again.get(one.incident) || one);
   }
   async function undoAll(chosen, results, edit) {
     const revisions = new Map(results.filter((one) => one.status === 200).map((one) => [one.incident, one.revision]));

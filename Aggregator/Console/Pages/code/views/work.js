@@ -10,11 +10,26 @@ const severities = ["low", "medium", "high", "critical"];
 const verdicts = ["true-positive", "false-positive", "benign"];
 const taskStates = ["open", "done", "skipped"], approvals = ["awaiting-approval", "approved", "rejected"];
 
+const peoples = ["status", "assignee", "pinnedSeverity", "verdict", "tags", "tasks", "mergedInto"];
+const asSeen = (one, now) => peoples.every((name) => JSON.stringify(one[name]) === JSON.stringify(now[name]));
+/** The incident of now, if only detection has changed it since it was seen; null if a person did. */
+export async function grownOnly(one) {
+  const now = await get(`/v1/incidents/${part(one.id)}`);
+  return asSeen(one, now) ? now : null;
+}
+async function patch(one, change) {
+  const send = (seen) => ask("PATCH", `/v1/incidents/${part(seen.id)}`, { body: change, revision: seen.revision });
+  try { return await send(one); } catch (error) {
+    const now = error.status === 412 && one.status ? await grownOnly(one) : null;
+    if (!now) throw error;
+    return send(now);
+  }
+}
 /** Changes, says so, offers the way back and shows what is now. */
 async function edit(one, change, refresh, back) {
   try {
-    const made = await ask("PATCH", `/v1/incidents/${part(one.id)}`, { body: change, revision: one.revision });
-    toast(t("saved"), t("undo"), back && (() => edit({ id: one.id, revision: made.revision }, back, refresh)));
+    const made = await patch(one, change);
+    toast(t("saved"), t("undo"), back && (() => edit(made, back, refresh)));
   } catch (error) {
     if (error.status === 412) toast(t("changed.meanwhile")); else failed(error);
   }
