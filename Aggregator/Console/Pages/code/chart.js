@@ -7,11 +7,11 @@ import { clock, moment, t } from "./words.js";
 const box = { height: 240, left: 64, right: 8, top: 8, bottom: 26 };
 
 /** - `layers`: `[{ name, values }]` from the bottom up, `step` in ms; `before`: a line to compare with.
-    - `show`: a value in words. */
-export function stacked(title, { from, step, layers, before, show }) {
+    - `show`: a value in words, `scale`: what makes it the number that those words have. */
+export function stacked(title, { from, step, layers, before, show, scale = 1 }) {
   const count = Math.max(1, ...layers.map((layer) => layer.values.length));
   const sums = Array.from({ length: count }, (_, i) => layers.reduce((sum, layer) => sum + (layer.values[i] || 0), 0));
-  const most = niceMost(Math.max(1, ...sums, ...(before || [])));
+  const most = niceMost(Math.max(1, ...sums, ...(before || [])) * scale) / scale;
   const reading = h("p", { class: "reading", "aria-live": "polite" });
   const holder = h("div", { class: "chart" });
   const keys = h("ul", { class: "keys" },
@@ -46,10 +46,10 @@ export function stacked(title, { from, step, layers, before, show }) {
       s("line", { class: "rule", x1: box.left, x2: width - box.right, y1: y(most * part), y2: y(most * part) }),
       s("text", { x: box.left - 8, y: y(most * part) + 4, "text-anchor": "end" }, show(most * part)),
     ]);
-    const wanted = Math.max(2, Math.floor((width - box.left) / (day ? 150 : 90)));
-    const times = Array.from({ length: wanted + 1 }, (_, i) => Math.round((i * count) / wanted)).map((i, place) =>
-      s("text", { x: x(i), y: box.height - 8, "text-anchor": place === 0 ? "start" : place === wanted ? "end" : "middle" },
-        clock(from + i * step, day)));
+    const every = Math.ceil((count * (day ? 130 : 80)) / Math.max(1, width - box.left));
+    const places = Array.from({ length: Math.ceil(count / every) }, (_, i) => i * every);
+    const times = places.map((i) => s("text", { x: x(i), y: box.height - 8, "text-anchor": i === 0 ? "start" : "middle" }, clock(from + i * step, day)))
+      .filter((_, i) => i === 0 || x(places[i]) < width - (day ? 60 : 36));
     return [levels, times];
   }
   function point(event) {

@@ -18,6 +18,9 @@ export const amount = (measure) => (measure === "octets" ? bytes : number);
 export const rate = (measure, seconds) => (value) =>
   measure === "octets" ? bits((value * 8) / seconds) : `${number(value / seconds, 1)}/s`;
 
+/** What makes a step's value that rate's number. */
+export const scale = (measure, seconds) => (measure === "octets" ? 8 : 1) / seconds;
+
 const services = { 20: "ftp-data", 21: "ftp", 22: "ssh", 23: "telnet", 25: "smtp", 53: "dns", 67: "dhcp", 80: "http", 110: "pop3",
   123: "ntp", 137: "netbios", 143: "imap", 161: "snmp", 179: "bgp", 389: "ldap", 443: "https", 445: "smb", 500: "isakmp", 514: "syslog",
   587: "submission", 636: "ldaps", 853: "dns-tls", 993: "imaps", 1194: "openvpn", 1433: "mssql", 1883: "mqtt", 3306: "mysql",

@@ -4,7 +4,7 @@
 import { address, ask, get } from "../api.js";
 import { stacked } from "../chart.js";
 import { fill, h } from "../dom.js";
-import { amount, askSeries, column, exploring, groupFilter, groupings, groupName, hostLink, incomplete, measures, rate, sum } from "../flows.js";
+import { amount, askSeries, column, exploring, groupFilter, groupings, groupName, hostLink, incomplete, measures, rate, scale, sum } from "../flows.js";
 import { button, choice, facts, field, form, none, panel, table, when } from "../parts.js";
 import { change, here, period } from "../place.js";
 import { bits, bytes, number, percent, t, word } from "../words.js";
@@ -28,7 +28,7 @@ export default function explore({ signal }) {
   };
 
   const series = panel(t("series"), asking(() => askSeries({ ...query(), limit: 8, signal })), (answer) => (answer.isEmpty ? none(t("flows.none"))
-    : [stacked(t("series"), { ...answer, show: rate(query().measure, answer.seconds) }), incomplete(answer.now)]));
+    : [stacked(t("series"), { ...answer, scale: scale(query().measure, answer.seconds), show: rate(query().measure, answer.seconds) }), incomplete(answer.now)]));
   const top = panel(t("top"), asking(() => get("/v1/flows/top", { ...common(), by: query().by, measure: column[query().measure], limit: 15, names: "true" }, signal)), drawTop, { span: "half" });
   const percentiles = panel(t("percentiles"), asking(() => get("/v1/flows/percentiles", { ...common(), by: query().by, limit: 8 }, signal)), drawPercentiles, { span: "half" });
   const records = recordPanel(asking, common, signal);

@@ -3,7 +3,7 @@
 import { get, part } from "../api.js";
 import { stacked } from "../chart.js";
 import { fill, h } from "../dom.js";
-import { askSeries, exploring, hostLink, rate } from "../flows.js";
+import { askSeries, exploring, hostLink, rate, scale } from "../flows.js";
 import { badge, exactly, facts, failure, none, panel, severity, status, table, when } from "../parts.js";
 import { link } from "../place.js";
 import { bytes, number, percent, t, word } from "../words.js";
@@ -18,9 +18,9 @@ export default function incident({ me, id, signal }) {
 
   const parts = {
     summary: own(t("summary"), () => summary(now, story), { span: "wide" }),
-    desk: own(t("work"), () => desk(now, me, refresh), { span: "third" }),
-    entities: own(t("entities"), () => entities(now), { span: "half" }),
-    timeline: own(t("timeline"), () => timeline(story), { span: "half" }),
+    desk: own(t("work"), () => desk(now, me, refresh), { span: "third tall" }),
+    entities: own(t("entities"), () => entities(now), { span: "wide" }),
+    timeline: own(t("timeline"), () => timeline(story), { span: "wide" }),
     chart: panel(t("evidence"), () => evidence(story, signal), drawEvidence),
     findings: own(t("findings"), () => [findings(now), h("div", { class: "row" }, splitButton(now, refresh))]),
     flows: panel(t("flows"), () => flows(story, signal), ({ items }) => (items.length ? flowTable(items) : none(t("flows.none")))),
@@ -92,7 +92,7 @@ function drawEvidence(found) {
   if (!found || found.answer.isEmpty) return none(t("flows.none"));
   const { answer, filter, between } = found;
   const time = { range: null, from: new Date(between.from).toISOString(), to: new Date(between.to).toISOString() };
-  return [stacked(t("evidence"), { ...answer, show: rate("octets", answer.seconds) }),
+  return [stacked(t("evidence"), { ...answer, scale: scale("octets", answer.seconds), show: rate("octets", answer.seconds) }),
     h("p", { class: "row small" }, h("code", {}, filter), h("a", { class: "button", href: exploring(filter, time) }, t("place.explore")))];
 }
 async function flows(story, signal) {

@@ -4,7 +4,7 @@
 import { get } from "../api.js";
 import { stacked } from "../chart.js";
 import { h } from "../dom.js";
-import { addUp, amount, askSeries, exploring, groupFilter, groupName, incomplete, rate, sum } from "../flows.js";
+import { addUp, amount, askSeries, exploring, groupFilter, groupName, incomplete, rate, scale, sum } from "../flows.js";
 import { badge, none, panel, severity, status, table, when } from "../parts.js";
 import { link, period } from "../place.js";
 import { change, number, percent, t, word } from "../words.js";
@@ -14,8 +14,8 @@ const severities = ["critical", "high", "medium", "low"];
 const countedMax = 1_000;
 
 export default function overview({ signal }) {
-  const panels = [incidents(signal), traffic(signal), top("sourceAddress", t("top.talkers"), signal, { names: "true" }),
-    top("service", t("top.services"), signal), top("destinationCountry", t("top.countries"), signal), sensors(signal)];
+  const panels = [incidents(signal), sensors(signal), traffic(signal), top("sourceAddress", t("top.talkers"), signal, { names: "true" }),
+    top("service", t("top.services"), signal), top("destinationCountry", t("top.countries"), signal)];
   return {
     title: t("place.overview"),
     nodes: [h("div", { class: "head" }, h("h1", {}, t("place.overview"))), h("div", { class: "grid" }, panels.map(({ node }) => node))],
@@ -50,7 +50,7 @@ function traffic(signal) {
     const now = addUp(answer.layers.flatMap((layer) => layer.values)), before = addUp(answer.before);
     return [h("p", { class: "small quiet" }, t("traffic.sum", { sum: amount("octets")(now) }), " ",
       before > 0 ? t("traffic.change", { change: change(now / before - 1) }) : t("traffic.new")),
-    stacked(t("traffic"), { ...answer, before: before > 0 ? answer.before : null, show: rate("octets", answer.seconds) }), incomplete(answer.now)];
+    stacked(t("traffic"), { ...answer, scale: scale("octets", answer.seconds), before: before > 0 ? answer.before : null, show: rate("octets", answer.seconds) }), incomplete(answer.now)];
   }, { actions: [h("a", { class: "button", href: link("/explore") }, t("place.explore"))] });
 }
 

@@ -17,7 +17,13 @@ export default function rules({ signal }) {
     { title: t("issues"), kind: "fit", cell: (one) => (one.issues.length ? badge(number(one.issues.length), "medium") : "–") },
   ], items) : none(t("sigma.none"))), { actions: [button(t("sigma.check"), checkText)] });
   async function change(one, state) {
-    try { await ask("PUT", `/v1/sigma/rules/${part(one.key)}`, { body: { state } }); toast(t("saved")); } catch (error) { failed(error); }
+    const path = `/v1/sigma/rules/${part(one.key)}`;
+    try {
+      // Of a tenant's own rule the API wants the whole: its text again, as it is.
+      const text = one.origin === "own" ? { text: (await get(path)).text } : {};
+      await ask("PUT", path, { body: { ...text, state } });
+      toast(t("saved"));
+    } catch (error) { failed(error); }
     await sigma.refresh();
   }
   const detectors = panel(t("detectors"), () => get("/v1/detectors", {}, signal), ({ items }) => table(t("detectors"), [

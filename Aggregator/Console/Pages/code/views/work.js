@@ -151,7 +151,8 @@ export function proposals({ items = [], omitted = {} }, one, refresh) {
     toast(t("saved"));
     await refresh();
   };
-  const left = Object.entries(omitted).map(([what, why]) => h("p", { class: "small quiet" }, `${word("mitigation", what)}: ${why}`));
+  const why = Object.values(omitted), left = [...new Set(why)].map((reason) =>
+    h("p", { class: "small quiet" }, t("mitigation.left", { n: why.filter((one) => one === reason).length }), " ", word("omitted", reason)));
   if (!items.length) return [none(t("mitigation.none")), left];
   return [table(t("mitigation"), [
     { title: t("kind"), kind: "fit", cell: (item) => word("mitigation", item.kind) },
