@@ -67,6 +67,7 @@ let x509: [Target.Dependency] = [
     .product(name: "X509", package: "swift-certificates"), .product(name: "SwiftASN1", package: "swift-asn1"),
 ]
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -218,6 +219,10 @@ let aggregator: [Target] = [
         ] + outgoing + [.product(name: "NIOPosix", package: "swift-nio")]),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
     module("Passwords", in: "Aggregator", uses: ["CArgon2", "Platform", "Settings", crypto]),
+    module("OpenID", in: "Aggregator", uses: ["Identity", "Platform", "Settings", "Tenancy", crypto, cryptoExtras]),
+    module(
+        "SignOnClient", in: "Aggregator",
+        uses: ["FlowModel", "Identity", "Notify", "NotifyChannels", "OpenID", "Settings", "Tenancy"] + outgoing),
     module(
         "PeopleMail", in: "Aggregator", uses: ["Notify", "Platform", "Telemetry", "Tenancy", logging, lifecycle]),
     module(
@@ -245,9 +250,8 @@ let aggregator: [Target] = [
         uses: [
             "Detect", "DetectorBacktest", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore",
             "FlowText", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister",
-            "Models", "Notify", "Passwords", "Platform", "ProgramDesk", "Query", "QueryEngine", "ReverseNames",
-            "Settings", "Sigma",
-            "SigmaBacktest", "Telemetry", "Tenancy", "Trends", logging,
+            "Models", "Notify", "OpenID", "Passwords", "Platform", "ProgramDesk", "Query", "QueryEngine",
+            "ReverseNames", "Settings", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", "Trends", logging,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     module("Console", in: "Aggregator", uses: ["Platform", crypto] + hummingbird, beside: ["Pages"]),
     program(
@@ -255,9 +259,9 @@ let aggregator: [Target] = [
         uses: [
             "API", "AggregatorPipeline", "Backup", "Console", "DataKeys", "Detect", "Enrichment", "FlowLog",
             "FlowStore", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep",
-            "ModelRegister", "Notify", "NotifyChannels", "ObjectStore", "Passwords", "PeopleMail", "Platform",
-            "ProgramDesk", "Query",
-            "ReverseNames", "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", arguments, logging, lifecycle,
+            "ModelRegister", "Notify", "NotifyChannels", "ObjectStore", "OpenID", "Passwords", "PeopleMail",
+            "Platform", "ProgramDesk", "Query", "ReverseNames", "ServerChannel", "Settings", "Sigma", "SignOnClient",
+            "Telemetry", "Tenancy", arguments, logging, lifecycle,
         ] + hummingbird),
     program(
         "weir-program-test", at: "Aggregator/weir-program-test", uses: ["Identity", "Platform", "Programs"]),
@@ -435,6 +439,12 @@ let checks: [Target] = [
         ]),
     tests("PasswordsTests", uses: ["Passwords", "Platform", "Settings"]),
     tests(
+        "OpenIDTests",
+        uses: [
+            "FlowModel", "Identity", "Notify", "NotifyChannels", "OpenID", "Platform", "Settings", "SignOnClient",
+            "Tenancy", crypto, cryptoExtras,
+        ]),
+    tests(
         "PeopleMailTests",
         uses: ["Notify", "PeopleMail", "Platform", "Telemetry", "Tenancy", logging, lifecycle]),
     tests("TenancyTests", uses: ["Identity", "Platform", "Tenancy", grdb]),
@@ -457,7 +467,7 @@ let checks: [Target] = [
         uses: [
             "API", "BatchFormat", "Console", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel",
             "FlowStore", "HTTP2Client", "HistoryKit", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge",
-            "ModelRegister", "Models", "Notify", "Passwords", "Platform", "ProgramDesk", "Programs", "Query",
+            "ModelRegister", "Models", "Notify", "OpenID", "Passwords", "Platform", "ProgramDesk", "Programs", "Query",
             "ReverseNames", "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", crypto, logging, lifecycle,
             nioSSL,
             .product(name: "HummingbirdTesting", package: "hummingbird"),

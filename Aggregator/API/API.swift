@@ -10,6 +10,7 @@ package import Hummingbird
 package import Incidents
 package import Ingest
 package import Notify
+package import OpenID
 package import Platform
 package import ProgramDesk
 package import Query
@@ -41,6 +42,8 @@ package struct APISources: Sendable {
     /// The limits that detectors go by.
     package var detectors = DetectorDesk()
     package var signIn = SignIn()
+    /// Tenants' own providers; nil: there are none.
+    package var signOn: SignOnDesk?
 
     package init(
         query: FlowQuery, incidents: IncidentLog, control: ControlLog, sensors: SensorRegistry, log: any FlowLog,
@@ -71,6 +74,8 @@ package func apiRouter(
     FactorRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)
     JoinRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)
     ResetRoutes(control: sources.control, signIn: sources.signIn, time: sources.time).add(to: routes)
+    SignOnRoutes(control: sources.control, signIn: sources.signIn, desk: sources.signOn, time: sources.time)
+        .add(to: routes)
     MemberRoutes(control: sources.control, time: sources.time).add(to: routes)
     InvitationRoutes(control: sources.control, time: sources.time).add(to: routes)
     KeyRoutes(control: sources.control, time: sources.time).add(to: routes)

@@ -22,7 +22,8 @@ enum CrossSite {
 enum SessionCookie {
     static let name = "__Host-sid"
 
-    static func token(in request: Request) -> String? {
+    static func token(in request: Request) -> String? { value(of: name, in: request) }
+    static func value(of name: String, in request: Request) -> String? {
         for field in request.headers[values: .cookie] {
             for part in field.split(separator: ";") {
                 let pair = part.drop { $0 == " " }

@@ -12,7 +12,7 @@ struct FactorRoutes {
 
     func add(to router: PolicedRoutes) {
         router.post("/v1/session/factor") { request, context in
-            let person = try context.person.person
+            let person = try context.person.withPassword
             _ = try Parameters(request, allowed: [])
             guard let sealer = signIn.factors else { throw Problem.unavailable }
             var chance = SystemRandomNumberGenerator()
@@ -25,7 +25,7 @@ struct FactorRoutes {
             return try jsonResponse(["address": code.address(of: person.email)])
         }
         router.put("/v1/session/factor") { request, context in
-            let person = try context.person.person
+            let person = try context.person.withPassword
             _ = try Parameters(request, allowed: [])
             let asked = try await jsonBody(CodeBody.self, of: request, bytesMax: SessionRoutes.bodyBytesMax)
             try signIn.attempt(person.email, context, time)
@@ -38,7 +38,7 @@ struct FactorRoutes {
             return try jsonResponse(["recoveryCodes": codes])
         }
         router.post("/v1/session/factor/remove") { request, context in
-            let person = try context.person.person
+            let person = try context.person.withPassword
             _ = try Parameters(request, allowed: [])
             let asked = try await jsonBody(CodeBody.self, of: request, bytesMax: SessionRoutes.bodyBytesMax)
             try signIn.attempt(person.email, context, time)
@@ -79,7 +79,20 @@ extension SignIn {
     }
 }
 
+extension SignedIn {
+    /// The person, unless a provider only said so: who runs it must not change what others go by.
+    var withPassword: Person {
+        get throws(Problem) {
+            guard session.provider == nil else { throw .needsPassword }
+            return person
+        }
+    }
+}
+
 extension Problem {
+    static let needsPassword = Problem(
+        .forbidden, "forbidden", "That needs a session that began with a password",
+        detail: "This one is from the tenant's provider")
     static let codeNeeded = Problem(
         .unauthorized, "code-needed", "A code of the authenticator is needed",
         detail: "Send it, or a recovery code, as code", headers: [.wwwAuthenticate: #"Bearer realm="weir""#])

@@ -19,6 +19,7 @@ extension PolicyTable {
         PolicyRow(.delete, "/v1/sessions/{id}", .signedIn),
         PolicyRow(.post, "/v1/session/factor", .signedIn), PolicyRow(.put, "/v1/session/factor", .signedIn),
         PolicyRow(.post, "/v1/session/factor/remove", .signedIn),
+        PolicyRow(.get, "/v1/signon/{name}", .anyone), PolicyRow(.get, "/v1/signon/{name}/callback", .anyone),
         PolicyRow(.post, "/v1/password/forgot", .anyone), PolicyRow(.post, "/v1/password/reset", .anyone),
     ]
     private static let administration = [

@@ -41,6 +41,8 @@ package final class SignInLimits: Sendable {
         return take(
             [("a \(address)", perAddress), ("p \(address) \(name)", perPair), ("n \(name)", perAccount)], now)
     }
+    /// Takes one try that names no account.
+    package func wait(address: String, at now: Duration) -> Duration? { take([("a \(address)", perAddress)], now) }
     /// Takes one try of an authenticator's six digits, wherever from: who gets as far has the password.
     package func waitForCode(_ person: String, at now: Duration) -> Duration? { take([("c \(person)", perCode)], now) }
     /// Who has the authenticator is not held up by former tries.

@@ -46,31 +46,37 @@ extension ControlLog {
         of person: String, address: String, agent: String, at now: Int64,
         using generator: inout some RandomNumberGenerator
     ) throws(ControlError) -> (token: OpaqueToken, session: Session) {
-        let token = OpaqueToken(.session, using: &generator)
-        let id = "ses-" + String(generator.next(), radix: 36)
+        let draft = SessionDraft(address: address, agent: agent, using: &generator)
         let session = try write { db in
-            let directory = try known.upToDate(in: db)
-            guard directory.people[person]?.isDisabled == false else { throw DirectoryRefusal.unknownPerson }
             // Who is in one tenant only need not choose.
-            let tenants = directory.members.filter { $0.value[person] != nil }.map(\.key)
-            let session = Session(
-                id: id, person: person, tenant: tenants.count == 1 ? tenants[0] : nil, createdMilliseconds: now,
-                seenMilliseconds: now, address: String(address.prefix(SessionLimits.textOctetsMax)),
-                agent: String(agent.prefix(SessionLimits.textOctetsMax)))
-            try Self.note("sessionStarted", tenant: "", subject: id, detail: "", by: person, at: now, in: db)
-            try db.execute(
-                sql: """
-                    INSERT INTO session
-                        (id, sha256, person, tenant, createdMilliseconds, seenMilliseconds, address, agent)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    id, token.digest, person, session.tenant?.rawValue, now, now, session.address, session.agent,
-                ])
-            try Self.endOldest(of: person, at: now, in: db)
-            return session
+            let tenants = try known.upToDate(in: db).members.filter { $0.value[person] != nil }.map(\.key)
+            return try start(draft, of: person, in: tenants.count == 1 ? tenants[0] : nil, at: now, in: db)
         }
-        return (token, session)
+        return (draft.token, session)
+    }
+    func start(
+        _ draft: SessionDraft, of person: String, in tenant: TenantID?, provider: String? = nil, at now: Int64,
+        in db: Database
+    ) throws -> Session {
+        guard try known.upToDate(in: db).people[person]?.isDisabled == false else {
+            throw DirectoryRefusal.unknownPerson
+        }
+        let session = Session(
+            id: draft.id, person: person, tenant: tenant, createdMilliseconds: now, seenMilliseconds: now,
+            address: draft.address, agent: draft.agent, provider: provider)
+        try Self.note("sessionStarted", tenant: "", subject: draft.id, detail: "", by: person, at: now, in: db)
+        try db.execute(
+            sql: """
+                INSERT INTO session
+                    (id, sha256, person, tenant, createdMilliseconds, seenMilliseconds, address, agent, provider)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                draft.id, draft.token.digest, person, tenant?.rawValue, now, now, session.address, session.agent,
+                provider,
+            ])
+        try Self.endOldest(of: person, at: now, in: db)
+        return session
     }
     private static func endOldest(of person: String, at now: Int64, in db: Database) throws {
         try db.execute(
@@ -111,7 +117,7 @@ extension ControlLog {
         if let rights {
             return Principal(tenant: tenant, keyID: caller.person.id, scopes: rights.scopes, reach: rights.reach)
         }
-        guard caller.person.isOperator else { return nil }
+        guard caller.person.isOperator, caller.session.provider == nil else { return nil }
         var visitor = Principal(tenant: tenant, keyID: caller.person.id, scopes: Role.viewer.scopes, reach: .whole)
         visitor.isVisitor = true
         return visitor
@@ -122,11 +128,12 @@ extension ControlLog {
     package func chooseTenant(
         _ tenant: TenantID, _ caller: SignedIn, reason: String, at now: Int64
     ) throws(ControlError) -> Bool {
-        try write { db in
+        guard caller.session.provider == nil || caller.session.tenant == tenant else { return false }
+        return try write { db in
             let directory = try known.upToDate(in: db)
             let isMember = directory.rights(of: caller.person.id, in: tenant) != nil
             guard try Self.tenantID(tenant, in: db) != nil,
-                isMember || directory.people[caller.person.id]?.isOperator == true
+                isMember || directory.people[caller.person.id]?.isOperator == true && caller.session.provider == nil
             else { return false }
             if !isMember {
                 try Self.note(
@@ -170,6 +177,18 @@ extension ControlLog {
         Session(
             id: row["id"], person: row["person"], tenant: (row["tenant"] as String?).flatMap { TenantID($0) },
             createdMilliseconds: row["createdMilliseconds"], seenMilliseconds: row["seenMilliseconds"],
-            address: row["address"], agent: row["agent"])
+            address: row["address"], agent: row["agent"], provider: row["provider"])
+    }
+}
+
+/// What of a session is made before it is kept.
+struct SessionDraft {
+    let id: String, token: OpaqueToken, address: String, agent: String
+
+    init(address: String, agent: String, using generator: inout some RandomNumberGenerator) {
+        token = OpaqueToken(.session, using: &generator)
+        id = "ses-" + String(generator.next(), radix: 36)
+        self.address = String(address.prefix(SessionLimits.textOctetsMax))
+        self.agent = String(agent.prefix(SessionLimits.textOctetsMax))
     }
 }

@@ -90,6 +90,15 @@ enum ControlSchema {
                     CREATE INDEX eventOfTenant ON event (tenant, id);
                     """)
         }
+        migrator.registerMigration("sign-on") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE session ADD COLUMN provider TEXT;
+                    CREATE TABLE subject (
+                        issuer TEXT NOT NULL, subject TEXT NOT NULL, person TEXT NOT NULL,
+                        PRIMARY KEY (issuer, subject)) STRICT, WITHOUT ROWID;
+                    """)
+        }
         return migrator
     }
 }

@@ -12,6 +12,8 @@ package struct Session: Sendable, Hashable {
     package let seenMilliseconds: Int64
     /// Where it was begun, and what said so of itself, for its owner to know it again.
     package let address: String, agent: String
+    /// Of whom the tenant's own provider said who they are: the session is for that tenant and no other.
+    package var provider: String?
 }
 
 /// How long a session lasts.

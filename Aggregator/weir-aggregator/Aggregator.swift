@@ -14,6 +14,7 @@ import Logging
 import ModelRegister
 import NotifyChannels
 import ObjectStore
+import OpenID
 import Passwords
 import PeopleMail
 import Platform
@@ -23,6 +24,7 @@ import ServerChannel
 import ServiceLifecycle
 import Settings
 import Sigma
+import SignOnClient
 import Telemetry
 import Tenancy
 internal import UnixSignals
@@ -250,6 +252,7 @@ struct Aggregator {
         sources.signIn.factors = factorSealer
         sources.signIn.breaches = settings.people.breaches
         if let resetMail { sources.signIn.forgot = { email in resetMail.ask(email) } }
+        sources.signOn = signOn
         let answers = ConsoleResponder(console, before: try apiRouter(sources).buildResponder())
         return server(answers, listener, at: settings.api.listen, named: "api")
     }
@@ -262,6 +265,16 @@ struct Aggregator {
     /// What authenticators' secrets are sealed with. No backup holds it.
     private var factorSealer: FactorSealer? {
         keptSecret("factors.key", without: "There are no second factors.").flatMap { FactorSealer(Secret($0)) }
+    }
+    /// Tenants' own providers, if there are any.
+    private var signOn: SignOnDesk? {
+        guard !settings.signOn.providers.isEmpty,
+            let sealer = keptSecret("signon.key", without: "Nobody signs on at a provider.")
+                .flatMap({ AttemptSealer(Secret($0)) })
+        else { return nil }
+        return SignOnDesk(
+            settings.signOn.providers, transport: HTTPSignOnTransport(settings.signOn.egress), sealer: sealer,
+            ownURL: settings.signOn.url, time: time)
     }
     /// 32 octets by chance, made at first use.
     private func keptSecret(_ name: String, without: Logger.Message) -> [UInt8]? {

@@ -11,6 +11,7 @@ import ProgramDesk
 import ServerChannel
 import Settings
 import Sigma
+import SignOnClient
 
 /// The aggregator's settings, all checked.
 ///
@@ -39,6 +40,7 @@ import Sigma
 ///   `KnowledgeSettings`.
 /// - `people`: breached passwords, mail for who lost theirs; see `PeopleSettings`.
 /// - `console`: where its pages are, see `ConsoleSettings`.
+/// - `signOn`: tenants' own providers (OpenID Connect), see `SignOnSettings`.
 /// - `programs`: own detectors, enrichers and providers of intelligence, see `ProgramSettings`.
 /// - `sigma.rules` (path): a folder of Sigma rules, see `SigmaFolder`.
 /// - `sigma.state` (`draft`, `test`, `enabled` or `disabled`, `enabled`): of its rules, unless a tenant says otherwise.
@@ -68,6 +70,7 @@ struct AggregatorSettings: Equatable, Sendable {
     let programs: ProgramSettings
     let people: PeopleSettings
     let console: ConsoleSettings
+    let signOn: SignOnSettings
     let sigmaRules: String?, sigmaState: SigmaState
     let logLevel: Logger.Level
 
@@ -93,6 +96,7 @@ struct AggregatorSettings: Equatable, Sendable {
         programs = try ProgramSettings(reader)
         people = try PeopleSettings(reader.scoped(to: "people"))
         console = try ConsoleSettings(reader.scoped(to: "console"))
+        signOn = try SignOnSettings(reader.scoped(to: "signOn"))
         var knowledge = try KnowledgeSettings(reader, urlProblem: HTTPFeedTransport.problem)
         programs.addFeeds(to: &knowledge, folder: Self.programsFolder(in: dataDirectory))
         self.knowledge = knowledge
