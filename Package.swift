@@ -251,7 +251,7 @@ let aggregator: [Target] = [
             "Detect", "DetectorBacktest", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore",
             "FlowText", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister",
             "Models", "Notify", "OpenID", "Passwords", "Platform", "ProgramDesk", "Query", "QueryEngine",
-            "ReverseNames", "Settings", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", "Trends", logging,
+            "ReverseNames", "Settings", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", "Trends", logging, lifecycle,
         ] + hummingbird, resources: [.embedInCode("openapi.json")]),
     module("Console", in: "Aggregator", uses: ["Platform", crypto] + hummingbird, beside: ["Pages"]),
     program(

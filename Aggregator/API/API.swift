@@ -42,6 +42,8 @@ package struct APISources: Sendable {
     /// The limits that detectors go by.
     package var detectors = DetectorDesk()
     package var signIn = SignIn()
+    /// Of streams of live incidents.
+    package var live = LiveLimits()
     /// Tenants' own providers; nil: there are none.
     package var signOn: SignOnDesk?
 
@@ -65,7 +67,8 @@ package func apiRouter(
 ) throws(PolicyError) -> Router<APIContext> {
     let router = Router(context: APIContext.self)
     router.add(middleware: Answers())
-    router.add(middleware: Authentication(control: sources.control, time: sources.time))
+    let authentication = Authentication(control: sources.control, time: sources.time)
+    router.add(middleware: authentication)
     let routes = PolicedRoutes(router, policy) { [control = sources.control, time = sources.time] visitor, route in
         try control.noteVisit(visitor, to: route, at: time.wallMilliseconds())
     }
@@ -81,6 +84,7 @@ package func apiRouter(
     KeyRoutes(control: sources.control, time: sources.time).add(to: routes)
     AuditRoutes(control: sources.control).add(to: routes)
     IncidentRoutes(incidents: sources.incidents, knowledge: sources.knowledge).add(to: routes)
+    LiveRoutes(sources.incidents, authentication, sources.time, sources.live).add(to: routes)
     IncidentEditRoutes(incidents: sources.incidents, time: sources.time).add(to: routes)
     ExceptionRoutes(incidents: sources.incidents, time: sources.time).add(to: routes)
     MitigationRoutes(

@@ -49,22 +49,27 @@ struct Authentication: RouterMiddleware {
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
     ) async throws -> Response {
         var context = context
-        if let field = request.headers[.authorization] {
-            guard field.hasPrefix("Bearer ") else { throw Problem.unauthorized }
-            do {
-                context.principal = try control.authenticate(
-                    String(field.dropFirst("Bearer ".count)), at: time.wallMilliseconds())
-            } catch let refusal as AuthenticationError {
-                context.logger.notice("An API key was refused.", metadata: ["reason": "\(refusal)"])
-                throw Problem.unauthorized
-            }
-        } else {
-            let token = SessionCookie.token(in: request)
-            context.signedIn = try token.flatMap { try control.signedIn($0, at: time.wallMilliseconds()) }
-            try CrossSite.check(request, hasSession: context.signedIn != nil)
-            context.principal = try context.signedIn.flatMap { try control.principal(of: $0) }
+        do {
+            (context.principal, context.signedIn) = try identify(request, isActive: true)
+        } catch let refusal as AuthenticationError {
+            context.logger.notice("An API key was refused.", metadata: ["reason": "\(refusal)"])
+            throw Problem.unauthorized
         }
         return try await next(request, context)
+    }
+
+    /// Who asks.
+    /// - Parameter isActive: that somebody does something; to listen keeps no session alive.
+    func identify(_ request: Request, isActive: Bool) throws -> (principal: Principal?, person: SignedIn?) {
+        let now = time.wallMilliseconds()
+        if let field = request.headers[.authorization] {
+            guard field.hasPrefix("Bearer ") else { throw Problem.unauthorized }
+            return (try control.authenticate(String(field.dropFirst("Bearer ".count)), at: now), nil)
+        }
+        let token = SessionCookie.token(in: request)
+        let person = try token.flatMap { try control.signedIn($0, at: now, isActive: isActive) }
+        try CrossSite.check(request, hasSession: person != nil)
+        return (try person.flatMap { try control.principal(of: $0) }, person)
     }
 }
 

@@ -44,6 +44,7 @@ extension PolicyTable {
         PolicyRow(.get, "/v1/incidents/{id}/events", .readIncidents),
         PolicyRow(.get, "/v1/incidents/{id}/story", .readIncidents),
         PolicyRow(.get, "/v1/incidents/{id}/neighbours", .readIncidents),
+        PolicyRow(.get, "/v1/live/incidents", .readIncidents),
         PolicyRow(.get, "/v1/playbooks", .readIncidents),
         PolicyRow(.get, "/v1/feedback", .readIncidents),
         PolicyRow(.patch, "/v1/incidents/{id}", .writeIncidents),

@@ -125,6 +125,7 @@ struct IncidentRows {
         try db.execute(
             sql: "INSERT INTO feed (tenant, incident, revision) VALUES (?, ?, ?)",
             arguments: [tenant.rawValue, incident.id, event.revision])
+        try addLive(event)
         try project(incident)
         try index(incident, after: event.change)
         for finding in event.change.arriving {

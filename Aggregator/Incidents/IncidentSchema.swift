@@ -7,6 +7,7 @@ import GRDB
 ///               `subject` is what findings must share to join; `findings` how many there are
 ///     finding   which incident a finding is in, and its latest update: what makes recording idempotent
 ///     feed      every event in the order of recording, until whoever tells people of them has taken it over
+///     live      a tenant's newest events in the order of recording, for who follows them; see `IncidentLog.live`
 ///     incident_tag, incident_entity, mitigation   what a tag, an address, a firewall's list leads to
 ///     exception, exception_event, hidden          exceptions, their history, and the findings that they hid
 ///
@@ -15,7 +16,7 @@ enum IncidentSchema {
     /// All of them have a column `tenant`.
     static let tenantTables = [
         "event", "incident", "finding", "feed", "incident_tag", "incident_entity", "mitigation", "exception",
-        "exception_event", "hidden",
+        "exception_event", "hidden", "live",
     ]
 
     static var migrator: DatabaseMigrator {
@@ -40,6 +41,14 @@ enum IncidentSchema {
                     """)
         }
         migrator.registerMigration("2 work") { db in try db.execute(sql: work) }
+        migrator.registerMigration("3 live") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE live (
+                        tenant TEXT NOT NULL, position INTEGER NOT NULL, incident TEXT NOT NULL,
+                        revision INTEGER NOT NULL, PRIMARY KEY (tenant, position)) STRICT, WITHOUT ROWID;
+                    """)
+        }
         return migrator
     }
 

@@ -91,7 +91,10 @@ extension ControlLog {
     }
 
     /// Who shows this token; nil: nobody any more.
-    package func signedIn(_ text: String, at now: Int64) throws(ControlError) -> SignedIn? {
+    /// - Parameter isActive: false for what goes on without anybody: it does not count as a request.
+    package func signedIn(
+        _ text: String, at now: Int64, isActive: Bool = true
+    ) throws(ControlError) -> SignedIn? {
         guard let token = OpaqueToken(text, for: .session) else { return nil }
         let found = try read { db -> SignedIn? in
             let row = try Row.fetchOne(db, sql: "SELECT * FROM session WHERE sha256 = ?", arguments: [token.digest])
@@ -100,7 +103,8 @@ extension ControlLog {
             else { return nil }
             return SignedIn(session: session, person: person)
         }
-        if let session = found?.session, now - session.seenMilliseconds >= SessionLimits.seenEveryMilliseconds {
+        if isActive, let session = found?.session, now - session.seenMilliseconds >= SessionLimits.seenEveryMilliseconds
+        {
             try write { db in
                 try db.execute(
                     sql: "UPDATE session SET seenMilliseconds = ? WHERE id = ?", arguments: [now, session.id])

@@ -62,6 +62,8 @@ final class MatrixWorld: Sendable {
             query: FlowQuery(store: store, time: time), incidents: incidents, control: control,
             sensors: SensorRegistry(), log: try SQLiteFlowLog(directory: folder.path), metrics: MetricRegistry(),
             time: time, pseudonymSecret: Array(repeating: 7, count: 32))
+        // One look, and the end.
+        sources.live.lasts = .zero
         sources.models = ModelDesk(try ModelRegister(folder: folder.path))
         var tenants: [Tenant] = []
         for index in 0..<Self.count {

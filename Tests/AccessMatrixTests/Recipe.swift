@@ -23,6 +23,7 @@ struct Recipe: Sendable {
         var recipes: [String: Recipe] = [
             "GET /v1/flows": Recipe(query: { "limit=1&cursor=\($0.cursor)" }, hidesExistence: false),
             "GET /v1/incidents": Recipe(query: { "address=\($0.host)" }),
+            "GET /v1/live/incidents": Recipe(query: { _ in "after=0" }),
             "GET /v1/trends": Recipe(query: { "entity=host:\($0.host)&days=2" }),
             "GET /v1/intel/lookup": Recipe(query: { "indicator=\($0.host)" }),
             "POST /v1/intel/lookup": Recipe(body: { "\($0.host)\n" }),
