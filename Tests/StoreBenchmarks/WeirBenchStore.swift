@@ -21,7 +21,7 @@ import WireBytes
 @main
 enum WeirBenchStore {
     static let usage = """
-        usage: weir-bench-store ingest --pcap FILE [--repeat N] [--window-rows N] [--folder FOLDER]
+        usage: weir-bench-store ingest --pcap FILE [--repeat N] [--window-rows N] [--folder FOLDER] [--tenant NAME]
 
         Batches of windows of at most N rows (65,536 as sensors have it, which take 8,192 when they are busy) go through
         all stages in groups of half a million rows, ten seconds of the store's clock apart, as a service takes them:
@@ -34,7 +34,8 @@ enum WeirBenchStore {
           compact   made to segments with rollups; segments read back, their batches deleted, room given back
 
         Then answer (tls, check, log) and all are sums. FOLDER must not have data;
-        /var/tmp/weir-bench-<process> unless given, removed afterwards.
+        /var/tmp/weir-bench-<process> unless given, removed afterwards. A given one keeps what an aggregator keeps, of the
+        tenant NAME, "bench" unless given.
 
         """
 
@@ -52,7 +53,8 @@ enum WeirBenchStore {
 
     private static func run(_ arguments: [String]) async throws {
         keepFreedMemory(blockBytes: 8 << 20, keptBytes: 64 << 20)  // as the service does
-        var file: String?, rounds = 1, windowRows = 65_536, folder: String?, rest = arguments.dropFirst()
+        var file: String?, rounds = 1, windowRows = 65_536, folder: String?, tenant = "bench",
+            rest = arguments.dropFirst()
         guard arguments.first == "ingest" else { throw BenchError(code: 2, message: "no command\n\n\(usage)") }
         while let option = rest.popFirst() {
             guard let value = rest.popFirst() else { throw BenchError(code: 2, message: "\(option) needs a value") }
@@ -61,15 +63,17 @@ enum WeirBenchStore {
             case "--repeat": rounds = Int(value) ?? 1
             case "--window-rows": windowRows = Int(value) ?? 65_536
             case "--folder": folder = value
+            case "--tenant": tenant = value
             default: throw BenchError(code: 2, message: "\(option) is unknown\n\n\(usage)")
             }
         }
         guard let file else { throw BenchError(code: 2, message: "--pcap FILE is missing\n\n\(usage)") }
+        guard let tenant = TenantID(tenant) else { throw BenchError(code: 2, message: "\(tenant) names no tenant") }
         let path = folder ?? "/var/tmp/weir-bench-\(ProcessInfo.processInfo.processIdentifier)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         defer { if folder == nil { try? FileManager.default.removeItem(atPath: path) } }
         let made = try SealedBodies.make(from: file, rounds: rounds, windowRows: windowRows)
-        try await IngestBench(folder: path, records: made.records).run(made.batches)
+        try await IngestBench(folder: path, tenant: tenant, records: made.records).run(made.batches)
     }
 }
 
@@ -103,7 +107,7 @@ enum SealedBodies {
 }
 
 struct IngestBench {
-    let folder: String
+    let folder: String, tenant: TenantID
     /// Of the capture.
     let records: UInt64
 
@@ -126,7 +130,6 @@ struct IngestBench {
     }
 
     func run(_ batches: [SealedBatch]) async throws {
-        guard let tenant = TenantID("bench") else { return }
         let sensor = SensorIdentity(tenant: tenant, site: "hq", name: "edge-1")
         let log = try SQLiteFlowLog(directory: folder)
         let store = try SQLiteFlowStore(directory: folder + "/flows")
