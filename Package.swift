@@ -217,6 +217,7 @@ let aggregator: [Target] = [
             "Detect", "FlowModel", "Identity", "Incidents", "Notify", "Platform", "Settings", "Telemetry", logging,
             lifecycle,
         ] + outgoing + [.product(name: "NIOPosix", package: "swift-nio")]),
+    .target(name: "COpenAPI", path: "Aggregator/COpenAPI"),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
     module("Passwords", in: "Aggregator", uses: ["CArgon2", "Platform", "Settings", crypto]),
     module("OpenID", in: "Aggregator", uses: ["Identity", "Platform", "Settings", "Tenancy", crypto, cryptoExtras]),
@@ -248,11 +249,12 @@ let aggregator: [Target] = [
     module(
         "API", in: "Aggregator",
         uses: [
-            "Detect", "DetectorBacktest", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel", "FlowStore",
-            "FlowText", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory", "ModelRegister",
-            "Models", "Notify", "OpenID", "Passwords", "Platform", "ProgramDesk", "Query", "QueryEngine",
-            "ReverseNames", "Settings", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", "Trends", logging, lifecycle,
-        ] + hummingbird, resources: [.embedInCode("openapi.json")]),
+            "COpenAPI", "Detect", "DetectorBacktest", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel",
+            "FlowStore", "FlowText", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory",
+            "ModelRegister", "Models", "Notify", "OpenID", "Passwords", "Platform", "ProgramDesk", "Query",
+            "QueryEngine", "ReverseNames", "Settings", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", "Trends",
+            logging, lifecycle,
+        ] + hummingbird, beside: ["openapi.json"]),
     module("Console", in: "Aggregator", uses: ["Platform", crypto] + hummingbird, beside: ["Pages"]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",

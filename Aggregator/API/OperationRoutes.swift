@@ -30,6 +30,3 @@ struct OperationRoutes {
             status: .ok, headers: [.contentType: type], body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
     }
 }
-
-/// `openapi.json`, byte for byte.
-package let openAPIDocument: [UInt8] = PackageResources.openapi_json

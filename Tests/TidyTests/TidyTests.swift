@@ -51,7 +51,8 @@ struct TidyTests {
             "Sensor/SensorPipeline/System", "Sensor/weir-sensor/System", "Aggregator/weirctl/System",
             "Sensor/Spool/System", "Sensor/Forward/System", "Sensor/Meter/PacketRing", "Tests/Benchmarks/System",
             "Aggregator/Export/BlockCipher.swift", "Aggregator/Enrichment/AddressDatabase.swift",
-            "Aggregator/Passwords/Argon2.swift", "Aggregator/Programs/System", "Common/FlowModel/ColumnMemory.swift",
+            "Aggregator/API/OpenAPIDocument.swift", "Aggregator/Passwords/Argon2.swift", "Aggregator/Programs/System",
+            "Common/FlowModel/ColumnMemory.swift",
             "Sensor/Decode/Templated/RecordRows.swift", "Sensor/Decode/Templated/FlowColumns+Common.swift",
             "Sensor/Decode/SFlow5/FlowColumns+Samples.swift",
         ]
