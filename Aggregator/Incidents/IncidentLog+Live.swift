@@ -16,6 +16,10 @@ package struct LivePage: Equatable, Sendable {
     /// Some of what came between is not kept any more, or the position was never given: what was seen before does not
     /// go together with what comes.
     package var hasGap: Bool
+
+    package init(entries: [LiveEntry], through: Int64, hasGap: Bool) {
+        (self.entries, self.through, self.hasGap) = (entries, through, hasGap)
+    }
 }
 
 extension IncidentLog {

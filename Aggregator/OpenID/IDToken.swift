@@ -21,6 +21,8 @@ package struct IDToken: Sendable, Equatable {
     /// What a token must say.
     package struct Expectation: Sendable {
         package var issuer: String, client: String, nonce: String, groupsClaim: String
+        /// An address counts although the provider does not say that it has verified it; not if it says that it hasn't.
+        package var trustsEmail = false
 
         package init(issuer: String, client: String, nonce: String, groupsClaim: String = "groups") {
             (self.issuer, self.client, self.nonce, self.groupsClaim) = (issuer, client, nonce, groupsClaim)
@@ -59,7 +61,8 @@ package struct IDToken: Sendable, Equatable {
         try Self.check(claims, expected, Double(now) / 1_000)
         guard let subject = claims["sub"] as? String, (1...255).contains(subject.utf8.count) else { throw .subject }
         (self.subject, issuer) = (subject, expected.issuer)
-        email = claims["email_verified"] as? Bool == true ? claims["email"] as? String : nil
+        let isVerified = claims["email_verified"].map { $0 as? Bool == true } ?? expected.trustsEmail
+        email = isVerified ? claims["email"] as? String : nil
         name = claims["name"] as? String
         groups = Self.groups(claims[expected.groupsClaim])
     }

@@ -23,6 +23,8 @@ package struct SignOnProvider: Sendable, Equatable {
     package var standing: Standing?
     /// A PEM file of certificate authorities; the machine's own without.
     package var trust: String?
+    /// Addresses count although the provider does not say that it has verified them.
+    package var trustsEmail = false
     /// `http` too, for a provider on this machine.
     package var allowsPlain = false
 

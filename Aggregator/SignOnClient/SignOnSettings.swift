@@ -13,8 +13,9 @@ internal import Tenancy
 /// - `signOn.ports` (numbers, `443, 8443`): that providers may be asked at.
 /// - `signOn.providers` (list, at most 256), each with `name` (1 to 63 of a-z 0-9 -), `tenant`, `issuer` (an https
 ///   address), `client`, `secret` (`file:PATH` or `env:NAME`; a public client without), `scopes` (`openid, email,
-///   profile, groups`), `groupsClaim` (`groups`), `trust` (path of authorities; the machine's without), `plainHTTP`
-///   (`false`, for a provider on this machine), `role` (of who is in no group; not let in without) and `roles`;
+///   profile, groups`), `groupsClaim` (`groups`), `trust` (path of authorities; the machine's without), `trustEmail`
+///   (`false`; for a provider that gives addresses it knows, and does not say `email_verified`), `plainHTTP` (`false`,
+///   for a provider on this machine), `role` (of who is in no group; not let in without) and `roles`;
 ///   - `roles` (list, asked in this order): `group`, `role`, and `sites` and `exporters` to be seen (all without).
 package struct SignOnSettings: Equatable, Sendable {
     package private(set) var providers: [SignOnProvider] = []
@@ -63,6 +64,7 @@ package struct SignOnSettings: Equatable, Sendable {
         provider.groupsClaim = try reader.string("groupsClaim", default: provider.groupsClaim)
         provider.trust = try reader.optionalPath(of: "trust")
         provider.allowsPlain = plain
+        provider.trustsEmail = try reader.bool("trustEmail", default: false)
         provider.standing = try reader.optionalString("role").map { Standing(role: $0) }
         for element in try reader.elements(of: "roles", countMax: 1_000) {
             provider.mappings.append(.init(group: try element.string("group"), try standing(element)))

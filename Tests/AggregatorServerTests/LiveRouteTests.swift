@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import Identity
+import Incidents
 import NIOCore
 import Tenancy
 import TestKit

@@ -93,6 +93,11 @@ import Testing
         claims["azp"] = "weir"
         let second = try IDToken(try issuer.token(claims, kid: kid), keys, Self.expected, at: Issuer.now)
         #expect(second.email == nil && second.groups.isEmpty, "an address that was not verified is none")
+        var trusting = Self.expected
+        trusting.trustsEmail = true
+        #expect(try IDToken(try issuer.token(claims), keys, trusting, at: Issuer.now).email == "ada@example.net")
+        claims["email_verified"] = false
+        #expect(try IDToken(try issuer.token(claims), keys, trusting, at: Issuer.now).email == nil, "it says so itself")
         claims["groups"] = [["name": "a"], ["display": "b"], "c", 4]
         #expect(try IDToken(try issuer.token(claims), keys, Self.expected, at: Issuer.now).groups == ["a", "b", "c"])
     }
