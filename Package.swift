@@ -271,10 +271,9 @@ let aggregator: [Target] = [
         "weirctl", at: "Aggregator/weirctl",
         uses: [
             "Backup", "Capture", "DataKeys", "Decode", "Detect", "FlowModel", "FlowText", "Identity", "Incidents",
-            "ObjectStore", "Platform", "SensorPipeline", "Settings", "Sigma", "Simulator", "Tenancy", "WireBytes",
-            arguments, crypto,
-            httpClient, nioCore, nioSSL,
-        ] + x509),
+            "ObjectStore", "OpenID", "Platform", "SensorPipeline", "Settings", "Sigma", "Simulator", "Tenancy",
+            "WireBytes", arguments, crypto, .product(name: "NIOPosix", package: "swift-nio"),
+        ] + outgoing + x509),
 ]
 
 let checks: [Target] = [

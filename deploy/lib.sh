@@ -8,6 +8,8 @@ weir_build_packages=(libssl-dev libnghttp2-dev libzstd-dev libsqlite3-dev libmax
 weir_run_packages=(softflowd openssl curl ca-certificates)
 weir_test_packages=(tshark nfdump nghttp2-server git sqlite3 strace shellcheck python3 python3-venv bubblewrap
     dnsmasq-base)
+# For tests in a browser, which are skipped where it can't be had.
+weir_browser_packages=(chromium)
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }

@@ -20,6 +20,7 @@ extension PolicyTable {
         PolicyRow(.post, "/v1/session/factor", .signedIn), PolicyRow(.put, "/v1/session/factor", .signedIn),
         PolicyRow(.post, "/v1/session/factor/remove", .signedIn),
         PolicyRow(.get, "/v1/signon/{name}", .anyone), PolicyRow(.get, "/v1/signon/{name}/callback", .anyone),
+        PolicyRow(.post, "/v1/signon/{name}/session", .anyone),
         PolicyRow(.post, "/v1/password/forgot", .anyone), PolicyRow(.post, "/v1/password/reset", .anyone),
     ]
     private static let administration = [

@@ -68,9 +68,13 @@ struct SessionRoutes {
             of: kept.person, address: context.address, agent: request.headers[.userAgent] ?? "", at: now, using: &chance
         ).token
         guard let caller = try control.signedIn(token.secret, at: now) else { throw Problem.signInFailed }
-        var response = try jsonResponse(try body(of: caller))
+        return try Self.answer(token.secret, caller, try control.directory())
+    }
+    /// Who is signed in now, with the cookie for it.
+    static func answer(_ secret: String, _ caller: SignedIn, _ directory: Directory) throws -> Response {
+        var response = try jsonResponse(SessionBody(caller, directory))
         response.headers[.setCookie] = SessionCookie.field(
-            token.secret, seconds: SessionLimits.absoluteMilliseconds / 1_000)
+            secret, seconds: SessionLimits.absoluteMilliseconds / 1_000)
         return response
     }
 

@@ -6,18 +6,19 @@ internal import Platform
 internal import Tenancy
 
 /// Signing in at a tenant's own provider: `GET /v1/signon/{name}` sends the browser there, `…/callback` is where it
-/// comes back to. What went wrong is logged, and not told.
+/// comes back to, and `…/session` where a program on the person's machine gets the session that it asked for by them.
+/// What went wrong is logged, and not told.
 struct SignOnRoutes {
     let control: ControlLog, signIn: SignIn, desk: SignOnDesk?, time: any TimeSource
 
     func add(to router: PolicedRoutes) {
         router.get("/v1/signon/{name}") { request, context in
             let (desk, provider) = try provider(context)
-            _ = try Parameters(request, allowed: [])
+            let program = try program(request)
             try attempt(context)
             do throws(SignOnFault) {
                 var chance = SystemRandomNumberGenerator()
-                let begun = try await desk.begin(provider, using: &chance)
+                let begun = try await desk.begin(provider, for: program, using: &chance)
                 let cookie = SignOnCookie.field(begun.kept, seconds: SignOnAttempt.lifetime / 1_000)
                 return Self.redirect(.found, to: begun.location, cookies: [cookie])
             } catch {
@@ -29,6 +30,18 @@ struct SignOnRoutes {
             try attempt(context)
             return try await finish(request, desk, provider, context)
         }
+        router.post("/v1/signon/{name}/session") { try await take($0, $1) }
+    }
+    private func program(_ request: Request) throws -> ProgramReturn? {
+        let parameters = try Parameters(request, allowed: ["port", "challenge"])
+        let port = try parameters.integer("port", in: 1_024...65_535), challenge = parameters.text("challenge")
+        guard port != nil || challenge != nil else { return nil }
+        // Who types an address, or has a program open it, wants it; another site's page must not.
+        if let site = CrossSite.fetchSite.flatMap({ request.headers[$0] }), site != "none" { throw Problem.crossSite }
+        guard let port, let challenge, let program = ProgramReturn(port: port, challenge: challenge) else {
+            throw Problem.badParameter("challenge", challenge ?? "", allowed: "43 of A-Z a-z 0-9 - _, with port")
+        }
+        return program
     }
 
     private func finish(
@@ -38,9 +51,9 @@ struct SignOnRoutes {
         var query: [String: String] = [:]
         for (name, value) in request.uri.queryParameters
         where query.updateValue(String(value), forKey: String(name)) != nil { throw Problem.signOnFailed }
-        let token: IDToken
+        let token: IDToken, program: ProgramReturn?
         do throws(SignOnFault) {
-            token = try await desk.finish(provider, query: query, kept: SignOnCookie.value(in: request))
+            (token, program) = try await desk.finish(provider, query: query, kept: SignOnCookie.value(in: request))
         } catch {
             throw failed(error, provider, context)
         }
@@ -55,13 +68,32 @@ struct SignOnRoutes {
             context.logger.notice(
                 "Somebody whom a provider vouches for was not let in.",
                 metadata: ["provider": "\(provider.name)", "subject": "\(token.subject)", "reason": "\(outcome)"])
-            throw Problem.signOnFailed
+            guard let program else { throw Problem.signOnFailed }
+            return Self.redirect(
+                .seeOther, to: program.address([("error", "sign-on-failed")]),
+                cookies: [SignOnCookie.field(nil, seconds: 0)])
         }
         context.logger.info("Somebody signed on.", metadata: ["person": "\(session.person)"])
+        if let program {
+            return Self.redirect(
+                .seeOther, to: try desk.handOver(made.secret, of: provider, to: program),
+                cookies: [SignOnCookie.field(nil, seconds: 0)])
+        }
         let lasts = SessionLimits.absoluteMilliseconds / 1_000
         return Self.redirect(
             .seeOther, to: "/",
             cookies: [SessionCookie.field(made.secret, seconds: lasts), SignOnCookie.field(nil, seconds: 0)])
+    }
+
+    private func take(_ request: Request, _ context: APIContext) async throws -> Response {
+        let (desk, provider) = try provider(context)
+        _ = try Parameters(request, allowed: [])
+        let asked = try await jsonBody(TakeBody.self, of: request, bytesMax: SessionRoutes.bodyBytesMax)
+        try attempt(context)
+        guard let secret = desk.take(asked.code, verifier: asked.verifier, from: provider),
+            let caller = try control.signedIn(secret, at: time.wallMilliseconds())
+        else { throw Problem.signOnFailed }
+        return try SessionRoutes.answer(secret, caller, try control.directory())
     }
 
     private func provider(_ context: APIContext) throws -> (SignOnDesk, SignOnProvider) {
@@ -91,6 +123,8 @@ struct SignOnRoutes {
         return response
     }
 }
+
+private struct TakeBody: Decodable { let code: String, verifier: String }
 
 /// The cookie that an attempt waits in. `Lax`, since the way back begins at another site.
 private enum SignOnCookie {

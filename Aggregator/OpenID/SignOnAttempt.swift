@@ -6,19 +6,22 @@ package struct SignOnAttempt: Sendable, Codable, Equatable {
     package let provider: String
     /// Ties the way back to this browser, the token to this way, the code to this client: 256 random bits each.
     package let state: String, nonce: String, verifier: String
+    /// Who is to have the session; nil: the browser.
+    package let program: ProgramReturn?
     package let expiresMilliseconds: Int64
 
     package static let lifetime: Int64 = 10 * 60_000
     private static let octets = 32
 
     package init(
-        provider: String, at now: Int64, using generator: inout some RandomNumberGenerator
+        provider: String, for program: ProgramReturn? = nil, at now: Int64,
+        using generator: inout some RandomNumberGenerator
     ) {
         func chance() -> String {
             Base64URL.encode((0..<Self.octets).map { _ in UInt8.random(in: 0...255, using: &generator) })
         }
         (self.provider, state, nonce, verifier) = (provider, chance(), chance(), chance())
-        expiresMilliseconds = now + Self.lifetime
+        (self.program, expiresMilliseconds) = (program, now + Self.lifetime)
     }
 
     /// RFC 7636 §4.2, S256.

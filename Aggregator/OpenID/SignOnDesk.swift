@@ -63,10 +63,12 @@ package final class SignOnDesk: Sendable {
     package func provider(_ name: String) -> SignOnProvider? { providers[name] }
 
     /// Where the browser goes, and what it keeps until it comes back.
+    /// - Parameter program: that is to have the session; nil: the browser.
     package func begin(
-        _ provider: SignOnProvider, using generator: inout some RandomNumberGenerator
+        _ provider: SignOnProvider, for program: ProgramReturn? = nil, using generator: inout some RandomNumberGenerator
     ) async throws(SignOnFault) -> (location: String, kept: String) {
-        let attempt = SignOnAttempt(provider: provider.name, at: time.wallMilliseconds(), using: &generator)
+        let attempt = SignOnAttempt(
+            provider: provider.name, for: program, at: time.wallMilliseconds(), using: &generator)
         let discovery = try await discovery(of: provider)
         guard let kept = try? sealer.seal(attempt) else { throw .noAttempt }
         let location = attempt.address(
@@ -74,10 +76,10 @@ package final class SignOnDesk: Sendable {
         return (location, kept)
     }
 
-    /// Who came back.
+    /// Who came back, and for which program.
     package func finish(
         _ provider: SignOnProvider, query: [String: String], kept: String?
-    ) async throws(SignOnFault) -> IDToken {
+    ) async throws(SignOnFault) -> (token: IDToken, program: ProgramReturn?) {
         guard let attempt = kept.flatMap({ sealer.open($0) }), attempt.provider == provider.name else {
             throw .noAttempt
         }
@@ -88,10 +90,32 @@ package final class SignOnDesk: Sendable {
             throw .attempt(error)
         }
         let text = try await token(for: code, attempt, provider, discovery)
-        let expected = IDToken.Expectation(
+        var expected = IDToken.Expectation(
             issuer: provider.issuer, client: provider.client, nonce: attempt.nonce, groupsClaim: provider.groupsClaim)
-        return try await check(text, expected, provider, discovery)
+        expected.trustsEmail = provider.trustsEmail
+        return (try await check(text, expected, provider, discovery), attempt.program)
     }
+
+    // MARK: Sessions for programs
+
+    /// Where the browser is sent with a session that it cannot use.
+    package func handOver(_ secret: String, of provider: SignOnProvider, to program: ProgramReturn) throws -> String {
+        let handed = HandedSession(
+            provider: provider.name, secret: secret, challenge: program.challenge,
+            expiresMilliseconds: time.wallMilliseconds() + HandedSession.lifetime)
+        return program.address([("code", try sealer.seal(handed, as: .session))])
+    }
+    /// The secret of the session that a program was sent.
+    /// - Returns: nil for another program's, another provider's, or too late.
+    package func take(_ code: String, verifier: String, from provider: SignOnProvider) -> String? {
+        guard let handed: HandedSession = sealer.open(code, as: .session), handed.provider == provider.name,
+            handed.challenge == SignOnAttempt.challenge(of: verifier),
+            time.wallMilliseconds() < handed.expiresMilliseconds
+        else { return nil }
+        return handed.secret
+    }
+
+    // MARK: What goes back and forth
 
     private func redirect(_ provider: SignOnProvider) -> String { "\(ownURL)/v1/signon/\(provider.name)/callback" }
 

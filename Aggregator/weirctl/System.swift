@@ -13,6 +13,16 @@ func ignoreBrokenPipes() {
     _ = signal(SIGPIPE, SIG_DFL)
 }
 
+/// What somebody types after a question, without showing it; a line of standard input where that is no terminal.
+/// - Returns: nil at the end of the input, and when they would rather not.
+func askSecretly(_ question: String) -> String? {
+    guard isatty(STDIN_FILENO) == 1 else { return readLine() }
+    // Signals are off meanwhile, so that no way out leaves a terminal that shows nothing.
+    guard let typed = unsafe getpass(question) else { return nil }
+    let text = unsafe String(cString: typed)
+    return text.contains("\u{3}") ? nil : text
+}
+
 var standardOutputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 

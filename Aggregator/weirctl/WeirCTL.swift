@@ -13,8 +13,8 @@ struct WeirCTL: AsyncParsableCommand {
               weirctl simulate --scenario mixed --protocol netflow9 --pcap attack.pcap
               weirctl detect attack.pcap
 
-            Ask an aggregator (the key is read from a file or WEIR_API_KEY, never from the command line):
-              weirctl login --url https://127.0.0.1:8444 --ca ca.pem --key-file key.txt
+            Ask an aggregator (passwords and keys are never on the command line):
+              weirctl login --url https://127.0.0.1:8444 --ca ca.pem --email ada@example.net
               weirctl incidents
               weirctl flows --filter 'dst port 22 and bytes > 1M' --top srcip
 
@@ -22,8 +22,9 @@ struct WeirCTL: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            CertsCommand.self, SimulateCommand.self, DetectCommand.self, LoginCommand.self, IncidentsCommand.self,
-            FlowsCommand.self, HuntCommand.self, IntelCommand.self, SigmaCommand.self, ModelsCommand.self,
+            CertsCommand.self, SimulateCommand.self, DetectCommand.self, LoginCommand.self, LogoutCommand.self,
+            WhoAmICommand.self, IncidentsCommand.self, FlowsCommand.self, HuntCommand.self, IntelCommand.self,
+            SigmaCommand.self, ModelsCommand.self,
             NetworksCommand.self, SensorsCommand.self, TenantsCommand.self, BackupCommand.self, ExceptionsCommand.self,
             NotifyCommand.self, TrendsCommand.self, ProgramsCommand.self, DetectorsCommand.self,
             MitigationCommand.self, AuditCommand.self, PeopleCommand.self, KeysCommand.self,

@@ -59,6 +59,7 @@ struct Recipe: Sendable {
         "DELETE /v1/sessions/{id}": Recipe(own: 404),
         // There are no providers.
         "GET /v1/signon/{name}": Recipe(own: 404), "GET /v1/signon/{name}/callback": Recipe(own: 404),
+        "POST /v1/signon/{name}/session": Recipe(body: { _ in #"{"code":"x","verifier":"x"}"# }, own: 404),
         "POST /v1/password/forgot": Recipe(
             body: { #"{"email":"\#($0.channel)@example.net"}"# }, own: 503, absentInBody: 503),
         "POST /v1/password/reset": Recipe(body: { _ in #"{"token":"x","password":"x"}"# }, own: 401),

@@ -68,9 +68,10 @@ private final class Provider: SignOnTransport {
     }
     /// Goes there and comes back as somebody.
     private func enter(
-        _ subject: String, _ groups: [String], email: String? = "ada@example.net", verified: Bool = true
+        _ subject: String, _ groups: [String], email: String? = "ada@example.net", verified: Bool = true,
+        for program: String = ""
     ) async throws -> PeopleWorld.Reply {
-        let begun = try await get("/v1/signon/corp")
+        let begun = try await get("/v1/signon/corp\(program)")
         let location = try #require(begun.fields[.location]), set = try #require(begun.fields[.setCookie])
         #expect(
             begun.status == 302 && set.hasPrefix("__Host-signon=") && set.contains("; Secure; HttpOnly; SameSite=Lax;"))
@@ -167,10 +168,51 @@ private final class Provider: SignOnTransport {
         #expect(try await get("/v1/signon/corp").status == 503)
     }
 
+    @Test("a program gets the session that was begun for it, with its verifier, and the browser gets none")
+    func program() async throws {
+        let verifier = String(repeating: "v", count: 43)
+        let asked = "?port=40000&challenge=\(SignOnAttempt.challenge(of: verifier))"
+        func code(_ reply: PeopleWorld.Reply) throws -> String? {
+            #expect(reply.status == 303 && !reply.fields[values: .setCookie].contains { $0.hasPrefix("__Host-sid") })
+            let location = try #require(reply.fields[.location])
+            #expect(location.hasPrefix("http://127.0.0.1:40000/?"))
+            return URLComponents(string: location)?.queryItems?.first { $0.name == "code" }?.value
+        }
+        let handed = try #require(try code(try await enter("u1", ["soc"], for: asked)))
+        for (code, verifier) in [(handed, "x"), ("x", verifier), (handed + "A", verifier)] {
+            let reply = try await people.ask(.post, "/v1/signon/corp/session", ["code": code, "verifier": verifier])
+            #expect(reply.status == 401 && reply.fields[.setCookie] == nil)
+        }
+        let got = try await people.ask(.post, "/v1/signon/corp/session", ["code": handed, "verifier": verifier])
+        let cookie = try #require(got.fields[.setCookie]?.split(separator: ";").first)
+        #expect(got.status == 200 && got.json["tenant"] as? String == "acme")
+        let session = String(cookie.dropFirst("__Host-sid=".count))
+        #expect(try await people.ask(.get, "/v1/flows", as: session).status == 200)
+        #expect(try await people.ask(.delete, "/v1/session", as: session).status == 204)
+        let over = try await people.ask(.post, "/v1/signon/corp/session", ["code": handed, "verifier": verifier])
+        #expect(over.status == 401, "the session has ended")
+        #expect(try code(try await enter("u2", ["sales"], for: asked)) == nil, "no role")
+    }
+
+    @Test("another site's page can't begin a sign-on for a program, and nobody one to another machine")
+    func programAsked() async throws {
+        let asked = "?port=40000&challenge=\(SignOnAttempt.challenge(of: "x"))"
+        for bad in ["?port=40000", asked + "x", "?port=22&challenge=x", asked.replacing("port=40000&", with: "")] {
+            #expect(try await get("/v1/signon/corp\(bad)").status == 400, "\(bad)")
+        }
+        let site = try #require(HTTPField.Name("Sec-Fetch-Site"))
+        for (value, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 403), ("none", 302)] {
+            let reply = try await people.world.ask(.get, "/v1/signon/corp\(asked)", key: nil, fields: [site: value])
+            #expect(reply.status == status, "\(value)")
+        }
+    }
+
     @Test("without an own provider there is nothing") func none() async throws {
         var people = people
         people.world.sources.signOn = nil
         #expect(try await people.ask(.get, "/v1/signon/corp").status == 404)
         #expect(try await people.ask(.get, "/v1/signon/corp/callback?code=x&state=y").status == 404)
+        let body = ["code": "x", "verifier": "x"]
+        #expect(try await people.ask(.post, "/v1/signon/corp/session", body).status == 404)
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Identity
+import Platform
 import Settings
 import Synchronization
 import Tenancy
@@ -15,7 +16,7 @@ import Testing
     init() throws {
         folder = try TemporaryFolder("weir-signon")
         fake = try FakeProvider()
-        try Data("se cret\n".utf8).write(to: folder.file("secret"))
+        try makeFile(folder.file("secret").path, with: Array("se cret\n".utf8))
         var provider = SignOnProvider(
             name: "corp", tenant: try #require(TenantID("acme")), issuer: Issuer.url, client: "weir")
         provider.secret = .file(folder.file("secret").path)
@@ -32,7 +33,7 @@ import Testing
         return (Dictionary(items.map { ($0.name, $0.value ?? "") }) { $1 }, begun.kept, begun.location)
     }
     private func back(_ query: [String: String], _ kept: String?) async throws -> IDToken {
-        try await desk.finish(provider, query: query, kept: kept)
+        try await desk.finish(provider, query: query, kept: kept).token
     }
     private func fault(_ query: [String: String], _ kept: String?) async -> SignOnFault? {
         do throws(SignOnFault) {
@@ -163,6 +164,42 @@ import Testing
         var octets = try #require(Base64URL.decode(text))
         octets[20] ^= 1
         #expect(sealer.open(Base64URL.encode(octets)) == nil && AttemptSealer(Secret([1])) == nil)
+    }
+
+    @Test("a session for a program is good with its verifier only, at the same provider, for a minute") func programs()
+        async throws
+    {
+        let verifier = String(repeating: "v", count: 43)
+        let program = try #require(ProgramReturn(port: 40_000, challenge: SignOnAttempt.challenge(of: verifier)))
+        var chance = SystemRandomNumberGenerator()
+        let begun = try await desk.begin(provider, for: program, using: &chance)
+        let items = try #require(URLComponents(string: begun.location)?.queryItems)
+        let query = Dictionary(items.map { ($0.name, $0.value ?? "") }) { $1 }
+        says(query["nonce"])
+        let back = try await desk.finish(
+            provider, query: ["code": "c", "state": query["state"] ?? ""], kept: begun.kept)
+        #expect(back.program == program && back.token.subject == "u1")
+        let address = try desk.handOver("secret", of: provider, to: program)
+        #expect(address.hasPrefix("http://127.0.0.1:40000/?code=") && !address.contains("secret"))
+        let code = String(address.dropFirst("http://127.0.0.1:40000/?code=".count))
+        #expect(desk.take(code, verifier: verifier, from: provider) == "secret")
+        #expect(desk.take(code, verifier: verifier + "v", from: provider) == nil)
+        #expect(desk.take(begun.kept, verifier: verifier, from: provider) == nil, "an attempt is no session")
+        let other = SignOnProvider(name: "other", tenant: provider.tenant, issuer: Issuer.url, client: "weir")
+        #expect(desk.take(code, verifier: verifier, from: other) == nil)
+        time.advance(by: .seconds(60))
+        #expect(desk.take(code, verifier: verifier, from: provider) == nil)
+    }
+
+    @Test("a program listens where anybody may, and shows 256 bits of challenge") func programReturns() {
+        let challenge = SignOnAttempt.challenge(of: "x")
+        #expect(ProgramReturn(port: 1_024, challenge: challenge) != nil)
+        for port in [-1, 0, 80, 1_023, 65_536, .max] {
+            #expect(ProgramReturn(port: port, challenge: challenge) == nil, "\(port)")
+        }
+        for text in ["", "x", challenge + "A", String(challenge.dropLast()), String(challenge.dropLast()) + "&"] {
+            #expect(ProgramReturn(port: 40_000, challenge: text) == nil, "\(text)")
+        }
     }
 
     @Test("the first group in the list says what somebody is") func groups() throws {

@@ -34,8 +34,8 @@ enum WeirBenchStore {
           compact   made to segments with rollups; segments read back, their batches deleted, room given back
 
         Then answer (tls, check, log) and all are sums. FOLDER must not have data;
-        /var/tmp/weir-bench-<process> unless given, removed afterwards. A given one keeps what an aggregator keeps, of the
-        tenant NAME, "bench" unless given.
+        /var/tmp/weir-bench-<process> unless given, removed afterwards. A given one keeps what an aggregator keeps, of
+        the tenant NAME, "bench" unless given.
 
         """
 

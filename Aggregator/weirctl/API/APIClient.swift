@@ -47,26 +47,62 @@ struct APIClient {
         }
         guard let url = components?.url?.absoluteString else { throw Failure.usage("\(profile.url): not an address") }
         var request = HTTPClientRequest(url: url)
-        request.headers.add(name: "authorization", value: "Bearer \(profile.key)")
+        if let key = profile.key {
+            request.headers.add(name: "authorization", value: "Bearer \(key)")
+        } else if let session = profile.session {
+            request.headers.add(name: "cookie", value: "\(Self.cookie)=\(session)")
+            // Shows that no other site's page asks.
+            request.headers.add(name: "weir-request", value: "1")
+        }
         request.headers.add(name: "accept", value: "application/json")
         return request
     }
 
     private func ask(_ request: HTTPClientRequest) async throws -> [String: Any] {
+        let answer = try await whole(request)
+        if answer.status == 204 { return [:] }
+        guard (200..<300).contains(answer.status) else { throw refusal(answer) }
+        guard let json = answer.json else {
+            throw Failure.work("\(profile.url) answered something that is not JSON; is it Weir's API?")
+        }
+        return json
+    }
+
+    /// An answer, whatever its status.
+    struct Answer {
+        let status: UInt, headers: HTTPHeaders, json: [String: Any]?
+        /// Of a refusal: the last part of its type, such as `code-needed`.
+        var kind: String? { (json?["type"] as? String)?.split(separator: ":").last.map(String.init) }
+        /// The session that it begins.
+        var session: String? {
+            for field in headers["set-cookie"] where field.hasPrefix("\(cookie)=") {
+                return field.split(separator: ";").first.map { String($0.dropFirst(cookie.count + 1)) }
+            }
+            return nil
+        }
+    }
+    static let cookie = "__Host-sid"
+
+    /// Sends JSON, or asks only.
+    func answer(_ method: HTTPMethod, _ path: String, json: [String: Any]? = nil) async throws -> Answer {
+        var request = try request(path, [:])
+        request.method = method
+        if let json {
+            request.headers.add(name: "content-type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: try JSONSerialization.data(withJSONObject: json)))
+        }
+        return try await whole(request)
+    }
+    private func whole(_ request: HTTPClientRequest) async throws -> Answer {
         var body = Data()
-        let status = try await exchange(request, within: .seconds(300)) { piece, _ in
+        let head = try await exchange(request, within: .seconds(300)) { piece, _ in
             guard body.count + piece.readableBytes <= Self.answerBytesMax else {
                 throw Failure.work("the answer is longer than \(Self.answerBytesMax >> 20) MiB: ask for less")
             }
             body.append(contentsOf: piece.readableBytesView)
         }
-        if status == 204 { return [:] }
         let json = try? JSONSerialization.jsonObject(with: body) as? [String: Any]
-        guard (200..<300).contains(status) else { throw refusal(status, json) }
-        guard let json else {
-            throw Failure.work("\(profile.url) answered something that is not JSON; is it Weir's API?")
-        }
-        return json
+        return Answer(status: head.status, headers: head.headers, json: json)
     }
 
     /// An answer of any length, piece by piece as it comes.
@@ -76,12 +112,13 @@ struct APIClient {
     ) async throws {
         var problem = Data()
         let request = try request(path, query)
-        let status = try await exchange(request, within: .hours(24)) { piece, status in
+        let head = try await exchange(request, within: .hours(24)) { piece, status in
             if status == 200 { return try body(piece) }
             if problem.count < 1 << 20 { problem.append(contentsOf: piece.readableBytesView) }
         }
-        guard status == 200 else {
-            throw refusal(status, try? JSONSerialization.jsonObject(with: problem) as? [String: Any])
+        guard head.status == 200 else {
+            let json = try? JSONSerialization.jsonObject(with: problem) as? [String: Any]
+            throw refusal(Answer(status: head.status, headers: head.headers, json: json))
         }
     }
 
@@ -104,10 +141,10 @@ struct APIClient {
     }
 
     /// Sends a request and gives the answer's pieces to `body`.
-    /// - Returns: the answer's status.
+    /// - Returns: the answer's status and fields.
     private func exchange(
         _ request: HTTPClientRequest, within time: TimeAmount, _ body: (ByteBuffer, _ status: UInt) throws -> Void
-    ) async throws -> UInt {
+    ) async throws -> (status: UInt, headers: HTTPHeaders) {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv13
         if let ca = profile.ca {
@@ -124,7 +161,7 @@ struct APIClient {
             let response = try await client.execute(request, timeout: time)
             for try await piece in response.body { try body(piece, response.status.code) }
             try await client.shutdown()
-            return response.status.code
+            return (response.status.code, response.headers)
         } catch {
             try? await client.shutdown()
             if error is Failure { throw error }
@@ -132,7 +169,11 @@ struct APIClient {
         }
     }
 
-    private func refusal(_ status: UInt, _ problem: [String: Any]?) -> Failure {
+    func refusal(_ answer: Answer) -> Failure {
+        let (status, problem) = (answer.status, answer.json)
+        if status == 401, profile.key == nil, profile.session != nil {
+            return .usage("the session at \(profile.url) is over: sign in again with 'weirctl login'")
+        }
         let title = problem?["title"] as? String ?? "no reason given"
         // A filter's fault comes with the filter and carets under it, on lines of their own.
         let separator = problem?["column"] == nil ? ": " : ":\n"

@@ -1,13 +1,23 @@
 import ArgumentParser
 import Foundation
 
-/// Where an aggregator's API is, how to trust it, and the key to show. Kept by `weirctl login` in a file that only
-/// its owner can read.
+/// Where an aggregator's API is, how to trust it, and what to show: a key, or the session of somebody who signed in.
+/// Kept by `weirctl login` in a file that only its owner can read.
 struct Profile: Codable {
     var url: String
     /// The file with the authorities that the API's certificate is checked against; the system's when nil.
     var ca: String?
-    var key: String
+    var key: String?, session: String?
+
+    static var saved: Profile? {
+        try? JSONDecoder().decode(Profile.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+    }
+    func save() throws {
+        let folder = URL(fileURLWithPath: Self.path).deletingLastPathComponent()
+        try FileManager.default.createDirectory(
+            at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try replaceFile(Self.path, with: JSONEncoder().encode(self), isSecret: true)
+    }
 
     static var path: String {
         let home =
@@ -24,43 +34,38 @@ struct ConnectionOptions: ParsableArguments {
     @Option(help: "PEM file of the authorities to trust (or WEIR_CA).") var ca: String?
     @Option(help: "File that holds the API key (or the key itself in WEIR_API_KEY).") var keyFile: String?
 
+    /// - Throws: when there is nothing to show, neither a key nor a session.
     func profile() throws -> Profile {
-        let environment = ProcessInfo.processInfo.environment
-        let saved = try? JSONDecoder().decode(Profile.self, from: Data(contentsOf: URL(fileURLWithPath: Profile.path)))
+        let profile = try place()
+        guard profile.key != nil || profile.session != nil else {
+            throw Failure.usage(
+                "nobody is signed in to \(profile.url): run 'weirctl login', give --key-file or set WEIR_API_KEY")
+        }
+        return profile
+    }
+    /// Where to ask, and what there is to show. What was kept is for the address that it was kept with, and no other.
+    func place() throws -> Profile {
+        let environment = ProcessInfo.processInfo.environment, saved = Profile.saved
         guard let url = url ?? environment["WEIR_URL"] ?? saved?.url else {
             throw Failure.usage("no aggregator is known: give --url, set WEIR_URL, or run 'weirctl login'")
         }
         guard url.hasPrefix("https://") else { throw Failure.usage("--url: \(url) does not start with https://") }
-        guard let key = try key(environment) ?? saved?.key else {
-            throw Failure.usage("no API key: give --key-file, set WEIR_API_KEY, or run 'weirctl login'")
+        var profile = Profile(url: url.hasSuffix("/") ? String(url.dropLast()) : url)
+        let kept = saved?.url == profile.url ? saved : nil
+        profile.ca = (ca ?? environment["WEIR_CA"] ?? saved?.ca).map {
+            URL(fileURLWithPath: $0).standardizedFileURL.path
         }
-        return Profile(
-            url: url.hasSuffix("/") ? String(url.dropLast()) : url, ca: ca ?? environment["WEIR_CA"] ?? saved?.ca,
-            key: key)
+        profile.key = try givenKey() ?? kept?.key
+        if try givenKey() == nil { profile.session = kept?.session }
+        return profile
     }
+    /// The key of the command line or the environment, not one that was kept.
+    func givenKey() throws -> String? { try key(ProcessInfo.processInfo.environment) }
     private func key(_ environment: [String: String]) throws -> String? {
         guard let keyFile else { return environment["WEIR_API_KEY"] }
         guard let text = try? String(contentsOfFile: keyFile, encoding: .utf8) else {
             throw Failure.usage("--key-file: \(keyFile) cannot be read")
         }
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
-    }
-}
-
-struct LoginCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "login", abstract: "Checks an address and a key, and keeps them for the other commands.",
-        discussion: "weirctl login --url https://aggregator:8444 --ca ca.pem --key-file acme.key")
-    @OptionGroup var connection: ConnectionOptions
-
-    func run() async throws {
-        var profile = try connection.profile()
-        profile.ca = profile.ca.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
-        _ = try await APIClient(profile).get("/v1/incidents", ["limit": "1"])
-        let folder = URL(fileURLWithPath: Profile.path).deletingLastPathComponent()
-        try FileManager.default.createDirectory(
-            at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        try replaceFile(Profile.path, with: JSONEncoder().encode(profile), isSecret: true)
-        complain("\(profile.url) answers; kept in \(Profile.path)")
     }
 }
