@@ -22,8 +22,15 @@ struct OperationRoutes {
         router.get("/metrics") { _, _ in
             text(metrics.prometheusText(), type: "text/plain; version=0.0.4; charset=utf-8")
         }
-        router.get("/openapi.json") { _, _ in jsonResponse(openAPIDocument) }
+        router.get("/openapi.json") { _, _ in
+            Response(
+                status: .ok, headers: [.contentType: "application/json"],
+                body: ResponseBody(byteBuffer: Self.document))
+        }
     }
+
+    /// One for all answers: many of them, unread, must not be as many copies.
+    private static let document = ByteBuffer(bytes: openAPIDocument)
 
     private func text(_ body: String, type: String = "text/plain; charset=utf-8") -> Response {
         Response(

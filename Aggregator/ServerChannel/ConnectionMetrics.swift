@@ -5,7 +5,9 @@ package import Telemetry
 package final class ConnectionMetrics: Sendable {
     private let open = Atomic<Int>(0)
     let opened: Counter, overLimit: Counter, expired: Counter
-    private let handshakes: [String: Counter], refusals: [String: Counter]
+    /// Requests given up: not sent, or their answers not read, in time.
+    let slow: Counter
+    private let handshakes: [String: Counter], refusals: [String: Counter], misconduct: [String: Counter]
 
     package init(listener: String, in registry: MetricRegistry) {
         let label = ["listener": listener]
@@ -14,6 +16,9 @@ package final class ConnectionMetrics: Sendable {
             "weir_connections_over_limit_total", help: "Connections closed at once: too many open.", labels: label)
         expired = registry.counter(
             "weir_connections_expired_total", help: "Connections closed because the peer's certificate ended.",
+            labels: label)
+        slow = registry.counter(
+            "weir_requests_too_slow_total", help: "Requests given up: not sent, or their answers not read, in time.",
             labels: label)
         func family(_ name: String, _ help: String, _ reasons: [String]) -> [String: Counter] {
             Dictionary(
@@ -27,6 +32,9 @@ package final class ConnectionMetrics: Sendable {
         refusals = family(
             "weir_peer_refusals_total", "Peers refused after the handshake for what their certificate says.",
             PeerRefusal.labels)
+        misconduct = family(
+            "weir_connections_misconduct_total", "Connections closed because the peer broke HTTP/2's rules.",
+            Misconduct.allCases.map(\.rawValue))
         let gauge = registry.gauge("weir_connections_open", help: "Connections open now.", labels: label)
         registry.beforeEachPage { [weak self] in gauge.set(self?.openCount ?? 0) }
     }
@@ -46,6 +54,15 @@ package final class ConnectionMetrics: Sendable {
     func leave() { open.wrappingSubtract(1, ordering: .relaxed) }
     func count(_ failure: HandshakeFailure) { handshakes[failure.rawValue]?.add() }
     func count(_ refusal: PeerRefusal) { refusals[refusal.label]?.add() }
+    func count(_ reason: Misconduct) { misconduct[reason.rawValue]?.add() }
+}
+
+/// Why a peer's HTTP/2 connection is closed.
+enum Misconduct: String, CaseIterable, Sendable {
+    /// A connection error (RFC 9113 §5.4.1), floods that NIO counts among them: resets, CONTINUATION, PING, SETTINGS.
+    case protocolError = "protocol_error"
+    /// More frames without use than its answers account for (`FrameMeter`).
+    case idleFrames = "idle_frames"
 }
 
 /// How a TLS handshake can fail, as far as BoringSSL tells.

@@ -4,15 +4,18 @@ internal import NIOSSL
 internal import NIOTLS
 
 /// Sits behind the TLS handler for the life of a connection and ends what would not end by itself: a handshake that
-/// takes too long, and a peer that doesn't leave when it is told to (NIO's HTTP/2 manager waits for the peer's answer
-/// to a PING before it counts its grace). Says in log and metrics why a handshake failed, and who the peer was.
+/// takes too long, a peer that doesn't leave when it is told to (NIO's HTTP/2 manager waits for the peer's answer
+/// to a PING before it counts its grace), and one that broke HTTP/2's rules (NIO's handler says so in a GOAWAY, and then
+/// keeps all that still comes). Says in log and metrics why a handshake failed, and who the peer was.
 final class ConnectionWatch: ChannelInboundHandler {
     typealias InboundIn = NIOAny
 
     private enum State {
-        case shaking, open, closed
+        /// Ended: told to leave, and no longer listened to.
+        case shaking, open, ended, closed
     }
     private var state = State.shaking
+    private var context: ChannelHandlerContext?
     /// The end of the handshake's time; then of the connection's.
     private var timer: Scheduled<Void>?
     private let options: ServerOptions, address: String, metrics: ConnectionMetrics, logger: Logger
@@ -24,8 +27,30 @@ final class ConnectionWatch: ChannelInboundHandler {
         self.logger = logger
     }
 
-    func handlerAdded(context: ChannelHandlerContext) { close(context, after: options.handshakeMax) }
-    func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        close(context, after: options.handshakeMax)
+    }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        timer?.cancel()
+    }
+
+    /// Closes the connection, and until TLS has said so lets nothing more through. On the channel's event loop.
+    func end(_ reason: Misconduct) {
+        guard case .open = state, let context else { return }
+        state = .ended
+        metrics.count(reason)
+        logger.warning(
+            "A connection was closed: the peer broke the rules of HTTP/2.",
+            metadata: ["peer": "\(address)", "reason": "\(reason.rawValue)"])
+        context.close(promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .ended = state { return }
+        context.fireChannelRead(data)
+    }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .shaking = state, case TLSUserEvent.handshakeCompleted = event {

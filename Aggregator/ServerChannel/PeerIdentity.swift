@@ -30,7 +30,7 @@ package enum PeerRefusal: Error, Equatable, Sendable {
     case unreadable(String)
     /// X509-SVID §4.1: a leaf has cA false.
     case isAuthority
-    /// X509-SVID §4.3: digitalSignature, and neither keyCertSign nor cRLSign.
+    /// X509-SVID §4.3: it is there, with digitalSignature, and neither keyCertSign nor cRLSign.
     case keyUsage
     case name(SPIFFEError)
     case noProtocol(String)
@@ -95,7 +95,7 @@ struct Leaf {
             throw .unreadable("\(error)")
         }
         if case .isCertificateAuthority = basic { throw .isAuthority }
-        if let usage, !usage.digitalSignature || usage.keyCertSign || usage.cRLSign { throw .keyUsage }
+        guard let usage, usage.digitalSignature, !usage.keyCertSign, !usage.cRLSign else { throw .keyUsage }
         let uris: [String] = (names.map { Array($0) } ?? []).compactMap { name in
             if case .uniformResourceIdentifier(let uri) = name { uri } else { nil }
         }

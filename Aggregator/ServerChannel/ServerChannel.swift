@@ -77,11 +77,12 @@ struct ServerChannel: HTTPChannelHandler {
         // client that closes leaves the connection in CLOSE-WAIT until it is idle, and shutdown waits for it.
         try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
         try pipeline.addHandler(NIOSSLServerHandler(context: listener.tls.current))
-        try pipeline.addHandler(
-            ConnectionWatch(
-                options: listener.options, address: address, metrics: listener.metrics, logger: logger))
+        let watch = ConnectionWatch(
+            options: listener.options, address: address, metrics: listener.metrics, logger: logger)
+        try pipeline.addHandler(watch)
+        let bound = NIOLoopBound(watch, eventLoop: channel.eventLoop)
         let alpn = NIOTypedApplicationProtocolNegotiationHandler<Negotiated> { result in
-            negotiated(result, on: channel, address, logger)
+            negotiated(result, on: channel, bound, address, logger)
         }
         try pipeline.addHandler(alpn)
         return Value(negotiated: alpn.protocolNegotiationResult, channel: channel)
@@ -89,14 +90,15 @@ struct ServerChannel: HTTPChannelHandler {
 
     /// The handshake is done and nothing of the first request has been read yet: the place to refuse a peer.
     private func negotiated(
-        _ result: ALPNResult, on channel: any Channel, _ address: String, _ logger: Logger
+        _ result: ALPNResult, on channel: any Channel, _ watch: NIOLoopBound<ConnectionWatch>, _ address: String,
+        _ logger: Logger
     ) -> EventLoopFuture<Negotiated> {
         channel.eventLoop.makeCompletedFuture {
             do throws(PeerRefusal) {
                 let der = try? channel.pipeline.syncOperations.nioSSL_peerCertificate()?.toDERBytes()
                 let peer = try listener.policy.admit(der, from: address)
                 let version = try version(result)
-                if let peer { watch(peer, on: channel, logger) }
+                if let peer { self.watch(peer, on: channel, logger) }
                 return (version, peer)
             } catch {
                 listener.metrics.count(error)
@@ -108,7 +110,7 @@ struct ServerChannel: HTTPChannelHandler {
             }
         }.flatMapThrowing { (version: Version, peer: PeerIdentity?) in
             switch version {
-            case .http2: try http2(on: channel, peer, logger)
+            case .http2: try http2(on: channel, watch.value, peer, logger)
             case .http1: try http1(on: channel, peer, logger)
             }
         }
@@ -125,21 +127,27 @@ struct ServerChannel: HTTPChannelHandler {
         }
     }
 
-    private func http2(on channel: any Channel, _ peer: PeerIdentity?, _ logger: Logger) throws -> Negotiated {
-        let pipeline = channel.pipeline.syncOperations, idleMax = listener.options.idleMax
+    private func http2(
+        on channel: any Channel, _ watch: ConnectionWatch, _ peer: PeerIdentity?, _ logger: Logger
+    ) throws -> Negotiated {
+        let pipeline = channel.pipeline.syncOperations, options = listener.options, metrics = listener.metrics
+        let manager = NIOHTTP2ServerConnectionManagementHandler(
+            eventLoop: channel.eventLoop, configuration: options.connectionManager)
+        try pipeline.addHandler(FrameWatch(watch))
         let streams = try pipeline.configureAsyncHTTP2Pipeline(
-            mode: .server, connectionManagerConfiguration: listener.options.connectionManager,
-            http2HandlerConfiguration: listener.options.http2
+            mode: .server, streamDelegate: manager.http2StreamDelegate,
+            frameDelegate: LastWords(watch, on: channel.eventLoop), configuration: options.http2
         ) { stream in
             stream.eventLoop.makeCompletedFuture {
                 let pipeline = stream.pipeline.syncOperations
                 try pipeline.addHandler(HTTP2FramePayloadToHTTPServerCodec())
-                try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: idleMax, logger: logger))
+                try pipeline.addHandler(ExchangeWatch(options, metrics))
+                try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: options.idleMax, logger: logger))
                 return try HTTPChannel(wrappingChannelSynchronously: stream)
             }
         }
+        try pipeline.addHandler(manager)
         // The manager starts its timers in channelActive only, which fired before the handshake.
-        let manager = try pipeline.handler(type: NIOHTTP2ServerConnectionManagementHandler.self)
         manager.channelActive(context: try pipeline.context(handler: manager))
         return .http2(streams, peer)
     }
@@ -150,6 +158,7 @@ struct ServerChannel: HTTPChannelHandler {
             withPipeliningAssistance: false, withEncoderConfiguration: .init(),
             withDecoderLimitConfiguration: listener.options.http1Limits)
         try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: true))
+        try pipeline.addHandler(ExchangeWatch(listener.options, listener.metrics))
         try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: listener.options.idleMax, logger: logger))
         return .http1(
             try HTTPChannel(

@@ -19,6 +19,12 @@ package struct ServerOptions: Sendable {
     package var graceMax: Duration = .seconds(10)
     /// Without a request; for a request, without progress.
     package var idleMax: Duration = .seconds(60)
+    /// From a request's head to its end, however little by little it comes.
+    package var requestMax: Duration = .seconds(120)
+    /// How long a peer may take for what it is sent, in octets a second, once `idleMax` has gone by without progress.
+    package var answerRateMin = 16 << 10
+    /// PING, SETTINGS and PRIORITY frames in ten seconds.
+    package var controlFramesMax = 60
     /// From accept to the end of TLS' handshake.
     package var handshakeMax: Duration = .seconds(10)
     package var connectionsMax = 4_096
@@ -41,6 +47,8 @@ package struct ServerOptions: Sendable {
         var options = ServerOptions()
         options.concurrentStreamsMax = 100
         options.headerListBytesMax = 16 << 10
+        // Browsers and proxies measure round trips with PING, and some send a PRIORITY with each request.
+        options.controlFramesMax = 600
         return options
     }
 
@@ -55,6 +63,8 @@ package struct ServerOptions: Sendable {
         configuration.stream.targetWindowSize = streamWindow
         // Rapid Reset (CVE-2023-44487) and its kin. A sensor resets a stream only when a request timed out.
         configuration.stream.streamResetFrameRateLimit.maximumCount = 100
+        configuration.connection.controlFrameRateLimit.maximumCount = controlFramesMax
+        configuration.connection.controlFrameRateLimit.windowLength = .seconds(10)
         configuration.connection.maximumBufferedControlFrames = 1_000
         return configuration
     }

@@ -1,5 +1,6 @@
 internal import Foundation
 package import Logging
+internal import NIOCore
 package import NIOSSL
 package import Platform
 internal import ServiceLifecycle
@@ -151,6 +152,8 @@ package final class TLSReloader: Sendable {
             configuration.certificateVerification = .noHostnameVerification
         }
         configuration.minimumTLSVersion = .tlsv13
+        // Who is told to leave and goes on talking is read, and paid for, no longer than this.
+        configuration.shutdownTimeout = .seconds(1)
         configuration.applicationProtocols = protocols
         do { return (try NIOSSLContext(configuration: configuration), expiry) } catch {
             throw ServerTLSError(description: "\(files.key) is not the key of \(files.certificate)")
