@@ -43,7 +43,8 @@ class Desk:
         self.settle(page)
 
     def settle(self, page):
-        """Until nothing waits for an answer."""
+        """Until the page of this address is there, and nothing waits for an answer."""
+        page.wait_for_function("() => document.querySelector('#page')?.dataset.shown === location.hash")
         expect(page.locator("h1").first).to_be_visible()
         expect(page.locator(".waits")).to_have_count(0)
         expect(page.locator('[aria-busy="true"]')).to_have_count(0)

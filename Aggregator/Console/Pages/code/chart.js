@@ -17,7 +17,8 @@ export function stacked(title, { from, step, layers, before, show, scale = 1 }) 
   const keys = h("ul", { class: "keys" },
     layers.map((layer, i) => h("li", {}, h("i", { class: colour(i, layer) }), layer.name)),
     before && h("li", {}, h("i", { class: "before" }), t("chart.before")));
-  const node = h("figure", { class: "stack" }, holder, reading, keys, tableToggle());
+  const values = h("div", {});
+  const node = h("figure", { class: "stack" }, holder, reading, h("div", { class: "under" }, keys, tableToggle()), values);
   let width = 0, at = -1;
 
   const day = step * count > 36 * 3_600_000;
@@ -46,7 +47,7 @@ export function stacked(title, { from, step, layers, before, show, scale = 1 }) 
       s("line", { class: "rule", x1: box.left, x2: width - box.right, y1: y(most * part), y2: y(most * part) }),
       s("text", { x: box.left - 8, y: y(most * part) + 4, "text-anchor": "end" }, show(most * part)),
     ]);
-    const every = Math.ceil((count * (day ? 130 : 80)) / Math.max(1, width - box.left));
+    const every = Math.ceil((count * (day ? 150 : 100)) / Math.max(1, width - box.left));
     const places = Array.from({ length: Math.ceil(count / every) }, (_, i) => i * every);
     const times = places.map((i) => s("text", { x: x(i), y: box.height - 8, "text-anchor": i === 0 ? "start" : "middle" }, clock(from + i * step, day)))
       .filter((_, i) => i === 0 || x(places[i]) < width - (day ? 60 : 36));
@@ -72,13 +73,12 @@ export function stacked(title, { from, step, layers, before, show, scale = 1 }) 
     fill(reading, `${moment(from + at * step)}: ${show(sums[at])}${parts.length > 1 ? ` (${parts.join(", ")})` : ""}`);
   }
   function tableToggle() {
-    const place = h("div", {});
     const toggle = button(t("chart.table"), () => {
-      const isOpen = place.childElementCount > 0;
+      const isOpen = values.childElementCount > 0;
       toggle.setAttribute("aria-expanded", String(!isOpen));
-      fill(place, isOpen ? null : asTable());
+      fill(values, isOpen ? null : asTable());
     }, { "aria-expanded": "false", class: "plain" });
-    return h("div", { class: "stack" }, h("div", { class: "row end" }, toggle), place);
+    return toggle;
   }
   function asTable() {
     const rows = sums.map((sum, i) => i).filter((i) => sums[i] > 0 || before?.[i] > 0);

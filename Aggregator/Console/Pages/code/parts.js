@@ -39,7 +39,7 @@ export function table(caption, columns, rows, attributes = () => ({})) {
   const head = columns.map(({ title, kind, hidden }) =>
     h("th", { scope: "col", class: kind }, hidden ? h("span", { class: "unseen" }, title) : title));
   const body = rows.map((row) => h("tr", attributes(row), columns.map(({ title, cell, kind, hidden }) =>
-    h("td", { class: kind, "data-title": hidden ? null : title }, cell(row)))));
+    h("td", { class: kind, "data-title": hidden ? null : title }, h("div", { class: "value" }, cell(row))))));
   return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption },
     h("table", { class: "cards" }, h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));

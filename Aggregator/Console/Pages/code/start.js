@@ -65,6 +65,7 @@ async function show() {
     document.title = `${made.title} – Weir`;
     if (isNew) { page.querySelector("h1")?.setAttribute("tabindex", "-1"); page.querySelector("h1")?.focus(); scrollTo(0, 0); }
     await made.refresh?.();
+    if (mine === shown) page.dataset.shown = location.hash;
   } catch (error) {
     if (mine === shown) fill(page, failure(error, show));
   }
@@ -76,6 +77,7 @@ function showAlone(path, draw) {
   fill(document.body, h("main", { class: "alone", id: "page" },
     h("p", { class: "brand" }, h("img", { src: "icon.svg", alt: "" }), "Weir"),
     draw({ me, entered, leave }), h("div", { class: "row end" }, languageChoice())));
+  document.querySelector("main").dataset.shown = location.hash;
   document.title = `${document.querySelector("h1")?.textContent || t("sign.in")} – Weir`;
 }
 /** After signing in, and after another tenant was chosen. */

@@ -141,7 +141,6 @@ export default {
   "fidelity.service": "Nach Dienst",
   "fidelity.unknown": "Unbekannt",
   "filter": "Filter",
-  "filter.at": "Bei Zeichen {column}:",
   "filter.clear": "Leeren",
   "filter.drop": "Filter {name} löschen",
   "filter.keep": "Diesen Filter merken",

@@ -141,7 +141,6 @@ export default {
   "fidelity.service": "By service",
   "fidelity.unknown": "Unknown",
   "filter": "Filter",
-  "filter.at": "At character {column}:",
   "filter.clear": "Clear",
   "filter.drop": "Drop filter {name}",
   "filter.keep": "Keep this filter",

@@ -141,7 +141,6 @@ export default {
   "fidelity.service": "Par service",
   "fidelity.unknown": "Inconnue",
   "filter": "Filtre",
-  "filter.at": "Au caractère {column} :",
   "filter.clear": "Effacer",
   "filter.drop": "Supprimer le filtre {name}",
   "filter.keep": "Garder ce filtre",

@@ -56,7 +56,10 @@ export function filterInput(text, apply) {
     input.setAttribute("aria-invalid", "true");
     input.setAttribute("aria-describedby", wrong.id);
     fill(wrong, h("p", { class: "squiggle", "aria-hidden": "true" }, value.slice(0, cut), h("mark", {}, marked), value.slice(cut + length)),
-      h("p", { class: "problem" }, t("filter.at", { column: start + 1 }), " ", problem.detail, problem.suggestion && [" ", t("filter.suggestion", { text: problem.suggestion })]));
+      h("p", { class: "problem row" }, String(problem.detail || "").split("\n").pop(), problem.suggestion && button(t("filter.suggestion", { text: problem.suggestion }), () => {
+        input.value = value.slice(0, cut) + problem.suggestion + value.slice(cut + length);
+        apply(input.value.trim());
+      })));
   }
   return { node, refuse };
 }

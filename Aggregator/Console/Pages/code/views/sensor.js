@@ -27,7 +27,7 @@ export default function sensor({ id, signal }) {
     { title: t("exporter"), cell: (one) => [h("a", { class: "mono", href: link("/explore", { filter: `exporter ${one.exporter}` }) }, one.exporter), ` ${one.exportProtocol} ${one.observationDomain}`] },
     { title: t("state"), kind: "fit", cell: (one) => (one.health?.issues || []).length ? one.health.issues.map((name) => badge(word("issue", name), "medium")) : badge(t("sensor.good"), "good") },
     { title: t("last.heard"), kind: "fit", cell: (one) => when(one.health?.lastHeardMilliseconds) },
-    { title: t("clock.skew"), kind: "figure", cell: (one) => one.health?.clockSkewMilliseconds === undefined ? "–" : `${number(one.health.clockSkewMilliseconds / 1_000, 1)} s` },
+    { title: t("clock.skew"), kind: "figure", cell: (one) => one.health?.clockSkewMilliseconds === undefined ? "–" : `${number(Math.round(one.health.clockSkewMilliseconds / 100) / 10 + 0, 1)} s` },
     { title: t("sampling"), kind: "figure", cell: (one) => one.health?.samplingInterval > 1 ? `1:${number(one.health.samplingInterval)}` : "–" },
     { title: t("ledger.decoded"), kind: "figure", cell: (one) => number(one.decoded?.flows || 0) },
     { title: t("ledger.sealed"), kind: "figure", cell: (one) => number(one.sealed?.flows || 0) },

@@ -17,7 +17,19 @@ export async function grownOnly(one) {
   const now = await get(`/v1/incidents/${part(one.id)}`);
   return asSeen(one, now) ? now : null;
 }
-async function patch(one, change) {
+// One change at a time, each based on what the one before made: nobody is late for what they did themselves.
+const own = new Map();
+let queue = Promise.resolve();
+function patch(one, change) {
+  const turn = queue.then(async () => {
+    const made = own.get(one.id), now = await patchNow(made?.revision > one.revision ? made : one, change);
+    own.set(now.id, now);
+    return now;
+  });
+  queue = turn.catch(() => {});
+  return turn;
+}
+async function patchNow(one, change) {
   const send = (seen) => ask("PATCH", `/v1/incidents/${part(seen.id)}`, { body: change, revision: seen.revision });
   try { return await send(one); } catch (error) {
     const now = error.status === 412 && one.status ? await grownOnly(one) : null;
