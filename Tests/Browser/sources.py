@@ -64,3 +64,8 @@ def light():
 
 tests = [("source: text never becomes markup", no_markup_from_text), ("source: nothing inline, nothing from elsewhere", nothing_inline_or_foreign),
          ("source: the languages have the same words", languages_agree), ("source: the pages are light", light)]
+
+if __name__ == "__main__":
+    for name, test in tests:
+        test()
+        print('✔ Test "%s" passed' % name)

@@ -107,7 +107,7 @@ def one_incident(desk):
     desk_panel.get_by_label("Verdict").select_option("true-positive")
     desk.world.wait("the verdict", lambda: "verdict" in desk.world.ask("GET", "/v1/incidents/" + one["id"]))
     now = desk.world.ask("GET", "/v1/incidents/" + one["id"])
-    assert now["tags"][-1] == "console-test" and now["tasks"][0]["state"] == "done" and now["verdict"]["kind"] == "true-positive" and now["assignee"], now
+    assert "console-test" in now["tags"] and now["tasks"][0]["state"] == "done" and now["verdict"]["kind"] == "true-positive" and now["assignee"], now
     # Somebody else is faster.
     assert desk.world.ask("PATCH", "/v1/incidents/" + one["id"], {"comment": "me first", "status": "in-progress"}, {"If-Match": '"%d"' % now["revision"]}), desk.world.refusal
     desk_panel.get_by_label("Status", exact=True).select_option("contained")
