@@ -35,6 +35,7 @@ export function groupName(by, item) {
   if (by === "protocolIdentifier") return protocol(key);
   if (by === "service") {
     const [number, port] = key.split("/");
+    if (number === "1" || number === "58") return `${protocol(number)} ${port >> 8}/${port & 255}`;
     return services[port] ? `${services[port]} ${protocol(number)}/${port}` : `${protocol(number)}/${port}`;
   }
   if (by === "sourceTransportPort" || by === "destinationTransportPort") return services[key] ? `${key} ${services[key]}` : key;

@@ -29,7 +29,7 @@ export default function administration({ me, signal }) {
   ], items) : none(t("keys.none"))), { actions: [button(t("key.make"), makeKey)] });
   const audit = panel(t("audit"), () => get("/v1/audit", { limit: 50 }, signal), ({ items }) => table(t("audit"), [
     { title: "№", kind: "figure", cell: (one) => number(one.id) }, { title: t("time"), kind: "fit", cell: (one) => exactly(one.at) }, { title: t("actor"), cell: (one) => one.actor },
-    { title: t("event"), cell: (one) => one.kind }, { title: t("subject"), cell: (one) => one.subject }, { title: t("detail"), cell: (one) => h("span", { class: "small" }, one.detail) },
+    { title: t("event"), cell: (one) => one.kind }, { title: t("subject"), cell: (one) => one.subject }, { title: t("detail"), cell: (one) => h("span", { class: "small any" }, one.detail) },
   ], items), { actions: [button(t("audit.verify"), verify), h("a", { class: "button", href: address("/v1/audit/export"), download: "audit.ndjson" }, t("export.as", { format: "NDJSON" }))] });
 
   async function act(change, ...shown) {
