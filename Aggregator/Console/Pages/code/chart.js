@@ -18,7 +18,9 @@ export function stacked(title, { from, step, layers, before, show, scale = 1 }) 
     layers.map((layer, i) => h("li", {}, h("i", { class: colour(i, layer) }), layer.name)),
     before && h("li", {}, h("i", { class: "before" }), t("chart.before")));
   const values = h("div", {});
-  const node = h("figure", { class: "stack" }, holder, reading, h("div", { class: "under" }, keys, tableToggle()), values);
+  const node = h(
+    "figure", { class: "stack" }, holder, reading, h("div", { class: "under" }, keys, tableToggle()), values
+  );
   let width = 0, at = -1;
 
   const day = step * count > 36 * 3_600_000;
@@ -36,11 +38,15 @@ export function stacked(title, { from, step, layers, before, show, scale = 1 }) 
       }
       return s("path", { class: colour(index, layer), d: path([...upper, ...lower.reverse()]) + "Z" });
     });
-    const line = before && s("path", { class: "before", d: path(before.slice(0, count).map((v, i) => [x(i + .5), y(v)])) });
+    const line = before && s(
+      "path", { class: "before", d: path(before.slice(0, count).map((v, i) => [x(i + .5), y(v)])) }
+    );
     fill(holder, s("svg", {
       role: "img", tabindex: "0", "aria-label": `${title}. ${t("chart.keys")}`, viewBox: `0 0 ${width} ${box.height}`,
       onpointermove: (event) => point(event), onpointerleave: () => mark(-1), onkeydown: (event) => press(event),
-    }, grid(), areas, line, s("line", { class: "cursor", y1: box.top, y2: box.height - box.bottom, visibility: "hidden" })));
+    }, grid(), areas, line, s(
+      "line", { class: "cursor", y1: box.top, y2: box.height - box.bottom, visibility: "hidden" }
+    )));
   }
   function grid() {
     const levels = [0, .5, 1].map((part) => [
@@ -49,7 +55,11 @@ export function stacked(title, { from, step, layers, before, show, scale = 1 }) 
     ]);
     const every = Math.ceil((count * (day ? 150 : 100)) / Math.max(1, width - box.left));
     const places = Array.from({ length: Math.ceil(count / every) }, (_, i) => i * every);
-    const times = places.map((i) => s("text", { x: x(i), y: box.height - 8, "text-anchor": i === 0 ? "start" : "middle" }, clock(from + i * step, day)))
+    const times = places.map(
+      (i) => s(
+        "text", { x: x(i), y: box.height - 8, "text-anchor": i === 0 ? "start" : "middle" }, clock(from + i * step, day)
+      )
+    )
       .filter((_, i) => i === 0 || x(places[i]) < width - (day ? 60 : 36));
     return [levels, times];
   }

@@ -8,8 +8,10 @@ import { bits, bytes, number, t } from "./words.js";
 export const measures = ["octets", "packets", "flows"];
 /** As the API calls them. */
 export const column = { octets: "octetDeltaCount", packets: "packetDeltaCount", flows: "deltaFlowCount" };
-export const groupings = ["service", "sourceAddress", "destinationAddress", "sourceAddress/24", "destinationTransportPort",
-  "protocolIdentifier", "sourceCountry", "destinationCountry", "bgpSourceAsNumber", "bgpDestinationAsNumber", "exporter",
+export const groupings = [
+  "service", "sourceAddress", "destinationAddress", "sourceAddress/24", "destinationTransportPort",
+  "protocolIdentifier", "sourceCountry", "destinationCountry", "bgpSourceAsNumber", "bgpDestinationAsNumber",
+    "exporter",
   "ingressInterface", "egressInterface", "site", "sensor"];
 
 export const sum = (tally, measure) => tally?.[column[measure]] || 0;
@@ -21,9 +23,12 @@ export const rate = (measure, seconds) => (value) =>
 /** What makes a step's value that rate's number. */
 export const scale = (measure, seconds) => (measure === "octets" ? 8 : 1) / seconds;
 
-const services = { 20: "ftp-data", 21: "ftp", 22: "ssh", 23: "telnet", 25: "smtp", 53: "dns", 67: "dhcp", 80: "http", 110: "pop3",
-  123: "ntp", 137: "netbios", 143: "imap", 161: "snmp", 179: "bgp", 389: "ldap", 443: "https", 445: "smb", 500: "isakmp", 514: "syslog",
-  587: "submission", 636: "ldaps", 853: "dns-tls", 993: "imaps", 1194: "openvpn", 1433: "mssql", 1883: "mqtt", 3306: "mysql",
+const services = {
+  20: "ftp-data", 21: "ftp", 22: "ssh", 23: "telnet", 25: "smtp", 53: "dns", 67: "dhcp", 80: "http", 110: "pop3",
+  123: "ntp", 137: "netbios", 143: "imap", 161: "snmp", 179: "bgp", 389: "ldap", 443: "https", 445: "smb",
+    500: "isakmp", 514: "syslog",
+  587: "submission", 636: "ldaps", 853: "dns-tls", 993: "imaps", 1194: "openvpn", 1433: "mssql", 1883: "mqtt",
+    3306: "mysql",
   3389: "rdp", 5060: "sip", 5353: "mdns", 5432: "postgresql", 8080: "http-alt", 8443: "https-alt", 11211: "memcached" };
 const protocols = { 1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "icmpv6", 132: "sctp" };
 export const protocol = (value) => protocols[value] || String(value ?? "");
@@ -38,13 +43,19 @@ export function groupName(by, item) {
     if (number === "1" || number === "58") return `${protocol(number)} ${port >> 8}/${port & 255}`;
     return services[port] ? `${services[port]} ${protocol(number)}/${port}` : `${protocol(number)}/${port}`;
   }
-  if (by === "sourceTransportPort" || by === "destinationTransportPort") return services[key] ? `${key} ${services[key]}` : key;
+  if (
+    by === "sourceTransportPort" || by === "destinationTransportPort"
+  ) return services[key] ? `${key} ${services[key]}` : key;
   return key;
 }
-const tests = { service: (key) => `${protocol(key.split("/")[0])} port ${key.split("/")[1]}`, sourceAddress: (key) => `src ip ${key}`,
-  destinationAddress: (key) => `dst ip ${key}`, "sourceAddress/24": (key) => `src net ${key}`, destinationTransportPort: (key) => `dst port ${key}`,
-  protocolIdentifier: (key) => `proto ${key}`, sourceCountry: (key) => `src country ${key}`, destinationCountry: (key) => `dst country ${key}`,
-  bgpSourceAsNumber: (key) => `src as ${key}`, bgpDestinationAsNumber: (key) => `dst as ${key}`, ingressInterface: (key) => `in if ${key}`,
+const tests = {
+  service: (key) => `${protocol(key.split("/")[0])} port ${key.split("/")[1]}`, sourceAddress: (key) => `src ip ${key}`,
+  destinationAddress: (key) => `dst ip ${key}`, "sourceAddress/24": (key) => `src net ${key}`,
+    destinationTransportPort: (key) => `dst port ${key}`,
+  protocolIdentifier: (key) => `proto ${key}`, sourceCountry: (key) => `src country ${key}`,
+    destinationCountry: (key) => `dst country ${key}`,
+  bgpSourceAsNumber: (key) => `src as ${key}`, bgpDestinationAsNumber: (key) => `dst as ${key}`,
+    ingressInterface: (key) => `in if ${key}`,
   egressInterface: (key) => `out if ${key}`, site: (key) => `site "${key}"` };
 /** What asks for a group's flows, in the filter language; null when the language has no word for it. */
 export const groupFilter = (by, key) => (key && tests[by] ? tests[by](key) : null);
@@ -63,9 +74,14 @@ export async function askSeries({ filter, by, measure, limit = 6, compare, betwe
   ]);
   const values = (line) => line?.[column[measure]] || [];
   const layers = now.items.map((line) => ({ name: by ? groupName(by, line) : t("all"), values: values(line) }));
-  if (values(now.other).some((value) => value > 0)) layers.push({ name: by ? t("others") : t("all"), values: values(now.other), isRest: Boolean(by) });
+  if (values(now.other).some((value) => value > 0)) layers.push(
+    { name: by ? t("others") : t("all"), values: values(now.other), isRest: Boolean(by) }
+  );
   const previous = before && totals([...before.items, before.other].map(values));
-  return { now, from: now.from, step: now.period, seconds, layers, before: previous, query, isEmpty: layers.every((l) => l.values.every((v) => !v)) };
+  return {
+    now, from: now.from, step: now.period, seconds, layers, before: previous, query,
+    isEmpty: layers.every((l) => l.values.every((v) => !v))
+  };
 }
 function totals(lines) {
   const count = Math.max(0, ...lines.map((line) => line.length));

@@ -26,7 +26,10 @@ export function field(text, input, hint) {
   const id = `f${(fields += 1)}`;
   input.id = id;
   if (hint) input.setAttribute("aria-describedby", `${id}h`);
-  return h("div", { class: "field" }, h("label", { for: id }, text), input, hint && h("span", { class: "quiet", id: `${id}h` }, hint));
+  return h(
+    "div", { class: "field" }, h("label", { for: id }, text), input,
+    hint && h("span", { class: "quiet", id: `${id}h` }, hint)
+  );
 }
 export function choice(options, value, onchange, attributes = {}) {
   const select = h("select", { onchange: (event) => onchange?.(event.target.value), ...attributes },

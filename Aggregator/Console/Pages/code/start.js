@@ -34,7 +34,9 @@ async function start() {
   setInterval(() => { if (isLive && !document.hidden && !period().isFixed) refresh(); }, liveSeconds * 1_000);
   addEventListener("offline", () => toast(t("offline")));
   register();
-  try { me = await get("/v1/session"); } catch (error) { if (error.status !== 401) return void fill(document.body, failure(error, start)); }
+  try { me = await get("/v1/session"); } catch (error) {
+    if (error.status !== 401) return void fill(document.body, failure(error, start));
+  }
   await show();
 }
 function register() {
@@ -50,7 +52,9 @@ async function show() {
   if (!me.tenant) return showAlone(path, choosePlace);
   if (!document.querySelector(".frame")) drawFrame();
   drawBar();
-  const found = pages.map(([pattern, place, load]) => ({ match: pattern.exec(path), place, load })).find(({ match }) => match);
+  const found = pages.map(
+    ([pattern, place, load]) => ({ match: pattern.exec(path), place, load })
+  ).find(({ match }) => match);
   const isNew = shown.path !== path;
   shown = { path, refresh: null, abort: new AbortController() };
   markPlace(found?.place);
@@ -63,7 +67,11 @@ async function show() {
     shown.refresh = made.refresh;
     fill(page, made.nodes);
     document.title = `${made.title} – Weir`;
-    if (isNew) { page.querySelector("h1")?.setAttribute("tabindex", "-1"); page.querySelector("h1")?.focus(); scrollTo(0, 0); }
+    if (isNew) {
+      page.querySelector("h1")?.setAttribute("tabindex", "-1");
+      page.querySelector("h1")?.focus();
+      scrollTo(0, 0);
+    }
     await made.refresh?.();
     if (mine === shown) page.dataset.shown = location.hash;
   } catch (error) {
@@ -101,11 +109,15 @@ async function leave() {
 /** For who may look into several tenants, or into none of their own. */
 function choosePlace() {
   const names = me.tenants.map(({ tenant }) => [tenant, tenant]);
-  const tenant = names.length ? choice(names, names[0][0], null, { name: "tenant" }) : h("input", { name: "tenant", required: true });
+  const tenant = names.length ? choice(
+    names, names[0][0], null, { name: "tenant" }
+  ) : h("input", { name: "tenant", required: true });
   const fields = [field(t("tenant"), tenant)];
   if (me.isOperator) fields.push(field(t("tenant.reason"), h("input", { name: "reason" }), t("tenant.reason.hint")));
   return [h("h1", {}, t("tenant.choose")), form(fields, t("tenant.enter"), async (values) => {
-    await ask("PUT", "/v1/session/tenant", { body: { tenant: values.tenant, ...(values.reason && { reason: values.reason }) } });
+    await ask(
+      "PUT", "/v1/session/tenant", { body: { tenant: values.tenant, ...(values.reason && { reason: values.reason }) } }
+    );
     await entered();
   }, { extra: [button(t("sign.out"), leave)] })];
 }
@@ -115,9 +127,14 @@ function drawFrame() {
   const toggle = button(t("menu"), () => {
     toggle.setAttribute("aria-expanded", String(menu.classList.toggle("open")));
   }, { class: "menu", "aria-expanded": "false" });
-  fill(document.body, h("a", { class: "skip", href: "#page", onclick: (event) => { event.preventDefault(); page.focus(); } }, t("skip")),
+  fill(
+    document.body,
+    h("a", { class: "skip", href: "#page", onclick: (event) => { event.preventDefault(); page.focus(); } }, t("skip")),
     h("div", { class: "frame" },
-      h("header", { class: "bar" }, h("a", { class: "brand", href: link("/overview") }, h("img", { src: "icon.svg", alt: "" }), "Weir"), bar, toggle),
+      h(
+        "header", { class: "bar" },
+        h("a", { class: "brand", href: link("/overview") }, h("img", { src: "icon.svg", alt: "" }), "Weir"), bar, toggle
+      ),
       menu, page), heard);
 }
 function drawBar() {
@@ -137,9 +154,12 @@ function drawBar() {
 }
 function pick(value) { if (value !== "fixed") change({ range: value, from: null, to: null }); }
 function askPeriod() {
-  const now = period(), local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  const now = period(), local = (ms) => new Date(
+    ms - new Date(ms).getTimezoneOffset() * 60_000
+  ).toISOString().slice(0, 16);
   const input = (name, value) => h("input", { type: "datetime-local", name, required: true, value: local(value) });
-  const node = dialog(t("range.own"), form([field(t("from"), input("from", now.from)), field(t("to"), input("to", now.to))],
+  const node = dialog(
+    t("range.own"), form([field(t("from"), input("from", now.from)), field(t("to"), input("to", now.to))],
     t("apply"), async ({ from, to }) => {
       if (Date.parse(from) >= Date.parse(to)) throw Object.assign(new Error(t("range.order")), { status: 400 });
       node.close();

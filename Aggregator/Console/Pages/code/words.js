@@ -1,4 +1,5 @@
-// Words, plurals, numbers and times in the reader's language. Each language is a table of the same keys (a test compares).
+// Words, plurals, numbers and times in the reader's language. Each language is a table of the same keys, which a test
+// compares.
 
 import en from "./languages/en.js";
 
@@ -28,7 +29,8 @@ export function t(key, values = {}) {
   });
 }
 /** The words of a key that may be unknown here, such as an API's word: the word itself then. */
-export const word = (group, name) => table[`${group}.${name}`] ?? en[`${group}.${name}`] ?? String(name ?? "").replaceAll("_", " ");
+export const word = (group,
+  name) => table[`${group}.${name}`] ?? en[`${group}.${name}`] ?? String(name ?? "").replaceAll("_", " ");
 
 const formats = new Map();
 function format(kind, options) {

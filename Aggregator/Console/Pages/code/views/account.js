@@ -8,20 +8,48 @@ import { t } from "../words.js";
 
 export default function account({ me, signal }) {
   const sessions = panel(t("sessions"), () => get("/v1/sessions", {}, signal), ({ items }) => table(t("sessions"), [
-    { title: t("address"), kind: "fit", cell: (one) => [one.address, one.current && [" ", badge(t("this.one"), "good")]] }, { title: t("program"), cell: (one) => h("span", { class: "small" }, one.agent) },
-    { title: t("began"), kind: "fit", cell: (one) => exactly(one.createdAt) }, { title: t("last.seen"), kind: "fit", cell: (one) => when(one.seenAt) },
-    { title: t("act"), hidden: true, kind: "fit", cell: (one) => !one.current && button(t("end"), async () => { await ask("DELETE", `/v1/sessions/${part(one.id)}`).catch(failed); await sessions.refresh(); }) },
+    {
+      title: t("address"), kind: "fit", cell: (one) => [one.address, one.current && [" ", badge(t("this.one"), "good")]]
+    }, { title: t("program"), cell: (one) => h("span", { class: "small" }, one.agent) },
+    {
+      title: t("began"), kind: "fit", cell: (one) => exactly(one.createdAt)
+    }, { title: t("last.seen"), kind: "fit", cell: (one) => when(one.seenAt) },
+    {
+      title: t("act"), hidden: true, kind: "fit",
+      cell: (one) => !one.current && button(
+        t("end"),
+        async () => { await ask("DELETE", `/v1/sessions/${part(one.id)}`).catch(failed); await sessions.refresh(); }
+      )
+    },
   ], items));
-  const about = h("section", { class: "panel half", "aria-label": t("place.account") }, h("header", {}, h("h2", {}, me.name), button(t("sign.out"), out)), h("p", { class: "quiet" }, me.email),
+  const about = h(
+    "section", { class: "panel half", "aria-label": t("place.account") },
+    h("header", {}, h("h2", {}, me.name), button(t("sign.out"), out)), h("p", { class: "quiet" }, me.email),
     field(t("language"), languageChoice()), field(t("theme"), themeChoice()));
-  const input = (name, kind) => h("input", { name, type: "password", required: true, autocomplete: kind, minlength: kind === "new-password" ? "15" : null });
-  const password = h("section", { class: "panel half", "aria-label": t("password.change") }, h("h2", {}, t("password.change")),
-    form([field(t("password.old"), input("password", "current-password")), field(t("password.new"), input("newPassword", "new-password"), t("password.hint"))], t("save"), async (body, node) => {
+  const input = (name, kind) => h(
+    "input",
+    { name, type: "password", required: true, autocomplete: kind, minlength: kind === "new-password" ? "15" : null }
+  );
+  const password = h(
+    "section", { class: "panel half", "aria-label": t("password.change") }, h("h2", {}, t("password.change")),
+    form(
+      [
+        field(t("password.old"), input("password", "current-password")),
+        field(t("password.new"), input("newPassword", "new-password"), t("password.hint"))
+      ],
+      t("save"), async (body, node) => {
       await ask("PUT", "/v1/session/password", { body });
       node.reset();
       toast(t("saved"));
     }));
-  return { title: t("place.account"), nodes: [h("div", { class: "head" }, h("h1", {}, t("place.account"))), h("div", { class: "grid" }, about, password, factor(), sessions.node)], refresh: sessions.refresh };
+  return {
+    title: t("place.account"),
+    nodes: [
+      h("div", { class: "head" }, h("h1", {}, t("place.account"))),
+      h("div", { class: "grid" }, about, password, factor(), sessions.node)
+    ],
+    refresh: sessions.refresh
+  };
 }
 async function out() {
   try { await ask("DELETE", "/v1/session"); } catch (error) { if (error.status !== 401) return failed(error); }
@@ -32,14 +60,33 @@ async function out() {
 /** An authenticator: its secret, then a first code of it, then the recovery codes, this once. */
 function factor() {
   const place = h("div", { class: "stack" });
-  const code = () => field(t("code"), h("input", { name: "code", required: true, inputmode: "numeric", autocomplete: "one-time-code" }));
-  const begin = () => fill(place, h("p", { class: "quiet small" }, t("factor.text")), h("div", { class: "row" }, button(t("factor.add"), add, { class: "main" }), button(t("factor.remove"), remove)));
+  const code = () => field(
+    t("code"), h("input", { name: "code", required: true, inputmode: "numeric", autocomplete: "one-time-code" })
+  );
+  const begin = () => fill(
+    place, h("p", { class: "quiet small" }, t("factor.text")),
+    h("div", { class: "row" }, button(t("factor.add"), add, { class: "main" }), button(t("factor.remove"), remove))
+  );
   async function add() {
     try {
-      const { address } = await ask("POST", "/v1/session/factor"), secret = new URL(address).searchParams.get("secret") || "";
-      fill(place, h("p", { class: "small" }, t("factor.enter")), h("input", { readonly: true, class: "mono", value: secret.replace(/(.{4})/g, "$1 ").trim(), "aria-label": t("factor.secret") }), form([code()], t("factor.confirm"), async (body) => {
+      const { address } = await ask(
+        "POST", "/v1/session/factor"
+      ), secret = new URL(address).searchParams.get("secret") || "";
+      fill(
+        place, h("p", { class: "small" }, t("factor.enter")),
+        h(
+          "input",
+          {
+            readonly: true, class: "mono", value: secret.replace(/(.{4})/g, "$1 ").trim(),
+            "aria-label": t("factor.secret")
+          }
+        ),
+        form([code()], t("factor.confirm"), async (body) => {
         const { recoveryCodes } = await ask("PUT", "/v1/session/factor", { body: { code: body.code.trim() } });
-        fill(place, h("p", { class: "note" }, t("factor.codes")), h("ul", { class: "mono small" }, recoveryCodes.map((one) => h("li", {}, one))), button(t("close"), begin));
+        fill(
+          place, h("p", { class: "note" }, t("factor.codes")),
+          h("ul", { class: "mono small" }, recoveryCodes.map((one) => h("li", {}, one))), button(t("close"), begin)
+        );
       }, { extra: [button(t("cancel"), begin)] }));
     } catch (error) { failed(error); }
   }

@@ -4,7 +4,10 @@
 import { address, ask, get } from "../api.js";
 import { stacked } from "../chart.js";
 import { fill, h } from "../dom.js";
-import { amount, askSeries, column, exploring, groupFilter, groupings, groupName, hostLink, incomplete, measures, rate, scale, sum } from "../flows.js";
+import {
+  amount, askSeries, column, exploring, groupFilter, groupings, groupName, hostLink, incomplete, measures, rate, scale,
+  sum
+} from "../flows.js";
 import { button, choice, facts, field, form, none, panel, table, when } from "../parts.js";
 import { change, here, period } from "../place.js";
 import { bits, bytes, number, percent, t, word } from "../words.js";
@@ -14,7 +17,10 @@ import { flowTable } from "./records.js";
 export default function explore({ signal }) {
   const query = () => {
     const now = here().query, by = now.get("by"), measure = now.get("measure");
-    return { filter: now.get("filter") || "", by: groupings.includes(by) ? by : "service", measure: measures.includes(measure) ? measure : "octets", compare: now.get("compare") === "1" };
+    return {
+      filter: now.get("filter") || "", by: groupings.includes(by) ? by : "service",
+      measure: measures.includes(measure) ? measure : "octets", compare: now.get("compare") === "1"
+    };
   };
   const asked = query(), bar = filterInput(asked.filter, (filter) => change({ filter: filter || null }));
   const span = () => { const { from, to } = period(); return { from: Math.round(from), to: Math.round(to) }; };
@@ -27,10 +33,30 @@ export default function explore({ signal }) {
     }
   };
 
-  const series = panel(t("series"), asking(() => askSeries({ ...query(), limit: 8, signal })), (answer) => (answer.isEmpty ? none(t("flows.none"))
-    : [stacked(t("series"), { ...answer, scale: scale(query().measure, answer.seconds), show: rate(query().measure, answer.seconds) }), incomplete(answer.now)]));
-  const top = panel(t("top"), asking(() => get("/v1/flows/top", { ...common(), by: query().by, measure: column[query().measure], limit: 15, names: "true" }, signal)), drawTop, { span: "half" });
-  const percentiles = panel(t("percentiles"), asking(() => get("/v1/flows/percentiles", { ...common(), by: query().by, limit: 8 }, signal)), drawPercentiles, { span: "half" });
+  const series = panel(
+    t("series"), asking(() => askSeries({ ...query(), limit: 8, signal })),
+    (answer) => (answer.isEmpty ? none(t("flows.none"))
+    : [
+      stacked(
+        t("series"),
+        { ...answer, scale: scale(query().measure, answer.seconds), show: rate(query().measure, answer.seconds) }
+      ),
+      incomplete(answer.now)
+    ]));
+  const top = panel(
+    t("top"),
+    asking(
+      () => get(
+        "/v1/flows/top", { ...common(), by: query().by, measure: column[query().measure], limit: 15, names: "true" },
+        signal
+      )
+    ),
+    drawTop, { span: "half" }
+  );
+  const percentiles = panel(
+    t("percentiles"), asking(() => get("/v1/flows/percentiles", { ...common(), by: query().by, limit: 8 }, signal)),
+    drawPercentiles, { span: "half" }
+  );
   const records = recordPanel(asking, common, signal);
   const plan = planPanel(asking, common, signal);
 
@@ -38,13 +64,27 @@ export default function explore({ signal }) {
     const { by, measure } = query(), show = amount(measure), all = sum(answer.total, measure) || 1;
     if (!answer.items.length) return none(t("flows.none"));
     const most = sum(answer.items[0], measure) || 1;
-    return [h("p", { class: "small quiet" }, t("top.groups", { n: answer.groupCount }), " · ", show(sum(answer.total, measure))), table(t("top"), [
+    return [
+      h(
+        "p", { class: "small quiet" }, t("top.groups", { n: answer.groupCount }), " · ",
+        show(sum(answer.total, measure))
+      ),
+      table(t("top"), [
       { title: word("by", by), cell: (one) => {
         const more = groupFilter(by, one.key), filter = query().filter, name = answer.names?.[one.key];
         const both = filter && more ? `(${filter}) and ${more}` : more;
-        return [both ? h("a", { href: exploring(both, { by, measure }) }, groupName(by, one)) : groupName(by, one), name && h("span", { class: "quiet small" }, ` ${name}`)];
+        return [
+          both ? h("a", { href: exploring(both, { by, measure }) }, groupName(by, one)) : groupName(by, one),
+          name && h("span", { class: "quiet small" }, ` ${name}`)
+        ];
       } },
-      { title: word("measure", measure), kind: "figure cell", cell: (one) => h("span", { class: "amount", vars: { "--share": `${(sum(one, measure) / most) * 100}%` } }, show(sum(one, measure))) },
+      {
+        title: word("measure", measure), kind: "figure cell",
+        cell: (one) => h(
+          "span", { class: "amount", vars: { "--share": `${(sum(one, measure) / most) * 100}%` } },
+          show(sum(one, measure))
+        )
+      },
       { title: t("share"), kind: "figure", cell: (one) => percent(sum(one, measure) / all) },
     ], answer.items), incomplete(answer)];
   }
@@ -53,19 +93,37 @@ export default function explore({ signal }) {
     return [table(t("percentiles"), [
       { title: word("by", query().by), cell: (one) => groupName(query().by, one) },
       { title: t("percentile", { n: answer.percent }), kind: "figure", cell: (one) => bits(one.percentile) },
-      { title: t("most"), kind: "figure", cell: (one) => bits(one.most) }, { title: t("mean"), kind: "figure", cell: (one) => bits(one.mean) },
+      {
+        title: t("most"), kind: "figure", cell: (one) => bits(one.most)
+      }, { title: t("mean"), kind: "figure", cell: (one) => bits(one.mean) },
     ], answer.items), incomplete(answer)];
   }
-  const compare = button(t("compare"), () => change({ compare: query().compare ? null : "1" }), { "aria-pressed": String(asked.compare) });
+  const compare = button(
+    t("compare"), () => change({ compare: query().compare ? null : "1" }), { "aria-pressed": String(asked.compare) }
+  );
   const settings = h("div", { class: "row" },
-    choice(groupings.map((name) => [name, word("by", name)]), asked.by, (by) => change({ by }), { "aria-label": t("by") }),
-    choice(measures.map((name) => [name, word("measure", name)]), asked.measure, (measure) => change({ measure }), { "aria-label": t("measure") }), compare,
-    ["csv", "ndjson"].map((format) => h("a", { class: "button", download: `flows.${format}`, href: address("/v1/flows/export", { ...common(), format }) }, t("export.as", { format: format.toUpperCase() }))));
+    choice(
+      groupings.map((name) => [name, word("by", name)]), asked.by, (by) => change({ by }), { "aria-label": t("by") }
+    ),
+    choice(
+      measures.map((name) => [name, word("measure", name)]), asked.measure, (measure) => change({ measure }),
+      { "aria-label": t("measure") }
+    ), compare,
+    ["csv", "ndjson"].map(
+      (format) => h(
+        "a",
+        { class: "button", download: `flows.${format}`, href: address("/v1/flows/export", { ...common(), format }) },
+        t("export.as", { format: format.toUpperCase() })
+      )
+    ));
   const question = h("section", { class: "panel", "aria-label": t("question") }, bar.node, settings);
   const panels = [series, top, percentiles, records, plan];
   return {
     title: t("place.explore"),
-    nodes: [h("div", { class: "head" }, h("h1", {}, t("place.explore"))), question, h("div", { class: "grid" }, panels.map(({ node }) => node), hunt())],
+    nodes: [
+      h("div", { class: "head" }, h("h1", {}, t("place.explore"))), question,
+      h("div", { class: "grid" }, panels.map(({ node }) => node), hunt())
+    ],
     refresh: () => Promise.all(panels.map((one) => one.refresh())),
   };
 }
@@ -75,7 +133,8 @@ function recordPanel(asking, common, signal) {
   return panel(t("flows"), asking(() => get("/v1/flows", { ...common(), limit: 25 }, signal)), (answer) => {
     shown = answer.items;
     const place = h("div", { class: "stack" });
-    const draw = (next) => fill(place, shown.length ? flowTable(shown) : none(t("flows.none")), next && button(t("more"), async () => {
+    const draw = (next) => fill(
+      place, shown.length ? flowTable(shown) : none(t("flows.none")), next && button(t("more"), async () => {
       const page = await get("/v1/flows", { ...common(), limit: 50, cursor: next }, signal);
       shown = [...shown, ...page.items];
       draw(page.next);
@@ -86,8 +145,12 @@ function recordPanel(asking, common, signal) {
 }
 function planPanel(asking, common, signal) {
   return panel(t("explain"), asking(() => get("/v1/flows/plan", common(), signal)), ({ plan }) => facts([
-    [t("plan.segments"), number(plan.segments)], [t("plan.skipped"), number(plan.skippedByTime + plan.skippedByBounds + plan.skippedByBloom)],
-    [t("plan.blocks"), number(plan.blocks)], [t("plan.blocksSkipped"), number(plan.blocksSkipped)], [t("plan.rows"), number(plan.rows)], [t("plan.read"), bytes(plan.bytesRead)],
+    [t("plan.segments"), number(plan.segments)], [
+      t("plan.skipped"), number(plan.skippedByTime + plan.skippedByBounds + plan.skippedByBloom)
+    ],
+    [t("plan.blocks"), number(plan.blocks)], [
+      t("plan.blocksSkipped"), number(plan.blocksSkipped)
+    ], [t("plan.rows"), number(plan.rows)], [t("plan.read"), bytes(plan.bytesRead)],
     [t("plan.unreadable"), plan.unreadable ? number(plan.unreadable) : null],
   ]), { span: "half" });
 }
@@ -95,13 +158,28 @@ function planPanel(asking, common, signal) {
 /** Who met some addresses, in all of the history. */
 function hunt() {
   const seen = h("div", { class: "stack", role: "status" });
-  const node = form([field(t("hunt.what"), h("textarea", { name: "indicators", required: true, spellcheck: "false" }), t("hunt.hint"))], t("hunt.ask"), async ({ indicators }) => {
-    const list = indicators.split(/[\s,;]+/).filter(Boolean), answer = await ask("POST", "/v1/hunts", { body: { indicators: list } });
+  const node = form(
+    [field(t("hunt.what"), h("textarea", { name: "indicators", required: true, spellcheck: "false" }), t("hunt.hint"))],
+    t("hunt.ask"), async ({ indicators }) => {
+    const list = indicators.split(/[\s,;]+/).filter(Boolean), answer = await ask(
+      "POST", "/v1/hunts", { body: { indicators: list } }
+    );
     fill(seen, answer.items.length ? table(t("hunt"), [
-      { title: t("indicator"), cell: (one) => h("span", { class: "mono" }, one.indicator) }, { title: t("hunt.met"), cell: (one) => (one.met ? hostLink(one.met) : "–") },
-      { title: t("host"), cell: (one) => (one.host ? hostLink(one.host) : "–") }, { title: t("first.seen"), kind: "fit", cell: (one) => when(one.firstSeen) },
-      { title: t("last.seen"), kind: "fit", cell: (one) => when(one.lastSeen) }, { title: t("octets"), kind: "figure", cell: (one) => bytes((one.sent?.octetDeltaCount || 0) + (one.received?.octetDeltaCount || 0)) },
-    ], answer.items) : none(t("hunt.none")), answer.leftOut > 0 && h("p", { class: "note" }, t("hunt.left", { n: answer.leftOut })), incomplete(answer));
+      {
+        title: t("indicator"), cell: (one) => h("span", { class: "mono" }, one.indicator)
+      }, { title: t("hunt.met"), cell: (one) => (one.met ? hostLink(one.met) : "–") },
+      { title: t("host"), cell: (one) => (one.host ? hostLink(one.host) : "–") }, {
+        title: t("first.seen"), kind: "fit", cell: (one) => when(one.firstSeen)
+      },
+      { title: t("last.seen"), kind: "fit", cell: (one) => when(one.lastSeen) }, {
+        title: t("octets"), kind: "figure",
+        cell: (one) => bytes((one.sent?.octetDeltaCount || 0) + (one.received?.octetDeltaCount || 0))
+      },
+    ], answer.items) : none(t("hunt.none")), answer.leftOut > 0 && h(
+      "p", { class: "note" }, t("hunt.left", { n: answer.leftOut })
+    ), incomplete(answer));
   });
-  return h("section", { class: "panel half", "aria-label": t("hunt") }, h("header", {}, h("h2", {}, t("hunt"))), node, seen);
+  return h(
+    "section", { class: "panel half", "aria-label": t("hunt") }, h("header", {}, h("h2", {}, t("hunt"))), node, seen
+  );
 }

@@ -23,9 +23,14 @@ export default function incident({ me, id, signal }) {
     timeline: own(t("timeline"), () => timeline(story), { span: "wide" }),
     chart: panel(t("evidence"), () => evidence(story, signal), drawEvidence),
     findings: own(t("findings"), () => [findings(now), h("div", { class: "row" }, splitButton(now, refresh))]),
-    flows: panel(t("flows"), () => flows(story, signal), ({ items }) => (items.length ? flowTable(items) : none(t("flows.none")))),
+    flows: panel(
+      t("flows"), () => flows(story, signal), ({ items }) => (items.length ? flowTable(items) : none(t("flows.none")))
+    ),
     neighbours: panel(t("neighbours"), () => get(`${path}/neighbours`, {}, signal), neighbours, { span: "half" }),
-    proposals: panel(t("mitigation"), () => get(`${path}/proposals`, {}, signal), (answer) => proposals(answer, now, refresh), { span: "half" }),
+    proposals: panel(
+      t("mitigation"), () => get(`${path}/proposals`, {}, signal), (answer) => proposals(answer, now, refresh),
+      { span: "half" }
+    ),
     history: own(t("history"), () => history(events, now, refresh)),
   };
   let seen = null;
@@ -33,46 +38,81 @@ export default function incident({ me, id, signal }) {
   async function refresh() {
     if (document.activeElement?.closest(".work")) return; // nothing is taken from under who writes
     try {
-      [now, story, { items: events }] = await Promise.all([get(path, {}, signal), get(`${path}/story`, {}, signal), get(`${path}/events`, {}, signal)]);
+      [now, story, { items: events }] = await Promise.all(
+        [get(path, {}, signal), get(`${path}/story`, {}, signal), get(`${path}/events`, {}, signal)]
+      );
     } catch (error) {
       if (error.name !== "AbortError") fill(state, failure(error, refresh));
       return;
     }
     fill(heading, now.title);
     document.title = `${now.title} – Weir`;
-    fill(state, severity(now.severity), status(now.status), (now.breaches || []).map((clock) => badge(`${t("overdue")}: ${word("clock", clock)}`, "critical")),
-      now.mergedInto && h("a", { href: link(`/incidents/${now.mergedInto}`) }, t("merged.into", { id: now.mergedInto })));
+    fill(
+      state, severity(now.severity), status(now.status),
+      (now.breaches || []).map((clock) => badge(`${t("overdue")}: ${word("clock", clock)}`, "critical")),
+      now.mergedInto && h(
+        "a", { href: link(`/incidents/${now.mergedInto}`) }, t("merged.into", { id: now.mergedInto })
+      ));
     // What has not changed is not drawn anew: what is picked and written there stays.
     if (seen === now.revision) return;
     seen = now.revision;
     await Promise.all(Object.values(parts).map((one) => one.refresh()));
   }
-  const acts = h("div", { class: "row" }, exceptionButton(() => now), mergeButton(() => now, refresh), h("a", { class: "button", href: link("/incidents") }, t("incidents.all")));
+  const acts = h(
+    "div", { class: "row" }, exceptionButton(() => now), mergeButton(() => now, refresh),
+    h("a", { class: "button", href: link("/incidents") }, t("incidents.all"))
+  );
   return {
     title: t("incident"),
-    nodes: [h("div", { class: "head" }, h("div", { class: "stack" }, heading, state), acts), h("div", { class: "grid" }, Object.values(parts).map(({ node }) => node))],
+    nodes: [
+      h("div", { class: "head" }, h("div", { class: "stack" }, heading, state), acts),
+      h("div", { class: "grid" }, Object.values(parts).map(({ node }) => node))
+    ],
     refresh,
   };
 }
 
 function summary(one, story) {
   return [h("p", {}, story.summary), facts([
-    [t("rule"), h("a", { href: link("/incidents", { rule: one.rule }) }, one.rule)], [t("tactics"), (one.tactics || []).join(", ")], [t("techniques"), (one.techniques || []).join(", ")],
+    [
+      t("rule"), h("a", { href: link("/incidents", { rule: one.rule }) }, one.rule)
+    ], [t("tactics"), (one.tactics || []).join(", ")], [t("techniques"), (one.techniques || []).join(", ")],
     [t("began"), exactly(one.start)], [t("last.seen"), exactly(one.end)], [t("opened"), exactly(one.openedAt)],
     [t("confidence"), one.assessment?.confidence === undefined ? null : percent(one.assessment.confidence)],
-    ...(story.clocks || []).map((clock) => [word("clock", clock.clock), clock.stopped ? [t("clock.stopped"), " ", exactly(clock.stopped)] : [clock.ranOut ? badge(t("overdue"), "critical") : "", " ", exactly(clock.due)]]),
+    ...(story.clocks || []).map(
+      (clock) => [
+        word("clock", clock.clock),
+        clock.stopped ? [t("clock.stopped"), " ", exactly(clock.stopped)] : [
+          clock.ranOut ? badge(t("overdue"), "critical") : "", " ", exactly(clock.due)
+        ]
+      ]
+    ),
   ])];
 }
 function entities(one) {
   return table(t("entities"), [
     { title: t("role"), kind: "fit", cell: (entity) => word("role", entity.role) },
-    { title: t("name"), cell: (entity) => [entity.type === "address" || /^[0-9a-f.:]+$/i.test(entity.value) ? hostLink(entity.value) : entity.value, one.names?.[entity.value] && h("span", { class: "quiet" }, ` ${one.names[entity.value]}`)] },
-    { title: t("elsewhere"), kind: "fit", cell: (entity) => [h("a", { href: link("/incidents", { address: entity.value }) }, t("place.incidents")), " · ", h("a", { href: link("/intelligence", { indicator: entity.value }) }, t("intelligence.short"))] },
+    {
+      title: t("name"),
+      cell: (entity) => [
+        entity.type === "address" || /^[0-9a-f.:]+$/i.test(entity.value) ? hostLink(entity.value) : entity.value,
+        one.names?.[entity.value] && h("span", { class: "quiet" }, ` ${one.names[entity.value]}`)
+      ]
+    },
+    {
+      title: t("elsewhere"), kind: "fit",
+      cell: (entity) => [
+        h("a", { href: link("/incidents", { address: entity.value }) }, t("place.incidents")), " · ",
+        h("a", { href: link("/intelligence", { indicator: entity.value }) }, t("intelligence.short"))
+      ]
+    },
   ], one.entities);
 }
 function timeline(story) {
   return story.timeline?.length ? h("ol", { class: "line" }, story.timeline.map((entry) => h("li", {},
-    h("span", { class: "quiet" }, exactly(entry.at), entry.actor ? ` · ${entry.actor}` : ""), h("span", {}, entry.text)))) : none(t("nothing"));
+    h(
+      "span", { class: "quiet" }, exactly(entry.at), entry.actor ? ` · ${entry.actor}` : ""
+    ), h("span", {}, entry.text)))) : none(t("nothing"));
 }
 
 /** The evidence with as much before and after it, a minute at least. */
@@ -92,21 +132,44 @@ function drawEvidence(found) {
   if (!found || found.answer.isEmpty) return none(t("flows.none"));
   const { answer, filter, between } = found;
   const time = { range: null, from: new Date(between.from).toISOString(), to: new Date(between.to).toISOString() };
-  return [stacked(t("evidence"), { ...answer, scale: scale("octets", answer.seconds), show: rate("octets", answer.seconds) }),
-    h("p", { class: "row small" }, h("code", {}, filter), h("a", { class: "button", href: exploring(filter, time) }, t("place.explore")))];
+  return [
+    stacked(t("evidence"), { ...answer, scale: scale("octets", answer.seconds), show: rate("octets", answer.seconds) }),
+    h(
+      "p", { class: "row small" }, h("code", {}, filter),
+      h("a", { class: "button", href: exploring(filter, time) }, t("place.explore"))
+    )];
 }
 async function flows(story, signal) {
   if (!story.evidence?.filter) return { items: [] };
-  return get("/v1/flows", { filter: story.evidence.filter, from: Date.parse(story.evidence.from), to: Date.parse(story.evidence.to) + 1, limit: 20 }, signal);
+  return get(
+    "/v1/flows",
+    {
+      filter: story.evidence.filter, from: Date.parse(story.evidence.from), to: Date.parse(story.evidence.to) + 1,
+      limit: 20
+    },
+    signal
+  );
 }
 
 function findings(one) {
   return table(t("findings"), [
-    { title: t("pick"), hidden: true, kind: "fit", cell: (finding) => h("input", { type: "checkbox", class: "finding", value: finding.id, "aria-label": t("pick.one", { title: finding.title }) }) },
+    {
+      title: t("pick"), hidden: true, kind: "fit",
+      cell: (finding) => h(
+        "input",
+        { type: "checkbox", class: "finding", value: finding.id, "aria-label": t("pick.one", { title: finding.title }) }
+      )
+    },
     { title: t("severity"), kind: "fit", cell: (finding) => severity(finding.severity) },
     { title: t("title"), cell: (finding) => [finding.title, h("div", { class: "small quiet" }, finding.rule)] },
-    { title: t("observed"), kind: "figure", cell: (finding) => finding.evidence ? `${number(finding.evidence.observed, 1)} ${finding.evidence.unit}` : "–" },
-    { title: t("threshold"), kind: "figure", cell: (finding) => finding.evidence ? number(finding.evidence.threshold, 1) : "–" },
+    {
+      title: t("observed"), kind: "figure",
+      cell: (finding) => finding.evidence ? `${number(finding.evidence.observed, 1)} ${finding.evidence.unit}` : "–"
+    },
+    {
+      title: t("threshold"), kind: "figure",
+      cell: (finding) => finding.evidence ? number(finding.evidence.threshold, 1) : "–"
+    },
     { title: t("flows"), kind: "figure", cell: (finding) => number(finding.evidence?.flows || 0) },
     { title: t("octets"), kind: "figure", cell: (finding) => bytes(finding.evidence?.octets || 0) },
   ], one.findings);
@@ -116,11 +179,17 @@ function neighbours({ related = [], similar = [] }) {
   const list = (title, items, why) => items.length > 0 && [h("h3", {}, title), table(title, [
     { title: t("severity"), kind: "fit", cell: (one) => severity(one.severity) },
     { title: t("title"), cell: (one) => h("a", { href: link(`/incidents/${one.incident}`) }, one.title) },
-    { title: t("status"), kind: "fit", cell: (one) => [status(one.status), one.verdict && ` ${word("verdict", one.verdict)}`] },
+    {
+      title: t("status"), kind: "fit",
+      cell: (one) => [status(one.status), one.verdict && ` ${word("verdict", one.verdict)}`]
+    },
     { title: t("why"), cell: why },
     { title: t("began"), kind: "fit", cell: (one) => when(one.start) },
   ], items)];
-  return [list(t("related"), related, (one) => (one.shared || []).slice(0, 3).join(", ")), list(t("similar"), similar, (one) => percent(one.likeness || 0))];
+  return [
+    list(t("related"), related, (one) => (one.shared || []).slice(0, 3).join(", ")),
+    list(t("similar"), similar, (one) => percent(one.likeness || 0))
+  ];
 }
 function history(events, one, refresh) {
   return table(t("history"), [
@@ -128,6 +197,9 @@ function history(events, one, refresh) {
     { title: t("time"), kind: "fit", cell: (event) => exactly(event.at) },
     { title: t("actor"), cell: (event) => event.actor },
     { title: t("event"), cell: (event) => word("event", event.kind) },
-    { title: t("undo"), hidden: true, kind: "fit", cell: (event) => (["absorbed", "split"].includes(event.kind) ? undoButton(one, event, refresh) : null) },
+    {
+      title: t("undo"), hidden: true, kind: "fit",
+      cell: (event) => (["absorbed", "split"].includes(event.kind) ? undoButton(one, event, refresh) : null)
+    },
   ], [...events].reverse());
 }

@@ -26,8 +26,12 @@ export function ofExporters(exporters) {
     sums.decoded += one.decoded?.flows || 0;
     sums.sealed += one.sealed?.flows || 0;
     sums.missing += one.missing?.units || 0;
-    for (const [reason, gone] of Object.entries(one.records || {})) sums.records[reason] = (sums.records[reason] || 0) + (gone.flows || 0);
-    for (const [reason, count] of Object.entries(one.counts || {})) sums.counts[reason] = (sums.counts[reason] || 0) + count;
+    for (
+      const [reason, gone] of Object.entries(one.records || {})
+    ) sums.records[reason] = (sums.records[reason] || 0) + (gone.flows || 0);
+    for (
+      const [reason, count] of Object.entries(one.counts || {})
+    ) sums.counts[reason] = (sums.counts[reason] || 0) + count;
   }
   sums.open = sums.decoded - sums.sealed - Object.values(sums.records).reduce((all, flows) => all + flows, 0);
   return sums;

@@ -14,24 +14,39 @@ const severities = ["critical", "high", "medium", "low"];
 const countedMax = 1_000;
 
 export default function overview({ signal }) {
-  const panels = [incidents(signal), sensors(signal), traffic(signal), top("sourceAddress", t("top.talkers"), signal, { names: "true" }),
+  const panels = [
+    incidents(signal), sensors(signal), traffic(signal),
+    top("sourceAddress", t("top.talkers"), signal, { names: "true" }),
     top("service", t("top.services"), signal), top("destinationCountry", t("top.countries"), signal)];
   return {
     title: t("place.overview"),
-    nodes: [h("div", { class: "head" }, h("h1", {}, t("place.overview"))), h("div", { class: "grid" }, panels.map(({ node }) => node))],
+    nodes: [
+      h("div", { class: "head" }, h("h1", {}, t("place.overview"))),
+      h("div", { class: "grid" }, panels.map(({ node }) => node))
+    ],
     refresh: () => Promise.all(panels.map((one) => one.refresh())),
   };
 }
 
 function incidents(signal) {
   const { from, to } = period();
-  const load = () => get("/v1/incidents", { status: "open", from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: countedMax }, signal);
+  const load = () => get(
+    "/v1/incidents",
+    { status: "open", from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: countedMax }, signal
+  );
   return panel(t("incidents.open"), load, ({ items, next }) => {
     const many = (n) => (next ? t("at.least", { n }) : number(n));
-    const tiles = severities.map((name) => h("a", { class: `tile ${name}`, href: link("/incidents", { severity: name }) },
-      h("strong", {}, many(items.filter((one) => one.severity === name).length)), h("span", {}, word("severity", name))));
-    const states = ["new", "triaged", "in-progress", "contained"].map((name) => [name, items.filter((one) => one.status === name).length])
-      .filter(([, n]) => n > 0).map(([name, n]) => h("a", { href: link("/incidents", { status: name }) }, `${word("status", name)} ${number(n)}`));
+    const tiles = severities.map(
+      (name) => h("a", { class: `tile ${name}`, href: link("/incidents", { severity: name }) },
+      h(
+        "strong", {}, many(items.filter((one) => one.severity === name).length)
+      ), h("span", {}, word("severity", name))));
+    const states = ["new", "triaged", "in-progress", "contained"].map(
+      (name) => [name, items.filter((one) => one.status === name).length]
+    )
+      .filter(([, n]) => n > 0).map(
+        ([name, n]) => h("a", { href: link("/incidents", { status: name }) }, `${word("status", name)} ${number(n)}`)
+      );
     const latest = items.slice(0, 5);
     return [h("div", { class: "tiles" }, tiles), h("p", { class: "row small" }, states), latest.length
       ? table(t("incidents.latest"), [
@@ -50,7 +65,13 @@ function traffic(signal) {
     const now = addUp(answer.layers.flatMap((layer) => layer.values)), before = addUp(answer.before);
     return [h("p", { class: "small quiet" }, t("traffic.sum", { sum: amount("octets")(now) }), " ",
       before > 0 ? t("traffic.change", { change: change(now / before - 1) }) : t("traffic.new")),
-    stacked(t("traffic"), { ...answer, scale: scale("octets", answer.seconds), before: before > 0 ? answer.before : null, show: rate("octets", answer.seconds) }), incomplete(answer.now)];
+    stacked(
+      t("traffic"),
+      {
+        ...answer, scale: scale("octets", answer.seconds), before: before > 0 ? answer.before : null,
+        show: rate("octets", answer.seconds)
+      }
+    ), incomplete(answer.now)];
   }, { actions: [h("a", { class: "button", href: link("/explore") }, t("place.explore"))] });
 }
 
@@ -72,9 +93,14 @@ function top(by, title, signal, more = {}) {
     return [table(title, [
       { title: t("name"), cell: (one) => {
         const filter = groupFilter(by, one.key), text = groupName(by, one), name = answer.names?.[one.key];
-        return [filter ? h("a", { href: exploring(filter) }, text) : text, name && h("span", { class: "quiet small" }, ` ${name}`)];
+        return [
+          filter ? h("a", { href: exploring(filter) }, text) : text,
+          name && h("span", { class: "quiet small" }, ` ${name}`)
+        ];
       } },
-      { title: t("octets"), kind: "figure cell", cell: (one) => h("span", { class: "amount", vars: { "--share": `${(sum(one, "octets") / most) * 100}%` } },
+      {
+        title: t("octets"), kind: "figure cell", cell: (one) => h("span",
+        { class: "amount", vars: { "--share": `${(sum(one, "octets") / most) * 100}%` } },
         amount("octets")(sum(one, "octets"))) },
       { title: t("share"), kind: "figure", cell: (one) => percent(sum(one, "octets") / all) },
     ], answer.items), incomplete(answer)];

@@ -16,6 +16,9 @@ export function flowTable(flows) {
     { title: t("protocol"), kind: "fit", cell: (flow) => protocol(flow.protocolIdentifier) },
     { title: t("octets"), kind: "figure", cell: (flow) => bytes(flow.octetDeltaCount || 0) },
     { title: t("packets"), kind: "figure", cell: (flow) => number(flow.packetDeltaCount || 0) },
-    { title: t("duration"), kind: "figure", cell: (flow) => `${number((flow.flowEndMilliseconds - flow.flowStartMilliseconds) / 1_000 || 0, 1)} s` },
+    {
+      title: t("duration"), kind: "figure",
+      cell: (flow) => `${number((flow.flowEndMilliseconds - flow.flowStartMilliseconds) / 1_000 || 0, 1)} s`
+    },
   ], flows);
 }

@@ -2,19 +2,38 @@
 
 import { ask, get, part } from "../api.js";
 import { fill, h } from "../dom.js";
-import { badge, button, choice, confirm, dialog, exactly, failed, form, none, panel, table, toast, when } from "../parts.js";
+import {
+  badge, button, choice, confirm, dialog, exactly, failed, form, none, panel, table, toast, when
+} from "../parts.js";
 import { link } from "../place.js";
 import { number, percent, t, word } from "../words.js";
 
 const states = ["draft", "test", "enabled", "disabled"];
 
 export default function rules({ signal }) {
-  const sigma = panel(t("sigma"), () => get("/v1/sigma/rules", {}, signal), ({ items }) => (items.length ? table(t("sigma"), [
-    { title: t("title"), cell: (one) => h("button", { type: "button", class: "plain", onclick: () => show(one.key) }, one.title || one.key) },
-    { title: t("state"), kind: "fit", cell: (one) => choice(states.map((name) => [name, word("rule", name)]), one.state, (state) => change(one, state), { "aria-label": `${one.title}: ${t("state")}` }) },
-    { title: t("severity"), kind: "fit", cell: (one) => word("severity", one.level || "unknown") }, { title: t("origin"), kind: "fit", cell: (one) => word("origin", one.origin) },
-    { title: t("matches"), kind: "figure", cell: (one) => number(one.matches) }, { title: t("raised"), kind: "figure", cell: (one) => number(one.raised) },
-    { title: t("issues"), kind: "fit", cell: (one) => (one.issues.length ? badge(number(one.issues.length), "medium") : "–") },
+  const sigma = panel(
+    t("sigma"), () => get("/v1/sigma/rules", {}, signal), ({ items }) => (items.length ? table(t("sigma"), [
+    {
+      title: t("title"),
+      cell: (one) => h("button", { type: "button", class: "plain", onclick: () => show(one.key) }, one.title || one.key)
+    },
+    {
+      title: t("state"), kind: "fit",
+      cell: (one) => choice(
+        states.map((name) => [name, word("rule", name)]), one.state, (state) => change(one, state),
+        { "aria-label": `${one.title}: ${t("state")}` }
+      )
+    },
+    {
+      title: t("severity"), kind: "fit", cell: (one) => word("severity", one.level || "unknown")
+    }, { title: t("origin"), kind: "fit", cell: (one) => word("origin", one.origin) },
+    {
+      title: t("matches"), kind: "figure", cell: (one) => number(one.matches)
+    }, { title: t("raised"), kind: "figure", cell: (one) => number(one.raised) },
+    {
+      title: t("issues"), kind: "fit",
+      cell: (one) => (one.issues.length ? badge(number(one.issues.length), "medium") : "–")
+    },
   ], items) : none(t("sigma.none"))), { actions: [button(t("sigma.check"), checkText)] });
   async function change(one, state) {
     const path = `/v1/sigma/rules/${part(one.key)}`;
@@ -28,37 +47,110 @@ export default function rules({ signal }) {
   }
   const detectors = panel(t("detectors"), () => get("/v1/detectors", {}, signal), ({ items }) => table(t("detectors"), [
     { title: t("detector"), cell: (one) => one.name },
-    { title: t("rules"), cell: (one) => one.rules.map((rule) => h("div", {}, h("a", { href: link("/incidents", { rule: rule.id }) }, rule.title), rule.off && [" ", badge(t("off"), "medium")])) },
+    {
+      title: t("rules"),
+      cell: (one) => one.rules.map(
+        (rule) => h(
+          "div", {}, h("a", { href: link("/incidents", { rule: rule.id }) }, rule.title),
+          rule.off && [" ", badge(t("off"), "medium")]
+        )
+      )
+    },
     { title: t("techniques"), cell: (one) => [...new Set(one.rules.flatMap((rule) => rule.techniques))].join(", ") },
-    { title: t("limits"), cell: (one) => one.limits.map((limit) => h("div", { class: "small" }, h("code", {}, limit.name), ` ${number(limit.value, 2)}`, limit.isOwn && [" ", badge(t("own"), "good")])) },
+    {
+      title: t("limits"),
+      cell: (one) => one.limits.map(
+        (limit) => h(
+          "div", { class: "small" }, h("code", {}, limit.name), ` ${number(limit.value, 2)}`,
+          limit.isOwn && [" ", badge(t("own"), "good")]
+        )
+      )
+    },
   ], items));
-  const feedback = panel(t("feedback"), () => get("/v1/feedback", {}, signal), ({ items }) => (items.length ? table(t("feedback"), [
-    { title: t("rule"), cell: (one) => one.rule }, { title: t("place.incidents"), kind: "figure", cell: (one) => number(one.incidents || 0) },
-    { title: word("verdict", "true-positive"), kind: "figure", cell: (one) => number(one.truePositive || 0) }, { title: word("verdict", "false-positive"), kind: "figure", cell: (one) => number(one.falsePositive || 0) },
-    { title: word("verdict", "benign"), kind: "figure", cell: (one) => number(one.benign || 0) }, { title: t("confirmed"), kind: "figure", cell: (one) => (one.confirmed === undefined ? "–" : percent(one.confirmed)) },
+  const feedback = panel(
+    t("feedback"), () => get("/v1/feedback", {}, signal), ({ items }) => (items.length ? table(t("feedback"), [
+    { title: t("rule"), cell: (one) => one.rule }, {
+      title: t("place.incidents"), kind: "figure", cell: (one) => number(one.incidents || 0)
+    },
+    { title: word("verdict", "true-positive"), kind: "figure", cell: (one) => number(one.truePositive || 0) }, {
+      title: word("verdict", "false-positive"), kind: "figure", cell: (one) => number(one.falsePositive || 0)
+    },
+    { title: word("verdict", "benign"), kind: "figure", cell: (one) => number(one.benign || 0) }, {
+      title: t("confirmed"), kind: "figure", cell: (one) => (one.confirmed === undefined ? "–" : percent(one.confirmed))
+    },
   ], items) : none(t("feedback.none"))), { span: "half" });
-  const exceptions = panel(t("exceptions"), () => get("/v1/exceptions", {}, signal), ({ items }) => (items.length ? table(t("exceptions"), [
-    { title: t("scope"), cell: ({ scope }) => [...(scope.rules || []), ...(scope.networks || []), ...(scope.ports || []).map((port) => `port ${port}`)].join(", ") },
-    { title: t("reason"), cell: (one) => one.reason }, { title: t("owner"), cell: (one) => one.owner }, { title: t("hidden"), kind: "figure", cell: (one) => number(one.hidden) },
-    { title: t("ends"), kind: "fit", cell: (one) => (one.endedAt ? [t("ended"), " ", when(one.endedAt)] : exactly(one.expiresAt)) },
-    { title: t("act"), hidden: true, kind: "fit", cell: (one) => !one.endedAt && button(t("end"), () => confirm(t("end"), t("exception.end"), async () => { await ask("DELETE", `/v1/exceptions/${part(one.id)}`); await exceptions.refresh(); })) },
+  const exceptions = panel(
+    t("exceptions"), () => get("/v1/exceptions", {}, signal), ({ items }) => (items.length ? table(t("exceptions"), [
+    {
+      title: t("scope"),
+      cell: ({ scope }) => [
+        ...(scope.rules || []), ...(scope.networks || []), ...(scope.ports || []).map((port) => `port ${port}`)
+      ].join(", ")
+    },
+    { title: t("reason"), cell: (one) => one.reason }, { title: t("owner"), cell: (one) => one.owner }, {
+      title: t("hidden"), kind: "figure", cell: (one) => number(one.hidden)
+    },
+    {
+      title: t("ends"), kind: "fit",
+      cell: (one) => (one.endedAt ? [t("ended"), " ", when(one.endedAt)] : exactly(one.expiresAt))
+    },
+    {
+      title: t("act"), hidden: true, kind: "fit",
+      cell: (one) => !one.endedAt && button(
+        t("end"),
+        () => confirm(
+          t("end"), t("exception.end"),
+          async () => { await ask("DELETE", `/v1/exceptions/${part(one.id)}`); await exceptions.refresh(); }
+        )
+      )
+    },
   ], items) : none(t("exceptions.none"))), { span: "half" });
   const panels = [sigma, detectors, feedback, exceptions];
-  return { title: t("place.rules"), nodes: [h("div", { class: "head" }, h("h1", {}, t("place.rules"))), h("div", { class: "grid" }, panels.map(({ node }) => node))],
-    refresh: () => (document.activeElement?.tagName === "SELECT" ? null : Promise.all(panels.map((one) => one.refresh()))) };
+  return {
+    title: t("place.rules"),
+    nodes: [
+      h("div", { class: "head" }, h("h1", {}, t("place.rules"))),
+      h("div", { class: "grid" }, panels.map(({ node }) => node))
+    ],
+    refresh: () => (
+      document.activeElement?.tagName === "SELECT" ? null : Promise.all(panels.map((one) => one.refresh()))
+    ) };
 }
 
 async function show(key) {
   try {
     const one = await get(`/v1/sigma/rules/${part(key)}`);
-    dialog(one.title, h("pre", { class: "scroll small", tabindex: "0" }, one.text || ""), issues(one.issues), (one.notes || []).map((note) => h("p", { class: "note" }, note)));
+    dialog(
+      one.title, h("pre", { class: "scroll small", tabindex: "0" }, one.text || ""), issues(one.issues),
+      (one.notes || []).map((note) => h("p", { class: "note" }, note))
+    );
   } catch (error) { failed(error); }
 }
-const issues = (list) => (list || []).map((issue) => h("p", { class: "problem" }, `${issue.line}:${issue.column} ${issue.subject} ${issue.name}: ${issue.reason}`));
+const issues = (list) => (list || []).map(
+  (issue) => h(
+    "p", { class: "problem" }, `${issue.line}:${issue.column} ${issue.subject} ${issue.name}: ${issue.reason}`
+  )
+);
 function checkText() {
   const seen = h("div", { class: "stack", role: "status" });
-  dialog(t("sigma.check"), form([h("textarea", { name: "text", required: true, rows: "12", spellcheck: "false", "aria-label": "Sigma (YAML)" })], t("check"), async ({ text }) => {
+  dialog(
+    t("sigma.check"),
+    form(
+      [h("textarea", { name: "text", required: true, rows: "12", spellcheck: "false", "aria-label": "Sigma (YAML)" })],
+    t("check"), async ({ text }) => {
     const { items } = await ask("POST", "/v1/sigma/rules/check", { body: { text } });
-    fill(seen, items.map((item) => h("div", {}, h("p", { class: "row" }, badge(item.ok ? t("fine") : t("refused"), item.ok ? "good" : "critical"), item.title || item.key), issues(item.issues), (item.notes || []).map((note) => h("p", { class: "note" }, note)))));
+    fill(
+      seen,
+      items.map(
+        (item) => h(
+          "div", {},
+          h(
+            "p", { class: "row" }, badge(item.ok ? t("fine") : t("refused"), item.ok ? "good" : "critical"),
+            item.title || item.key
+          ),
+          issues(item.issues), (item.notes || []).map((note) => h("p", { class: "note" }, note))
+        )
+      )
+    );
   }), seen);
 }

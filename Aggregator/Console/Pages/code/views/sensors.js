@@ -25,7 +25,9 @@ export default function sensors({ signal }) {
   const sum = panel(t("ledger"), load, ({ items }) => losses(ledger(items)), { span: "half" });
   return {
     title: t("place.sensors"),
-    nodes: [h("div", { class: "head" }, h("h1", {}, t("place.sensors"))), h("div", { class: "grid" }, list.node, sum.node)],
+    nodes: [
+      h("div", { class: "head" }, h("h1", {}, t("place.sensors"))), h("div", { class: "grid" }, list.node, sum.node)
+    ],
     refresh: () => { asked = get("/v1/sensors", {}, signal); return Promise.all([list.refresh(), sum.refresh()]); },
   };
 }

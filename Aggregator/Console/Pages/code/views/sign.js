@@ -7,11 +7,22 @@ import { field, form } from "../parts.js";
 import { here } from "../place.js";
 import { t } from "../words.js";
 
-const email = () => field(t("email"), h("input", { name: "email", type: "email", required: true, autocomplete: "username" }));
+const email = () => field(
+  t("email"), h("input", { name: "email", type: "email", required: true, autocomplete: "username" })
+);
 const password = (name, kind, text = t("password"), hint) => field(text,
-  h("input", { name, type: "password", required: true, autocomplete: kind, minlength: kind === "new-password" ? "15" : null }), hint);
-const token = () => field(t("token"), h("input", { name: "token", required: true, autocomplete: "off", value: here().query.get("token") || "" }), t("token.hint"));
-const links = (...names) => h("p", { class: "row small" }, names.map((name) => h("a", { href: `#/${name}` }, t(`sign.${name}`))));
+  h(
+    "input",
+    { name, type: "password", required: true, autocomplete: kind, minlength: kind === "new-password" ? "15" : null }
+  ), hint);
+const token = () => field(
+  t("token"),
+  h("input", { name: "token", required: true, autocomplete: "off", value: here().query.get("token") || "" }),
+  t("token.hint")
+);
+const links = (...names) => h(
+  "p", { class: "row small" }, names.map((name) => h("a", { href: `#/${name}` }, t(`sign.${name}`)))
+);
 const done = (text) => h("div", { class: "note", role: "status" }, text);
 
 function signIn({ entered }) {
@@ -44,10 +55,14 @@ function join() {
   return joinPage(t("sign.join"), t("sign.join.text"), "/v1/invitations/accept",
     [token(), name(false), field(t("password"), own, t("password.hint"))]);
 }
-const name = (required) => field(t("name"), h("input", { name: "name", required, autocomplete: "name", maxlength: "100" }));
+const name = (required) => field(
+  t("name"), h("input", { name: "name", required, autocomplete: "name", maxlength: "100" })
+);
 
 function joinPage(title, text, path, fields) {
-  const node = h("div", { class: "stack" }, h("h1", {}, title), h("p", { class: "quiet" }, text), form(fields, title, async (values) => {
+  const node = h(
+    "div", { class: "stack" }, h("h1", {}, title), h("p", { class: "quiet" }, text), form(fields, title,
+    async (values) => {
     const body = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ""));
     await ask("POST", path, { body });
     node.replaceChildren(h("h1", {}, title), done(t("sign.ready")), links("sign-in"));

@@ -1,8 +1,11 @@
-// What people do to an incident. Every change names the revision that was seen: who comes late is told, and sees the new one.
+// What people do to an incident. Every change names the revision that was seen: who comes late is told,
+// and sees the new one.
 
 import { ask, get, part } from "../api.js";
 import { fill, h } from "../dom.js";
-import { badge, button, choice, confirm, dialog, exactly, facts, failed, field, form, none, table, toast } from "../parts.js";
+import {
+  badge, button, choice, confirm, dialog, exactly, facts, failed, field, form, none, table, toast
+} from "../parts.js";
 import { number, t, word } from "../words.js";
 
 const statuses = ["new", "triaged", "in-progress", "contained", "resolved", "false-positive"];
@@ -55,26 +58,71 @@ export function desk(one, me, refresh) {
   const people = [["", t("nobody")], [me.person, t("me")]];
   if (one.assignee && one.assignee !== me.person) people.push([one.assignee, one.assignee]);
   return h("div", { class: "stack work" },
-    field(t("status"), choice(statuses.map((name) => [name, word("status", name)]), one.status, (value) => change({ status: value }, { status: one.status }))),
-    field(t("assignee"), choice(people, one.assignee || "", (value) => change({ assignee: value || null }, { assignee: one.assignee || null }))),
-    field(t("severity"), choice([["", t("severity.assessed")], ...severities.map((name) => [name, word("severity", name)])], one.pinnedSeverity || "", (value) => change({ severity: value || null }, { severity: one.pinnedSeverity || null }))),
-    field(t("verdict"), choice([["", t("verdict.none")], ...verdicts.map((name) => [name, word("verdict", name)])], one.verdict?.kind || "", (value) => value && change({ verdict: { kind: value } }))),
-    h("h3", {}, t("tags")), h("div", { class: "row" }, (one.tags || []).map((tag) => button(`#${tag} ×`, () => change({ tags: { remove: [tag] } }, { tags: { add: [tag] } }), { "aria-label": t("tag.remove", { tag }) }))),
+    field(
+      t("status"),
+      choice(
+        statuses.map((name) => [name, word("status", name)]), one.status,
+        (value) => change({ status: value }, { status: one.status })
+      )
+    ),
+    field(
+      t("assignee"),
+      choice(
+        people, one.assignee || "", (value) => change({ assignee: value || null }, { assignee: one.assignee || null })
+      )
+    ),
+    field(
+      t("severity"),
+      choice(
+        [["", t("severity.assessed")], ...severities.map((name) => [name, word("severity", name)])],
+        one.pinnedSeverity || "",
+        (value) => change({ severity: value || null }, { severity: one.pinnedSeverity || null })
+      )
+    ),
+    field(
+      t("verdict"),
+      choice(
+        [["", t("verdict.none")], ...verdicts.map((name) => [name, word("verdict", name)])], one.verdict?.kind || "",
+        (value) => value && change({ verdict: { kind: value } })
+      )
+    ),
+    h("h3", {}, t("tags")), h(
+      "div", { class: "row" },
+      (one.tags || []).map(
+        (tag) => button(
+          `#${tag} ×`, () => change({ tags: { remove: [tag] } }, { tags: { add: [tag] } }),
+          { "aria-label": t("tag.remove", { tag }) }
+        )
+      )
+    ),
     line("tag", t("tag.add"), (tag) => change({ tags: { add: [tag] } })),
     h("h3", {}, t("tasks")), tasks(one, change), line("task", t("task.add"), (title) => change({ task: { title } })),
     playbooks(one, change),
-    h("h3", {}, t("comment")), form([h("textarea", { name: "comment", required: true, maxlength: "16000", "aria-label": t("comment") })], t("comment.add"), ({ comment }) => change({ comment })));
+    h("h3", {}, t("comment")), form(
+      [h("textarea", { name: "comment", required: true, maxlength: "16000", "aria-label": t("comment") })],
+      t("comment.add"), ({ comment }) => change({ comment })
+    ));
 }
 function line(name, text, act) {
   const input = h("input", { name, "aria-label": text, required: true, maxlength: "200" });
-  return h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); act(input.value.trim()); } }, input, h("button", { type: "submit" }, text));
+  return h(
+    "form", { class: "row", onsubmit: (event) => { event.preventDefault(); act(input.value.trim()); } }, input,
+    h("button", { type: "submit" }, text)
+  );
 }
 function tasks(one, change) {
   const list = one.tasks || [];
   if (!list.length) return h("p", { class: "small quiet" }, t("tasks.none"));
   return h("ul", { class: "stack" }, list.map((task) => {
     const states = approvals.includes(task.state) ? approvals : taskStates;
-    return h("li", { class: "row" }, choice(states.map((name) => [name, word("task", name)]), task.state, (state) => change({ tasks: [{ id: task.id, state }] }), { "aria-label": task.title }), h("span", {}, task.title));
+    return h(
+      "li", { class: "row" },
+      choice(
+        states.map((name) => [name, word("task", name)]), task.state,
+        (state) => change({ tasks: [{ id: task.id, state }] }), { "aria-label": task.title }
+      ),
+      h("span", {}, task.title)
+    );
   }));
 }
 function playbooks(one, change) {
@@ -82,7 +130,13 @@ function playbooks(one, change) {
   place.append(button(t("playbook.start"), async () => {
     try {
       const { items } = await get("/v1/playbooks");
-      fill(place, items.length ? choice([["", t("playbook.choose")], ...items.map(({ name }) => [name, name])], "", (name) => name && change({ playbook: name }), { "aria-label": t("playbook.choose") }) : h("p", { class: "small quiet" }, t("playbook.none")));
+      fill(
+        place,
+        items.length ? choice(
+          [["", t("playbook.choose")], ...items.map(({ name }) => [name, name])], "",
+          (name) => name && change({ playbook: name }), { "aria-label": t("playbook.choose") }
+        ) : h("p", { class: "small quiet" }, t("playbook.none"))
+      );
     } catch (error) { failed(error); }
   }));
   return place;
@@ -90,9 +144,16 @@ function playbooks(one, change) {
 
 export function mergeButton(now, refresh) {
   return button(t("merge"), () => {
-    const node = dialog(t("merge"), h("p", { class: "quiet" }, t("merge.text")), form([field(t("merge.other"), h("input", { name: "other", required: true }))], t("merge"), async ({ other }) => {
-      const id = other.trim().split("/").pop().split("?")[0], found = await get(`/v1/incidents/${part(id)}`), one = now();
-      await ask("POST", `/v1/incidents/${part(one.id)}/merge`, { body: { incident: found.id, revision: found.revision }, revision: one.revision });
+    const node = dialog(
+      t("merge"), h("p", { class: "quiet" }, t("merge.text")),
+      form([field(t("merge.other"), h("input", { name: "other", required: true }))], t("merge"), async ({ other }) => {
+      const id = other.trim().split("/").pop().split("?")[0], found = await get(
+        `/v1/incidents/${part(id)}`
+      ), one = now();
+      await ask(
+        "POST", `/v1/incidents/${part(one.id)}/merge`,
+        { body: { incident: found.id, revision: found.revision }, revision: one.revision }
+      );
       node.close();
       toast(t("saved"));
       await refresh();
@@ -113,7 +174,9 @@ export function splitButton(one, refresh) {
 export function undoButton(one, event, refresh) {
   return button(t("undo"), async () => {
     try {
-      await ask("POST", `/v1/incidents/${part(one.id)}/undo`, { body: { revision: event.revision }, revision: one.revision });
+      await ask(
+        "POST", `/v1/incidents/${part(one.id)}/undo`, { body: { revision: event.revision }, revision: one.revision }
+      );
       toast(t("saved"));
     } catch (error) { failed(error); }
     await refresh();
@@ -125,31 +188,47 @@ export function exceptionButton(now) {
   return button(t("exception"), () => {
     const one = now(), attacker = one.entities.find(({ role }) => role === "attacker")?.value || "";
     const seen = h("div", { role: "status" }), inputs = {
-      rules: h("input", { name: "rules", value: one.rule }), networks: h("input", { name: "networks", value: attacker }),
-      role: choice([["attacker", word("role", "attacker")], ["victim", word("role", "victim")]], "attacker", null, { name: "role" }), ports: h("input", { name: "ports" }),
+      rules: h("input", { name: "rules", value: one.rule }), networks: h(
+        "input", { name: "networks", value: attacker }
+      ),
+      role: choice(
+        [["attacker", word("role", "attacker")], ["victim", word("role", "victim")]], "attacker", null, { name: "role" }
+      ), ports: h("input", { name: "ports" }),
     };
     const words = (text) => text.split(/[\s,]+/).filter(Boolean);
     const scope = () => {
       const made = {}, ports = words(inputs.ports.value).map(Number);
       if (inputs.rules.value.trim()) made.rules = words(inputs.rules.value);
-      if (inputs.networks.value.trim()) Object.assign(made, { networks: words(inputs.networks.value), role: inputs.role.value });
+      if (inputs.networks.value.trim()) Object.assign(
+        made, { networks: words(inputs.networks.value), role: inputs.role.value }
+      );
       if (ports.length) made.ports = ports;
       return made;
     };
     const preview = async () => {
       try {
         const answer = await ask("POST", "/v1/exceptions/preview", { body: { scope: scope() }, query: { days: 30 } });
-        fill(seen, h("div", { class: "note" }, facts([[t("preview.findings"), number(answer.findings)], [t("preview.whole"), number(answer.wholeIncidents)], [t("preview.part"), number(answer.partIncidents)],
-          ...Object.entries(answer.bySeverity || {}).map(([name, n]) => [word("severity", name), number(n)])]), answer.isPartial && h("p", {}, t("incomplete"))));
+        fill(
+          seen, h("div", { class: "note" }, facts([[t("preview.findings"), number(answer.findings)],
+          [t("preview.whole"), number(answer.wholeIncidents)], [t("preview.part"), number(answer.partIncidents)],
+          ...Object.entries(answer.bySeverity || {}).map(
+            ([name, n]) => [word("severity", name), number(n)]
+          )]), answer.isPartial && h("p", {}, t("incomplete"))));
       } catch (error) { fill(seen, h("div", { class: "problem", role: "alert" }, error.message)); }
     };
     const soon = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
     const node = dialog(t("exception"), h("p", { class: "quiet small" }, t("exception.text")), form([
-      field(t("rule"), inputs.rules), field(t("networks"), inputs.networks), field(t("role"), inputs.role), field(t("ports"), inputs.ports),
-      field(t("reason"), h("input", { name: "reason", required: true })), field(t("owner"), h("input", { name: "owner", required: true })),
+      field(t("rule"), inputs.rules), field(
+        t("networks"), inputs.networks
+      ), field(t("role"), inputs.role), field(t("ports"), inputs.ports),
+      field(
+        t("reason"), h("input", { name: "reason", required: true })
+      ), field(t("owner"), h("input", { name: "owner", required: true })),
       field(t("ends"), h("input", { name: "ends", type: "date", required: true, value: soon })), seen,
     ], t("exception.make"), async ({ reason, owner, ends }) => {
-      await ask("POST", "/v1/exceptions", { body: { scope: scope(), reason, owner, expiresAt: new Date(ends).toISOString() } });
+      await ask(
+        "POST", "/v1/exceptions", { body: { scope: scope(), reason, owner, expiresAt: new Date(ends).toISOString() } }
+      );
       node.close();
       toast(t("saved"));
     }, { extra: [button(t("preview"), preview)] }));
@@ -159,19 +238,38 @@ export function exceptionButton(now) {
 /** What firewalls could be told, with what else it would stop. */
 export function proposals({ items = [], omitted = {} }, one, refresh) {
   const act = (name, proposal) => async () => {
-    await ask("POST", `/v1/incidents/${part(one.id)}/proposals/${part(proposal.id)}/${name}`, { revision: one.revision });
+    await ask(
+      "POST", `/v1/incidents/${part(one.id)}/proposals/${part(proposal.id)}/${name}`, { revision: one.revision }
+    );
     toast(t("saved"));
     await refresh();
   };
   const why = Object.values(omitted), left = [...new Set(why)].map((reason) =>
-    h("p", { class: "small quiet" }, t("mitigation.left", { n: why.filter((one) => one === reason).length }), " ", word("omitted", reason)));
+    h(
+      "p", { class: "small quiet" }, t("mitigation.left", { n: why.filter((one) => one === reason).length }), " ",
+      word("omitted", reason)
+    ));
   if (!items.length) return [none(t("mitigation.none")), left];
   return [table(t("mitigation"), [
     { title: t("kind"), kind: "fit", cell: (item) => word("mitigation", item.kind) },
-    { title: t("source"), cell: (item) => item.source || "–" }, { title: t("destination"), cell: (item) => item.destination || "–" },
-    { title: t("collateral"), kind: "figure", cell: (item) => (item.collateral === undefined ? "–" : `${number(item.collateral * 100, 1)} %`) },
-    { title: t("state"), kind: "fit", cell: (item) => (item.accepted && !item.accepted.withdrawnAt ? [badge(t("accepted"), "good"), " ", exactly(item.accepted.expiresAt)] : "–") },
+    { title: t("source"), cell: (item) => item.source || "–" }, {
+      title: t("destination"), cell: (item) => item.destination || "–"
+    },
+    {
+      title: t("collateral"), kind: "figure",
+      cell: (item) => (item.collateral === undefined ? "–" : `${number(item.collateral * 100, 1)} %`)
+    },
+    {
+      title: t("state"), kind: "fit",
+      cell: (item) => (
+        item.accepted && !item.accepted.withdrawnAt ? [
+          badge(t("accepted"), "good"), " ", exactly(item.accepted.expiresAt)
+        ] : "–"
+      )
+    },
     { title: t("act"), hidden: true, kind: "fit", cell: (item) => (item.accepted && !item.accepted.withdrawnAt
-      ? button(t("withdraw"), () => confirm(t("withdraw"), t("withdraw.text"), act("withdraw", item))) : button(t("accept"), () => confirm(t("accept"), t("accept.text"), act("accept", item)))) },
+      ? button(
+        t("withdraw"), () => confirm(t("withdraw"), t("withdraw.text"), act("withdraw", item))
+      ) : button(t("accept"), () => confirm(t("accept"), t("accept.text"), act("accept", item)))) },
   ], items), left];
 }
