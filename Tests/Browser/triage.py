@@ -109,7 +109,7 @@ def one_incident(desk):
     now = desk.world.ask("GET", "/v1/incidents/" + one["id"])
     assert "console-test" in now["tags"] and now["tasks"][0]["state"] == "done" and now["verdict"]["kind"] == "true-positive" and now["assignee"], now
     # Somebody else is faster.
-    assert desk.world.ask("PATCH", "/v1/incidents/" + one["id"], {"comment": "me first", "status": "in-progress"}, {"If-Match": '"%d"' % now["revision"]}), desk.world.refusal
+    assert desk.world.ask("PATCH", "/v1/incidents/" + one["id"], {"comment": "me first", "status": "triaged"}, {"If-Match": '"%d"' % now["revision"]}), desk.world.refusal
     desk_panel.get_by_label("Status", exact=True).select_option("contained")
     expect(page.get_by_text("Somebody changed it meanwhile")).to_be_visible()
     expect(page.locator("section[aria-label='Timeline']")).to_contain_text("me first")
