@@ -95,6 +95,23 @@ def authenticator(desk):
     desk.check(page)
 
 
+def operator(desk):
+    """An operator belongs to no tenant: enters one with a reason, which is noted, reads, and can change nothing."""
+    page = desk.open(signed_in=False)
+    enter(page, "root", "Choose a tenant")
+    page.get_by_label("Tenant").fill("acme")
+    page.get_by_label("Reason").fill(PAYLOAD[:60])
+    page.get_by_role("button", name="Enter").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    one = desk.world.ask("GET", "/v1/incidents?limit=1")["items"][0]
+    desk.go(page, "#/incidents/" + one["id"])
+    page.locator("section[aria-label='Work']").get_by_label("Assignee").select_option("Me")
+    expect(page.locator(".toast").first).to_contain_text("scope incidents:write")
+    assert desk.world.ask("GET", "/v1/incidents/" + one["id"])["revision"] >= one["revision"]
+    assert "assignee" not in desk.world.ask("GET", "/v1/incidents/" + one["id"])
+    desk.check(page)
+
+
 def overview(desk):
     """All parts have something; the time is in the address and every link; it is live."""
     page = desk.open("#/overview?range=1h")
@@ -341,6 +358,6 @@ def hostile_answers(desk):
 
 
 first = [("setting up with the one-time link", set_up), ("joining, and signing in", join_and_sign_in)]
-tests = [("signing in with an authenticator", authenticator), ("overview", overview), ("overview is live", live)] + triage.tests + [
+tests = [("signing in with an authenticator", authenticator), ("an operator's visit", operator), ("overview", overview), ("overview is live", live)] + triage.tests + [
     ("explore", explore), ("sensors and exporters", sensors), ("rules", rules), ("intelligence", intelligence), ("administration", administration),
     ("languages", languages), ("theme", theme), ("errors, empty answers, a session's end", errors), ("hostile text in every answer", hostile_answers)]
