@@ -111,4 +111,4 @@ def offline(desk):
 
 
 tests = [("looks: %s, %s" % (theme, size), lambda desk, theme=theme, size=size: each(desk, theme, size)) for theme in ("light", "dark") for size in SIZES] + [
-    ("looks: no motion for who wants none", still), ("the pages' headers", headers)]
+    ("looks: no motion for who wants none", still), ("the pages' headers", headers), ("the pages open without a network", offline)]
