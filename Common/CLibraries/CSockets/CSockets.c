@@ -42,13 +42,28 @@ socklen_t weir_read_address(const char *address, uint16_t port, struct sockaddr_
     return inet_pton(AF_INET, address, &a->sin_addr) == 1 ? sizeof *a : 0;
 }
 
+// What a new socket would be granted without CAP_NET_ADMIN: net.core.rmem_max caps the request.
+static int grantable(int receive_bytes) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), granted = 0;
+    socklen_t length = sizeof granted;
+    if (fd < 0) return 0;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes) != 0
+        || getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &length) != 0)
+        granted = 0;
+    close(fd);
+    return granted;
+}
+
 static void set_receiving(int fd, int receive_bytes, int wants_times, int *granted_bytes) {
     int one = 1;
-    if (wants_times) setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
-    // FORCE needs CAP_NET_ADMIN; without it net.core.rmem_max caps the request.
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof receive_bytes) != 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     socklen_t length = sizeof *granted_bytes;
+    if (wants_times) setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
+    // FORCE needs CAP_NET_ADMIN. Without it, what a service manager that had it has set is not made less.
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof receive_bytes) != 0
+        && (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, granted_bytes, &length) != 0
+            || *granted_bytes < grantable(receive_bytes)))
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+    length = sizeof *granted_bytes;
     getsockopt(fd, SOL_SOCKET, SO_RCVBUF, granted_bytes, &length);
 }
 
