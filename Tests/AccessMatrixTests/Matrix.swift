@@ -5,6 +5,7 @@ import Hummingbird
 import HummingbirdTesting
 import NIOCore
 import Tenancy
+import TestKit
 
 /// What `openapi.json` promises of an operation: the matrix holds answers against it, not against the policy table.
 struct Promise: Sendable {
@@ -106,13 +107,15 @@ struct Call: Sendable {
 
 struct Answer: Equatable, Sendable {
     let status: Int
-    var text: String
+    /// The head's fields and the body. Bytes: some are large, and each is searched for all that nobody else may see.
+    var octets: [UInt8]
+    var text: String { String(decoding: octets, as: UTF8.self) }
 
     /// With what the caller sent itself taken out.
     func without(_ sent: [String]) -> Answer {
-        var text = text
-        for name in sent where !name.isEmpty { text = text.replacing(name, with: "…") }
-        return Answer(status: status, text: text)
+        Answer(
+            status: status,
+            octets: sent.reduce(octets) { $1.isEmpty || !$0.contains($1) ? $0 : $0.replacing($1, with: "…") })
     }
     func difference(from other: Answer) -> String {
         let same = zip(text, other.text).prefix { $0 == $1 }.count
@@ -122,53 +125,84 @@ struct Answer: Equatable, Sendable {
 }
 
 /// The authorization matrix: every route of the router × every actor × every place of an id.
-struct Matrix {
+struct Matrix: Sendable {
     let world: MatrixWorld
     let promises: [String: Promise]
     var routes = 0, cases = 0, wrong: [String] = []
+    /// Those of `wrong`.
+    var wrongRoutes: Set<String> = []
     /// Which tenants' marks were in answers to themselves: the search works.
     var seen: Set<Int> = []
+    /// What each tenant's actors ask of a route, made once.
+    private var calls: [String: [[Call]]] = [:]
 
     init(_ world: MatrixWorld) throws {
         (self.world, promises) = (world, try Promise.all())
     }
 
-    /// - Parameters:
-    ///   - route: this one alone; nil: all that the router has.
-    ///   - isBrief: only own things, until the first wrong answer.
-    mutating func run(_ policy: PolicyTable, route only: String? = nil, isBrief: Bool = false) async throws {
+    /// Goes through the routes, counted in the router's order, that are to be this matrix's.
+    mutating func run(_ policy: PolicyTable, where isMine: @escaping @Sendable (Int) -> Bool) async throws {
+        try await each(policy) { [world] part, client, index, route in
+            guard isMine(index) else { return }
+            part.routes += 1
+            for actor in world.actors {
+                try await part.ask(client, route, part.calls[route.name]?[actor.tenant ?? 0] ?? [], actor)
+            }
+        }
+    }
+
+    /// Of each route that has another row now only own things, until the first wrong answer, by those actors only whom
+    /// one row permits and the other does not: what is wrong there is that row's doing.
+    mutating func run(_ policy: PolicyTable, changed: [String: (old: PolicyRow, new: PolicyRow)]) async throws {
+        try await each(policy) { [world] part, client, _, route in
+            guard let (old, new) = changed[route.name] else { return }
+            for actor in world.actors where old.permits(actor) != new.permits(actor) {
+                let own = part.calls[route.name]?[actor.tenant ?? 0].prefix(1) ?? []
+                try await part.ask(client, route, Array(own), actor)
+                if part.wrongRoutes.contains(route.name) { break }
+            }
+        }
+    }
+
+    private struct Route {
+        let name: String, method: HTTPRequest.Method, path: String
+    }
+    private mutating func each(
+        _ policy: PolicyTable,
+        _ body: @escaping @Sendable (inout Matrix, any TestClientProtocol, Int, Route) async throws -> Void
+    ) async throws {
         let router = try apiRouter(world.sources, policy: policy)
-        let all = router.routes.map { ("\($0.method.rawValue) \($0.path)", $0.method, "\($0.path)") }
+        let all = router.routes.map {
+            Route(name: "\($0.method.rawValue) \($0.path)", method: $0.method, path: "\($0.path)")
+        }
+        for route in all where calls[route.name] == nil {
+            calls[route.name] = world.tenants.map { own in
+                Call.all(
+                    route.name, route.path, own: own.names, others: world.tenants.filter { $0.id != own.id },
+                    absent: world.absent)
+            }
+        }
         let found = try await Application(router: router).test(.router) { [self] client in
             var part = self
-            for (route, method, path) in all where only == nil || route == only {
-                part.routes += 1
-                for actor in world.actors {
-                    try await part.ask(client, route, method, path, actor, isBrief: isBrief)
-                    if isBrief && !part.wrong.isEmpty { return part }
-                }
-            }
+            for (index, route) in all.enumerated() { try await body(&part, client, index, route) }
             return part
         }
         self = found
     }
 
     private mutating func ask(
-        _ client: any TestClientProtocol, _ route: String, _ method: HTTPRequest.Method, _ path: String, _ actor: Actor,
-        isBrief: Bool
+        _ client: any TestClientProtocol, _ route: Route, _ calls: [Call], _ actor: Actor
     ) async throws {
-        let me = actor.tenant ?? 0, own = world.tenants[me]
-        let others = world.tenants.filter { $0.id != own.id }
-        var calls = Call.all(route, path, own: own.names, others: others, absent: world.absent)
-        if isBrief { calls = Array(calls.prefix(1)) }
+        let own = world.tenants[actor.tenant ?? 0], before = wrong.count
         var answers: [Answer] = []
         for call in calls {
-            let answer = try await Self.answer(client, method, call, actor)
+            let answer = try await Self.answer(client, route.method, call, actor)
             answers.append(answer.without(call.sent))
             cases += 1
-            judge(answers[answers.count - 1], call, route, actor, twin: call.twin.map { answers[$0] })
-            if answer.status < 300, let restore = Recipe.of[route]?.restore { try restore(world, own) }
+            judge(answers[answers.count - 1], call, route.name, actor, twin: call.twin.map { answers[$0] })
+            if answer.status < 300, let restore = Recipe.of[route.name]?.restore { try restore(world, own) }
         }
+        if wrong.count > before { wrongRoutes.insert(route.name) }
     }
     private static func answer(
         _ client: any TestClientProtocol, _ method: HTTPRequest.Method, _ call: Call, _ actor: Actor
@@ -179,7 +213,8 @@ struct Matrix {
             uri: call.uri, method: method, headers: fields, body: call.body.map { ByteBuffer(string: $0) }
         ) { response in
             let head = response.headers.map { "\($0.name): \($0.value)" }.joined(separator: "\n")
-            return Answer(status: Int(response.status.code), text: head + "\n\n" + String(buffer: response.body))
+            return Answer(
+                status: Int(response.status.code), octets: Array((head + "\n\n").utf8) + Array(buffer: response.body))
         }
     }
 
@@ -198,10 +233,10 @@ struct Matrix {
             wrong.append("\(who): another tenant's is told from a missing one: \(answer.difference(from: twin))")
         }
         for (index, tenant) in world.tenants.enumerated() {
-            let leaked = tenant.canaries.filter(answer.text.contains)
+            let leaked = tenant.canaries.filter { answer.octets.contains($0) }
             if index == actor.tenant {
                 if !leaked.isEmpty { seen.insert(index) }
-                let isPart = !actor.reach.isWhole && answer.text.contains(tenant.names.labHost)
+                let isPart = !actor.reach.isWhole && answer.octets.contains(tenant.names.labHost)
                 if isPart { wrong.append("\(who): it sees what is outside its reach") }
             } else if !leaked.isEmpty {
                 wrong.append("\(who): it sees \(leaked)")
