@@ -18,6 +18,16 @@ struct CompactedHistoryTests {
         folder = try TemporaryFolder("weir-compacted")
     }
 
+    /// A record with who sent it.
+    private struct Row: Hashable {
+        let record: Shown, sensor: SensorIdentity
+    }
+    private func row(_ known: RandomHistory.Known) -> Row {
+        Row(
+            record: Shown(known.record, known.exporter),
+            sensor: SensorIdentity(tenant: tenant, site: "hq", name: known.sensor))
+    }
+
     /// Makes segments of all batches that are there; later the batches go.
     private func compact(_ store: SQLiteFlowStore, purges: Bool) async throws {
         var policy = CompactionPolicy()
@@ -114,21 +124,19 @@ struct CompactedHistoryTests {
             let store = try SQLiteFlowStore(directory: folder.file("\(seed)").path)
             try await store.store(history.batches)
             let filter = FlowFilter(expression(&generator)), limit = Int.random(in: 1...90, using: &generator)
-            var shown: [String] = [], after: RecordPosition?, ends: [Int64] = []
+            var shown: [Row] = [], after: RecordPosition?, ends: [Int64] = []
             repeat {
                 let page = try await query(store).records(tenant: tenant, filter: filter, limit: limit, after: after)
                 for row in page.columns.rows {
-                    shown.append(
-                        "\(Shown(page.columns[row], page.columns.exporterKey(ofRow: row))) \(page.sensors[row])")
+                    let record = Shown(page.columns[row], page.columns.exporterKey(ofRow: row))
+                    shown.append(Row(record: record, sensor: page.sensors[row]))
                     ends.append(page.columns.flowEndMilliseconds[row])
                 }
                 after = page.next
                 if Bool.random(using: &generator) { try await compact(store, purges: true) }
             } while after != nil
-            let want = matching(history, filter).map {
-                "\(Shown($0.record, $0.exporter)) \(SensorIdentity(tenant: tenant, site: "hq", name: $0.sensor))"
-            }
-            let isSame = shown.sorted() == want.sorted()
+            let want = matching(history, filter).map(row)
+            let isSame = counted(shown) == counted(want)
             #expect(isSame, "SEED=\(seed) limit \(limit) \(filter): \(shown.count) of \(want.count)")
             #expect(ends == ends.sorted(by: >), "SEED=\(seed)")
         }
@@ -136,16 +144,17 @@ struct CompactedHistoryTests {
 
     @Test("a stream hands over every record once") func stream() async throws {
         let (history, _, store) = try await mixed(seed: 40)
-        let shown = Locked<[String]>([])
+        let shown = Locked<[Row]>([])
         let effort = try await query(store).stream(tenant: tenant, filter: FlowFilter()) { columns, sensors in
             shown.with { shown in
                 for row in columns.rows {
-                    shown.append("\(Shown(columns[row], columns.exporterKey(ofRow: row))) \(sensors[row].name)")
+                    let record = Shown(columns[row], columns.exporterKey(ofRow: row))
+                    shown.append(Row(record: record, sensor: sensors[row]))
                 }
             }
         }
-        let want = matching(history, FlowFilter()).map { "\(Shown($0.record, $0.exporter)) \($0.sensor)" }
-        let isSame = shown.with { $0 }.sorted() == want.sorted()
+        let want = matching(history, FlowFilter()).map(row)
+        let isSame = counted(shown.with { $0 }) == counted(want)
         #expect(isSame && effort.matched == want.count && !want.isEmpty)
     }
 
