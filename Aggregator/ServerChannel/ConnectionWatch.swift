@@ -5,8 +5,8 @@ internal import NIOTLS
 
 /// Sits behind the TLS handler for the life of a connection and ends what would not end by itself: a handshake that
 /// takes too long, a peer that doesn't leave when it is told to (NIO's HTTP/2 manager waits for the peer's answer
-/// to a PING before it counts its grace), and one that broke HTTP/2's rules (NIO's handler says so in a GOAWAY, and then
-/// keeps all that still comes). Says in log and metrics why a handshake failed, and who the peer was.
+/// to a PING before it counts its grace), and one that broke HTTP/2's rules (NIO's handler says so in a GOAWAY, and
+/// then keeps all that still comes). Says in log and metrics why a handshake failed, and who the peer was.
 final class ConnectionWatch: ChannelInboundHandler {
     typealias InboundIn = NIOAny
 
