@@ -23,9 +23,6 @@ package struct LivePage: Equatable, Sendable {
 }
 
 extension IncidentLog {
-    /// Of each tenant, for who was away; each event is kept for ever elsewhere.
-    package static let liveKept: Int64 = 10_000
-
     /// The position of a tenant's newest event; 0 before the first.
     package func liveHead(of tenant: TenantID) throws(IncidentError) -> Int64 {
         try read { try IncidentRows(db: $0, tenant: tenant, policy: policy).livePositions().last }
@@ -81,6 +78,6 @@ extension IncidentRows {
         guard position % 256 == 0 else { return }
         try db.execute(
             sql: "DELETE FROM live WHERE tenant = ? AND position <= ?",
-            arguments: [tenant.rawValue, position - IncidentLog.liveKept])
+            arguments: [tenant.rawValue, position - policy.liveKept])
     }
 }

@@ -26,6 +26,8 @@ package struct IncidentPolicy: Equatable, Sendable {
     package var assets: [Assets] = []
     package var serviceLevels: [Severity: ServiceLevel] = [:]
     package var playbooks: [Playbook] = []
+    /// Of each tenant's events, for who follows them live and was away; all are kept for ever elsewhere.
+    package var liveKept: Int64 = 10_000
     package init() {}
 }
 
