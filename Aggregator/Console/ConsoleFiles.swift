@@ -1,5 +1,6 @@
 internal import Crypto
 internal import Foundation
+package import NIOCore
 internal import Platform
 
 /// The console's pages as they were when the aggregator started: a table from a request's path to octets.
@@ -9,7 +10,8 @@ internal import Platform
 /// Not here: what headers go with them (`ConsoleResponder`), what they hold (`Pages`).
 package struct ConsoleFiles: Sendable {
     package struct File: Sendable {
-        package let octets: [UInt8], type: String
+        /// One for all answers: many of them, unread, must not be as many copies.
+        package let body: ByteBuffer, type: String
         /// A strong validator: the digest of the octets, in quotes.
         package let tag: String
     }
@@ -62,7 +64,7 @@ package struct ConsoleFiles: Sendable {
             let text = String(octet, radix: 16)
             return text.count == 1 ? "0" + text : text
         }.joined()
-        files[path] = File(octets: octets, type: type, tag: "\"\(digest)\"")
+        files[path] = File(body: ByteBuffer(bytes: octets), type: type, tag: "\"\(digest)\"")
     }
 
     /// Letters, digits, `-`, `_` and single full stops: nothing that a path could mean anything by.

@@ -35,10 +35,10 @@ package struct ConsoleResponder<Next: HTTPResponder>: HTTPResponder where Next.C
             return Response(status: .notModified, headers: fields)
         }
         guard request.method == .get else {
-            fields[.contentLength] = String(file.octets.count)
+            fields[.contentLength] = String(file.body.readableBytes)
             return Response(status: .ok, headers: fields)
         }
-        return Response(status: .ok, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(bytes: file.octets)))
+        return Response(status: .ok, headers: fields, body: ResponseBody(byteBuffer: file.body))
     }
 
     /// RFC 9110, section 13.1.2: any of a list, compared weakly.
