@@ -16,7 +16,7 @@ struct SenderTests {
         let url = try WebhookURL("\(scheme)://\(host):\(server.port)\(path)")
         return WebhookSender(
             .init(url: url, format: .ecs, secrets: secrets, trust: trust ? server.trust : nil),
-            rendering: Setup.rendering, egress: egress ?? Setup.egress(server.port), timeout: .seconds(5))
+            rendering: Setup.rendering, egress: egress ?? Setup.egress(server.port), timeout: .seconds(30))
     }
 
     @Test(
@@ -105,7 +105,7 @@ struct SenderTests {
             if security != .plain { (target.user, target.password) = ("weir", .file(file)) }
             let rendering = try #require(MailRendering(Setup.rendering, from: from, to: to))
             return await MailSender(
-                target, rendering: rendering, egress: Setup.egress(server.port), timeout: .seconds(5)
+                target, rendering: rendering, egress: Setup.egress(server.port), timeout: .seconds(30)
             ).send(try Setup.message(), at: Setup.noon)
         }
         #expect(try await send([nobody, to]) == .delivered)
@@ -131,7 +131,7 @@ struct SenderTests {
         let sender = LetterSender(
             MailSender.Server(host: "hooks.test", port: server.port, security: .plain), from: from,
             name: "weir.example",
-            egress: Setup.egress(server.port), timeout: .seconds(5))
+            egress: Setup.egress(server.port), timeout: .seconds(30))
         let letter = Letter(id: "1", subject: "Ein neues Paßwort", text: "with this\n.\nund Ümlauten")
         #expect(await sender.send(letter, to: to, at: Setup.noon) == .delivered)
         let got = try #require(try await server.got(1).first)
@@ -153,7 +153,7 @@ struct SenderTests {
         func send(_ host: String) async throws -> Outbox.Result {
             await SyslogSender(
                 .init(host: host, port: server.port, transport: transport, trust: server.trust),
-                rendering: SyslogRendering(Setup.rendering), egress: Setup.egress(server.port), timeout: .seconds(5)
+                rendering: SyslogRendering(Setup.rendering), egress: Setup.egress(server.port), timeout: .seconds(30)
             ).send(try Setup.message(), at: Setup.noon)
         }
         #expect(try await send("hooks.test") == .delivered)
