@@ -23,7 +23,8 @@ class Desk:
     def __init__(self, world, shots=None):
         self.world, self.shots, self.playwright = world, shots, sync_playwright().start()
         self.browser = self.playwright.chromium.launch(executable_path=os.environ.get("WEIR_CHROMIUM", "/usr/bin/chromium"),
-                                                       args=["--no-sandbox", "--disable-gpu", "--ignore-certificate-errors"])
+                                                       args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                                                             "--ignore-certificate-errors"])
         self.state = None  # cookies of who is signed in
         self.faults = []
 

@@ -224,7 +224,7 @@ import Testing
         address, user, password, then = sys.argv[1:5]
         with sync_playwright() as p:
             browser = p.chromium.launch(executable_path=shutil.which('chromium'),
-                args=['--no-sandbox'] if os.getuid() == 0 else [])
+                args=['--disable-dev-shm-usage'] + (['--no-sandbox'] if os.getuid() == 0 else []))
             page = browser.new_context(ignore_https_errors=True).new_page()
             page.goto(address)
             provider = '/'.join(page.url.split('/')[:3]) + '/'
