@@ -26,10 +26,9 @@ struct FloodCase: WindowEntry {
     var itemCount: Int { sources.count }
 
     /// - Parameter start: of the bucket, in ms.
-    mutating func take(_ bucket: FloodBucket, start: Int64, _ parameters: DetectorParameters) {
-        let width = max(parameters.floodBucketMilliseconds, 1)
+    mutating func take(_ bucket: FloodBucket, start: Int64, _ measure: FloodMeasure, sourcesMax: Int) {
         for kind in FloodClass.allCases {
-            let rates = bucket.rates(of: kind, parameters), full = rates.ownFullness
+            let rates = bucket.rates(of: kind, measure), full = rates.ownFullness
             guard rates.isHot else { continue }
             plainFullness = max(plainFullness, rates.fullness)
             guard full >= fullness else { continue }
@@ -43,11 +42,11 @@ struct FloodCase: WindowEntry {
         flows &+= more.flows
         samplingInterval = max(samplingInterval, bucket.samplingInterval)
         self.start = min(self.start, start)
-        end = max(end, start + width)
+        end = max(end, start + measure.bucketMilliseconds)
         if let more = bucket.sums {
             if sums == nil { sums = more } else { sums?.merge(more) }
         }
-        for source in bucket.sources.list { _ = sources.insert(source, max: parameters.itemsPerEntryMax) }
+        for source in bucket.sources.list { _ = sources.insert(source, max: sourcesMax) }
     }
 
     /// The class whose limits these are.

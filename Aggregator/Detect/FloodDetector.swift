@@ -57,6 +57,7 @@ struct FloodDetector: Detector {
     private var buckets: EventTable<FloodBucket>
     private var cases: EventTable<FloodCase>
     /// What hosts usually get.
+    private let measure: FloodMeasure
     private var usual: UsualRates
     /// Buckets over a limit since the last settling, and cases with something unsaid.
     private var hot = Agenda(), unsaid = Agenda()
@@ -77,6 +78,7 @@ struct FloodDetector: Detector {
         self.parameters = parameters
         clock = WindowClock(width: parameters.floodBucketMilliseconds)
         (keys, gate, spread) = (KeyHash(tenant), FloodGate(parameters), FloodSpread(parameters))
+        measure = FloodMeasure(parameters)
         cells = FingerprintTable(entriesMax: parameters.tableEntriesMax / 4)
         buckets = EventTable(entriesMax: parameters.tableEntriesMax, itemsMax: parameters.itemsMax)
         cases = EventTable(entriesMax: parameters.tableEntriesMax / 8, itemsMax: parameters.itemsMax)
@@ -159,25 +161,25 @@ struct FloodDetector: Detector {
     @inline(never)
     private mutating func add(_ more: FloodCell, _ sight: FlowSight, _ kind: FloodClass, to bucket: Int64) {
         let key = WindowKey(first: sight.destination, epoch: bucket)
-        let limits = parameters, sourcesMax = parameters.itemsPerEntryMax, sketches = sketches
+        let measure = measure, sourcesMax = parameters.itemsPerEntryMax, sketches = sketches
         var answer = buckets.update(key, recency: sight.recency) { entry in
             let isNew = entry.flows == 0
             entry.add(more, to: kind)
-            var rates = entry.rates(of: kind, limits)
+            var rates = entry.rates(of: kind, measure)
             // Few hosts come near a limit, so few pay for a list of sources.
             if rates.fullness >= FloodGate.part {
                 entry.note(sight, sketches.pair(at: sight.sketch), sourcesMax: sourcesMax)
                 // What they are held to may hang on who sent.
-                if kind == .summed || entry.scale.isLower { rates = entry.rates(of: kind, limits) }
+                if kind == .summed || entry.scale.isLower { rates = entry.rates(of: kind, measure) }
             }
             return isNew ? FloodAnswer(isNew: true) : entry.hold(sight, rates)
         }
         if answer.isNew {
-            let isOwn = limits.mayBeInside(sight.destination)
+            let isOwn = parameters.mayBeInside(sight.destination)
             let scale = usual.scale(of: sight.destinationHash, in: bucket, isOwn: isOwn)
             answer = buckets.update(key, recency: sight.recency) { entry in
                 entry.scale = scale
-                return entry.hold(sight, entry.rates(of: kind, limits))
+                return entry.hold(sight, entry.rates(of: kind, measure))
             }
         }
         if let lesson = answer.lesson { usual.learn(lesson, of: sight.destinationHash, in: bucket, sight) }
@@ -195,12 +197,14 @@ struct FloodDetector: Detector {
 
     /// Moves what a hot bucket has newly counted into the case of its host and window.
     private mutating func enter(_ key: WindowKey) {
-        guard let bucket = buckets[key], bucket.isHot(parameters) else { return }
+        guard let bucket = buckets[key], bucket.isHot(measure) else { return }
         let width = parameters.floodBucketMilliseconds, start = key.epoch * width
         let caseKey = WindowKey(
             first: key.first, epoch: epoch(of: start, width: parameters.floodWindowMilliseconds))
-        let limits = parameters
-        cases.update(caseKey, recency: bucket.recency) { $0.take(bucket, start: start, limits) }
+        let measure = measure, sourcesMax = parameters.itemsPerEntryMax
+        cases.update(caseKey, recency: bucket.recency) {
+            $0.take(bucket, start: start, measure, sourcesMax: sourcesMax)
+        }
         buckets.updateKnown(key) { $0.markTaken() }
         unsaid.add(caseKey)
     }

@@ -23,6 +23,27 @@ struct FloodLimit {
     }
 }
 
+/// What rates are held to, taken out of the parameters once: these have lists, which a copy for each record would
+/// count.
+struct FloodMeasure {
+    let bucketMilliseconds: Int64, smallPacketOctets: Double, usual: FloodUsual
+    private let datagrams: FloodLimit, conversation: FloodLimit, empty: FloodLimit
+
+    init(_ parameters: DetectorParameters) {
+        bucketMilliseconds = max(parameters.floodBucketMilliseconds, 1)
+        (smallPacketOctets, usual) = (parameters.floodSmallPacketOctets, parameters.floodUsual)
+        datagrams = FloodLimit(.datagrams, parameters)
+        (conversation, empty) = (FloodLimit(.conversation, parameters), FloodLimit(.empty, parameters))
+    }
+    subscript(kind: FloodClass) -> FloodLimit {
+        switch kind {
+        case .datagrams: datagrams
+        case .conversation, .summed: conversation
+        case .empty: empty
+        }
+    }
+}
+
 /// A class's packets and octets a second, beside their limits.
 struct FloodRates {
     let packets: Double, octets: Double
@@ -141,17 +162,17 @@ struct FloodBucket: WindowEntry {
     }
 
     /// - Returns: of `kind`, with the limits that the host has.
-    func rates(of kind: FloodClass, _ parameters: DetectorParameters) -> FloodRates {
-        let seconds = Double(max(parameters.floodBucketMilliseconds, 1)) / 1_000, held = heldClass(of: kind)
+    func rates(of kind: FloodClass, _ measure: FloodMeasure) -> FloodRates {
+        let seconds = Double(measure.bucketMilliseconds) / 1_000, held = heldClass(of: kind)
         let (count, size) = (packets[kind.rawValue], octets[kind.rawValue])
-        let isLarge = kind == .empty && size > count * parameters.floodSmallPacketOctets
-        var base = FloodLimit(held, parameters)
-        if isLarge { base = FloodLimit(packets: parameters.floodPacketsPerSecond, bits: base.bits) }
+        let isLarge = kind == .empty && size > count * measure.smallPacketOctets
+        var base = measure[held]
+        if isLarge { base = FloodLimit(packets: measure[.datagrams].packets, bits: base.bits) }
         var rates = FloodRates(
             packets: count / seconds, octets: size / seconds, held: held, isLarge: isLarge, base: base, count: count,
             samplingInterval: samplingInterval)
         let own = scale[held]
-        rates.ratio = own.isLower && !mayBeLower(kind, held, parameters.floodUsual) ? own.raisedOnly : own
+        rates.ratio = own.isLower && !mayBeLower(kind, held, measure.usual) ? own.raisedOnly : own
         return rates
     }
     /// Limits below everybody's are for floods of datagrams, and of what else crowds send: a download, or one scanner,
@@ -174,8 +195,8 @@ struct FloodBucket: WindowEntry {
             octets: min(rates.octets, limit.bits / 8))
         return FloodAnswer(isHot: isHot, lesson: lesson)
     }
-    func isHot(_ parameters: DetectorParameters) -> Bool {
-        FloodClass.allCases.contains { rates(of: $0, parameters).isHot }
+    func isHot(_ measure: FloodMeasure) -> Bool {
+        FloodClass.allCases.contains { rates(of: $0, measure).isHot }
     }
 
     init() {}

@@ -46,6 +46,8 @@ struct NewPlaceDetector: Detector {
     /// Who calls a country or a system.
     private var callers: FingerprintTable<Callers>
     private var book: CaseBook<NewPlaceEntry>
+    /// Of the records at hand.
+    private var visits = [NewPlaceVisit](repeating: .none, count: SightChunk.sightsMax), warmth: UInt64 = 0
     var evictions: UInt64 { known.evictions &+ hosts.evictions &+ callers.evictions &+ book.evictions }
     var reopenings: UInt64 { book.reopenings }
 
@@ -61,17 +63,43 @@ struct NewPlaceDetector: Detector {
 
     mutating func use(_ places: PlaceLookup) { self.places = places }
 
-    mutating func observe(_ sight: FlowSight) {
-        guard sight.packets >= Self.packetsMin, !sight.isDenied else { return }
-        let network = keys.host(CarpetBombingDetector.network(of: sight.destination))
-        guard known.place(of: keys.of(sight.sourceHash, network, detail: 0, epoch: 0)).isNew else { return }
-        meet(sight)
+    mutating func observe(_ chunk: borrowing SightChunk) {
+        var visits: [NewPlaceVisit] = []
+        swap(&visits, &self.visits)
+        defer { swap(&visits, &self.visits) }
+        let count = plan(chunk, &visits)
+        var fresh = 0
+        for place in 0..<count where known.place(of: visits[place].pair).isNew {
+            visits[fresh] = visits[place]
+            warmth &+= hosts.warm(visits[fresh].host)
+            fresh += 1
+        }
+        for place in 0..<fresh { meet(chunk.sights[visits[place].index], visits[place].host) }
     }
 
+    /// The calls with something in them. Memory is asked for all of them before the first is looked at.
+    private mutating func plan(_ chunk: borrowing SightChunk, _ visits: inout [NewPlaceVisit]) -> Int {
+        var count = 0
+        for index in chunk.indices where chunk.aspects[index].contains(.call) {
+            let sight = chunk.sights[index]
+            guard sight.packets >= Self.packetsMin, !sight.isDenied else { continue }
+            let network = keys.host(CarpetBombingDetector.network(of: sight.destination))
+            visits[count] = NewPlaceVisit(
+                pair: keys.of(sight.sourceHash, network, detail: 0, epoch: 0),
+                host: keys.of(sight.sourceHash, detail: 0, epoch: 0), index: index)
+            count += 1
+        }
+        for place in 0..<count { warmth &+= known.warm(visits[place].pair) }
+        return count
+    }
+
+    /// Every record comes in a chunk.
+    mutating func observe(_ sight: FlowSight) {}
+
     @inline(never)
-    private mutating func meet(_ sight: FlowSight) {
+    private mutating func meet(_ sight: FlowSight, _ host: UInt64) {
         let (country, system) = places.find(sight.destination)
-        let (place, isNew) = hosts.place(of: keys.of(sight.sourceHash, detail: 0, epoch: 0))
+        let (place, isNew) = hosts.place(of: host)
         var habits = isNew ? HostHabits(since: sight.start) : hosts[place]
         let isLearned = sight.start - habits.since >= parameters.newPlaceLearningMilliseconds
         let isRareCountry = note(.country, UInt32(country), of: sight), isRareSystem = note(.system, system, of: sight)
@@ -140,4 +168,11 @@ struct NewPlaceDetector: Detector {
         try callers.restore(from: &reader)
         try book.restore(from: &reader)
     }
+}
+
+/// A call that is to be looked up: hashes of the host with the network, and of the host.
+private struct NewPlaceVisit {
+    let pair: UInt64, host: UInt64
+    let index: Int
+    static let none = NewPlaceVisit(pair: 0, host: 0, index: 0)
 }

@@ -53,9 +53,13 @@ struct DetectorCompatibilityTests {
         }
     }
 
-    @Test("before floods were held against what is usual: the rest of the traffic says what it would have said")
-    func beforeUsual() throws {
-        let bytes = try Corpus.bytes("detectors-wds4.state"), tenant = try #require(TenantID("acme"))
+    /// One file for each `SnapshotEdition` before today's: before floods were held against what is usual, and before
+    /// it was said how it is known who began.
+    private static let editions = ["detectors-wds4.state", "detectors-wds4-usual.state"]
+
+    @Test("a state of each edition before: the rest of the traffic says what it would have said", arguments: editions)
+    func goesOn(file: String) throws {
+        let bytes = try Corpus.bytes(file), tenant = try #require(TenantID("acme"))
         var whole = DetectorSet(tenant: tenant), old = try DetectorSet(restoring: bytes, tenant: tenant)
         #expect(Set(whole.observe(Self.batch(from: 0)).map(\.rule)) == ["flood", "carpet-bombing"])
         #expect(old.records == 26 && old.evictions == whole.evictions)
@@ -69,8 +73,9 @@ struct DetectorCompatibilityTests {
         #expect(try DetectorSet(restoring: today, tenant: tenant).snapshot() == today)
     }
 
-    @Test("a damaged old state, or one of other limits, is refused, never trapped on") func refused() throws {
-        let bytes = try Corpus.bytes("detectors-wds4.state"), tenant = try #require(TenantID("acme"))
+    @Test("a damaged old state, or one of other limits, is refused, never trapped on", arguments: editions)
+    func refused(file: String) throws {
+        let bytes = try Corpus.bytes(file), tenant = try #require(TenantID("acme"))
         for cut in stride(from: 0, to: bytes.count, by: 17) {
             #expect(throws: SnapshotError.self) { try DetectorSet(restoring: Array(bytes[..<cut]), tenant: tenant) }
             var flipped = bytes
