@@ -67,7 +67,7 @@ package struct DetectorBacktest: Sendable {
 
     /// - Throws: `QueryError`, as every question about history.
     package static func run(
-        _ question: Question, in query: FlowQuery, limits: Limits = Limits(), time: any TimeSource
+        _ question: Question, in query: any FlowHistory, limits: Limits = Limits(), time: any TimeSource
     ) async throws(QueryError) -> DetectorBacktest {
         var result = DetectorBacktest(through: question.learnFrom)
         var trial = RuleTrial(question, question.parameters), current = RuleTrial(question, question.current)

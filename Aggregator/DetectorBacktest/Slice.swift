@@ -26,7 +26,7 @@ final class Slice: Sendable {
     init(rowsMax: Int) { self.rowsMax = rowsMax }
 
     func gather(
-        from: Int64, to: Int64, tenant: TenantID, in query: FlowQuery
+        from: Int64, to: Int64, tenant: TenantID, in query: any FlowHistory
     ) async throws(QueryError) -> QueryEffort {
         let selection = RecordSelection(
             from: from, to: to, fields: [.flowStartMilliseconds, .flowEndMilliseconds], taken: Self.fields

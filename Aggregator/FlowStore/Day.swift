@@ -1,12 +1,12 @@
 /// Days since 1970-01-01 UTC, and their names as file names.
-enum Day {
-    static let millisecondsInDay: Int64 = 86_400_000
+package enum Day {
+    package static let millisecondsInDay: Int64 = 86_400_000
     /// 1970-01-01 to 9999-12-31: what fits four digits.
     static let range = 0...2_932_896
     /// An exporter's clock is believed when it is at most so far behind or ahead of the aggregator's.
     static let lateDaysMax = 31, earlyDaysMax = 1
 
-    static func containing(_ milliseconds: Int64) -> Int {
+    package static func containing(_ milliseconds: Int64) -> Int {
         let day = milliseconds / millisecondsInDay - (milliseconds % millisecondsInDay < 0 ? 1 : 0)
         return min(max(Int(day), range.lowerBound), range.upperBound)
     }
@@ -14,13 +14,13 @@ enum Day {
     /// The day whose file keeps a batch: that of its newest flow if that is believable, else that of its receipt. So a
     /// clock that says 1970 or 457400 makes no files of its own, and at most 33 files of a tenant are written to on one
     /// day. Which file it is matters to nobody else: a file knows the times it holds.
-    static func keeping(flowEndMax: Int64, receivedMilliseconds: Int64) -> Int {
+    package static func keeping(flowEndMax: Int64, receivedMilliseconds: Int64) -> Int {
         let event = containing(flowEndMax), received = containing(receivedMilliseconds)
         return (received - lateDaysMax...received + earlyDaysMax).contains(event) ? event : received
     }
 
     /// "2026-11-21", by the proleptic Gregorian calendar.
-    static func name(_ day: Int) -> String {
+    package static func name(_ day: Int) -> String {
         // Years counted from 1 March, so that the leap day comes last; eras of 400 years.
         let shifted = day + 719_468, era = shifted / 146_097, dayOfEra = shifted % 146_097
         let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365

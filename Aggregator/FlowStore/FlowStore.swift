@@ -8,7 +8,8 @@
 package import Identity
 package import SegmentFormat
 
-/// Where batches are kept for queries. `SQLiteFlowStore` keeps them in a folder.
+/// Where batches are kept for queries. `SQLiteFlowStore` keeps them in a folder, `ClickHouseFlowStore` in a cluster of
+/// ClickHouse servers. How questions are asked is the store's own affair: see `FlowHistory`.
 package protocol FlowStore: Sendable {
     /// Stores batches, each under its sensor's tenant. Idempotent by batch key. Durable on return, so their log may be
     /// trimmed.
@@ -16,6 +17,15 @@ package protocol FlowStore: Sendable {
     @discardableResult
     func store(_ batches: [StoredBatch]) async throws(FlowStoreError) -> StoreTotals
 
+    /// All that is kept of `tenant`.
+    func totals(of tenant: TenantID) async throws(FlowStoreError) -> StoreTotals
+
+    /// Damaged parts set aside since start: their batches are missing from every answer.
+    var quarantinedFiles: Int { get async }
+}
+
+/// A store that gives its batches and segments back as they are, for who reads their columns.
+package protocol SegmentStore: FlowStore {
     /// The segments of `tenant`, sealed batches and compacted ones, with a flow that can have been under way in
     /// [from, to), newest first: by the largest flow end, then by log offset, both falling. No blob is read.
     ///
@@ -52,15 +62,9 @@ package protocol FlowStore: Sendable {
 
     /// Sums by time, and the segments whose records are not in them yet.
     func rollup(_ question: RollupQuestion) async throws(FlowStoreError) -> RollupAnswer
-
-    /// All that is kept of `tenant`.
-    func totals(of tenant: TenantID) async throws(FlowStoreError) -> StoreTotals
-
-    /// Damaged parts set aside since start: their batches are missing from every answer.
-    var quarantinedFiles: Int { get async }
 }
 
-extension FlowStore {
+extension SegmentStore {
     /// All segments in [from, to) in one consistent listing: some 200 octets each.
     package func segments(tenant: TenantID, from: Int64, to: Int64) async throws(FlowStoreError) -> [Segment] {
         try await segments(tenant: tenant, from: from, to: to, before: nil, limit: .max)
@@ -92,6 +96,9 @@ package enum FlowStoreError: Error, Equatable, Sendable {
     case keyDestroyed(TenantID)
     /// The tenant's data key can't be had now. Later.
     case keyUnavailable(String)
+    /// The server that keeps the history can't be had now, or can't take what it is given; nothing is lost, and nothing
+    /// is known to be stored. Later.
+    case unavailable(String)
     /// What is read is in the archive, which can't be had now or lacks it. The rest of the history can be read.
     case archiveUnavailable(String)
     /// What was listed is there no more: retired, or found damaged, or replaced longer ago than it stays readable.

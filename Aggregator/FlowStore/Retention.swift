@@ -31,4 +31,9 @@ package struct RetiredDay: Equatable, Sendable {
     /// Octets of its objects in the archive, which are deleted next.
     package var archivedBytes: Int
     package var rows: UInt64
+
+    package init(tenant: TenantID, day: String, reason: Reason, bytes: Int, archivedBytes: Int, rows: UInt64) {
+        (self.tenant, self.day, self.reason) = (tenant, day, reason)
+        (self.bytes, self.archivedBytes, self.rows) = (bytes, archivedBytes, rows)
+    }
 }

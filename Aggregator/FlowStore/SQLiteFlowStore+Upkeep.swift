@@ -82,12 +82,18 @@ extension SQLiteFlowStore {
     }
 
     /// Gives up what is older than the policy allows, and what is more.
-    /// - Parameter now: ms since 1970 UTC.
+    /// - Parameters:
+    ///   - now: ms since 1970 UTC.
+    ///   - own: of tenants that have another policy.
     /// - Returns: what went, oldest first.
-    package func retain(now: Int64, policy: RetentionPolicy) async throws(FlowStoreError) -> [RetiredDay] {
+    package func retain(
+        now: Int64, policy: RetentionPolicy, own: [TenantID: RetentionPolicy] = [:]
+    ) async throws(FlowStoreError) -> [RetiredDay] {
         var retired: [RetiredDay] = []
         for tenant in try tenants() {
-            retired += try await wrapping(tenant) { try await self.retain(tenant, now: now, policy: policy) }
+            retired += try await wrapping(tenant) {
+                try await self.retain(tenant, now: now, policy: own[tenant] ?? policy)
+            }
         }
         return retired
     }

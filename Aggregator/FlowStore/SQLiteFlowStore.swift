@@ -8,7 +8,7 @@ package import SegmentFormat
 /// A batch goes to the file of the day of its newest flow (see `Day.keeping` for clocks that lie). WAL with
 /// `synchronous=FULL`: one sync for all batches of a `store` that go to the same file. What happens to them later is in
 /// `SQLiteFlowStore+Upkeep`.
-package final class SQLiteFlowStore: FlowStore {
+package final class SQLiteFlowStore: SegmentStore {
     let files: DayFiles
     let sealer: (any StoreSealer)?
     let archive: (any SegmentArchive)?

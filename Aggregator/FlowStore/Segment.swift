@@ -102,10 +102,10 @@ package struct Segment: Hashable, Sendable {
 
 /// A compacted segment's blobs in their store, for `SegmentReader`.
 package struct StoredBlobs: SegmentBlobs {
-    private let store: any FlowStore, segment: Segment
+    private let store: any SegmentStore, segment: Segment
 
     /// - Parameter segment: of kind `.compacted`, listed by `store`.
-    package init(_ segment: Segment, in store: any FlowStore) {
+    package init(_ segment: Segment, in store: any SegmentStore) {
         self.segment = segment
         self.store = store
     }
@@ -158,7 +158,7 @@ package struct StoreTotals: Equatable, Sendable {
         sum.tally += other.tally
         sum.bodyBytes &+= other.bodyBytes
     }
-    mutating func add(_ batch: StoredBatch) {
+    package mutating func add(_ batch: StoredBatch) {
         batches &+= 1
         rows &+= UInt64(batch.rows)
         tally += batch.tally

@@ -14,7 +14,7 @@ internal import QueryEngine
 /// read again, the addresses that were met alone, and shown to the detector. Systems take a second pass, over the
 /// numbers that records have.
 package struct HistoryHunt: HistoryHunter {
-    private let query: FlowQuery
+    private let query: any FlowHistory
     private let incidents: IncidentLog
     private let parameters: @Sendable (TenantID) -> DetectorParameters
     private let places: PlaceLookup
@@ -47,7 +47,7 @@ package struct HistoryHunt: HistoryHunter {
     ///   - query: one of its own, so that it does not take people's turns.
     ///   - places: as live detection has it.
     package init(
-        query: FlowQuery, incidents: IncidentLog, time: any TimeSource, places: PlaceLookup = .none,
+        query: any FlowHistory, incidents: IncidentLog, time: any TimeSource, places: PlaceLookup = .none,
         parameters: @escaping @Sendable (TenantID) -> DetectorParameters
     ) {
         (self.query, self.incidents, self.time, self.places) = (query, incidents, time, places)

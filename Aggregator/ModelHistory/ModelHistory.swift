@@ -21,7 +21,7 @@ package struct ModelHistory: Sendable {
     ///   - seed: decides which hosts are left out where there are too many.
     /// - Throws: `QueryError`, as every question about history.
     package static func gather(
-        of tenant: TenantID, from: Int64, to: Int64, cut: WindowCut, seed: UInt64, in query: FlowQuery,
+        of tenant: TenantID, from: Int64, to: Int64, cut: WindowCut, seed: UInt64, in query: any FlowHistory,
         windowsMax: Int = WindowGatherer.windowsMax
     ) async throws(QueryError) -> ModelHistory {
         let work = Gathering(

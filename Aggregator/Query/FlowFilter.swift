@@ -7,7 +7,7 @@
 /// Not here: how rows are tested and summed (`QueryEngine`), the language of filters (`FilterLanguage`), HTTP (`API`).
 package import FilterLanguage
 package import FlowModel
-internal import QueryEngine
+package import QueryEngine
 
 /// Which records: all conditions that are set must hold; within one, any alternative will do.
 package struct FlowFilter: Equatable, Sendable {
@@ -63,5 +63,5 @@ package struct FlowFilter: Equatable, Sendable {
             && subject.record.flowStartMilliseconds < to && whole.matches(subject)
     }
 
-    var condition: Condition { Condition(whole, from: from, to: to) }
+    package var condition: Condition { Condition(whole, from: from, to: to) }
 }

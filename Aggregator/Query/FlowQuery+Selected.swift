@@ -40,14 +40,18 @@ extension FlowQuery {
         let consumer = SelectingConsumer(selection: selection, take: take)
         return try await asking(tenant, filter) { (walk, _, budget) async throws(QueryError) -> QueryEffort in
             let queue = SegmentQueue(try await walk.list(from: selection.from, to: selection.to))
-            let condition = walk.condition, helpers = queue.helpers { gate.enterIfFree(tenant) }
+            let condition = walk.condition, helpers = queue.helpers { gate.enterIfFree(tenant) }, turn = walk.turn
             let results = await withTaskGroup(of: Result<QueryEffort, QueryError>.self) { group in
-                for number in 0...helpers {
+                let share = budget.shared(by: helpers.count + 1)
+                group.addTask {
+                    await lane(
+                        HistoryWalk(store, tenant, condition, time, share, turn), queue, consumer, isHelper: false)
+                }
+                for helper in helpers {
                     group.addTask {
-                        defer { if number > 0 { gate.leave(tenant) } }
+                        defer { gate.leave(helper) }
                         return await lane(
-                            HistoryWalk(store, tenant, condition, time, budget.shared(by: helpers + 1)), queue,
-                            consumer, isHelper: number > 0)
+                            HistoryWalk(store, tenant, condition, time, share, nil), queue, consumer, isHelper: true)
                     }
                 }
                 var results: [Result<QueryEffort, QueryError>] = []
@@ -87,10 +91,10 @@ private final class SegmentQueue: Sendable {
 
     init(_ segments: [Segment]) { self.segments = segments }
 
-    /// How many places `enter` gives, as long as there is work for each.
-    func helpers(_ enter: () -> Bool) -> Int {
-        var helpers = 0
-        while helpers + 1 < min(segments.count, 16), enter() { helpers += 1 }
+    /// The places that `enter` gives, as long as there is work for each.
+    func helpers(_ enter: () -> QueryTurn?) -> [QueryTurn] {
+        var helpers: [QueryTurn] = []
+        while helpers.count + 1 < min(segments.count, 16), let turn = enter() { helpers.append(turn) }
         return helpers
     }
     /// A few at a time, so that heads are read together; ever fewer, so that all end at about the same time.

@@ -57,28 +57,6 @@ extension FlowQuery {
         }
     }
 
-    /// Percentiles of the bit rates of periods, idle ones included: 95 % of 5-minute periods is what transit is billed
-    /// by.
-    /// - Parameters:
-    ///   - keys: a line for each group: `[.exporter, .ingressInterface]` for instance.
-    ///   - filter: its period must be bounded.
-    ///   - period: ms.
-    package func percentiles(
-        tenant: TenantID, filter: FlowFilter, by keys: [FlowKey], percent: Double = 95, limit: Int,
-        period: Int64 = 300_000
-    ) async throws(QueryError) -> PercentileAnswer {
-        let answer = try await series(
-            tenant: tenant, filter: filter, by: keys, measure: .octets, limit: limit, period: period)
-        let lines = answer.series.series.map { line in
-            let rates = Percentile.bitRates(line.buckets, period: period)
-            let milliseconds = UInt64(period) * UInt64(max(rates.count, 1))
-            return PercentileAnswer.Line(
-                key: line.key, percentile: Percentile.nearestRank(rates, percent: percent), most: rates.max() ?? 0,
-                mean: FlowMeasure.bitsPerSecond.value(of: line.total, milliseconds: milliseconds), total: line.total)
-        }
-        return PercentileAnswer(lines: lines, percent: percent, effort: answer.effort)
-    }
-
     /// How many different keys the matching records have: addresses, pairs of them, services …
     /// - Parameters:
     ///   - groups: also the groups by these keys with the most different `keys`.

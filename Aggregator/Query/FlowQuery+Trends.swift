@@ -16,8 +16,7 @@ extension FlowQuery {
     ///   - qualityRowsMax: newest records that are looked at for lateness and sampling.
     package func history(
         tenant: TenantID, of subject: TrendSubject, from: Int64, to: Int64, step: RollupPeriod,
-        lateAfterMilliseconds: Int64,
-        qualityRowsMax: Int = 20_000_000
+        lateAfterMilliseconds: Int64, qualityRowsMax: Int = TrendHistory.qualityRowsMax
     ) async throws(QueryError) -> TrendHistory {
         let (span, overflows) = to.subtractingReportingOverflow(from)
         guard from < to, !overflows, span / step.rawValue < Int64(SeriesSums.bucketsMax) else { throw .badPeriod }

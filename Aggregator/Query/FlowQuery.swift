@@ -6,8 +6,8 @@ package import QueryEngine
 
 /// Answers questions from a store: batches as they came and compacted segments alike. Only the columns that a question
 /// names are decoded, and only where they can match.
-package struct FlowQuery: Sendable {
-    let store: any FlowStore
+package struct FlowQuery: FlowHistory {
+    let store: any SegmentStore
     let time: any TimeSource
     private let budget: QueryBudget
     private let tenantBudgets: [TenantID: QueryBudget]
@@ -21,12 +21,12 @@ package struct FlowQuery: Sendable {
 
     /// - Parameters:
     ///   - budget: of one question, unless its tenant has a budget of its own in `tenantBudgets`.
-    ///   - atOnce: questions that work at the same time.
+    ///   - atOnce: questions that work at the same time; twice as many may have begun and wait for their next turn.
     ///   - ofTenant: of those, of one tenant; nil: all.
     ///   - waitingMax: questions that wait for their turn; beyond, they get `.busy`.
     ///   - seed: secret, so that nobody makes groups collide.
     package init(
-        store: any FlowStore, time: any TimeSource, budget: QueryBudget = QueryBudget(),
+        store: any SegmentStore, time: any TimeSource, budget: QueryBudget = QueryBudget(),
         tenantBudgets: [TenantID: QueryBudget] = [:], atOnce: Int = 2, ofTenant: Int? = nil, waitingMax: Int = 64,
         seed: UInt64 = .random(in: .min ... .max)
     ) {
@@ -35,10 +35,14 @@ package struct FlowQuery: Sendable {
         self.budget = budget
         self.tenantBudgets = tenantBudgets
         self.seed = seed
-        gate = QueryGate(atOnce: atOnce, ofTenant: ofTenant ?? atOnce, waitingMax: waitingMax)
+        gate = QueryGate(atOnce: atOnce, ofTenant: ofTenant ?? atOnce, waitingMax: waitingMax, time: time)
     }
 
     func budget(of tenant: TenantID) -> QueryBudget { tenantBudgets[tenant] ?? budget }
+
+    package func inTurn<Value: Sendable>(of tenant: TenantID, _ body: () async throws -> Value) async throws -> Value {
+        try await gate.inTurn(tenant, body)
+    }
 
     /// Calls `body` when it is the tenant's turn.
     func asking<Answer: Sendable>(
@@ -46,8 +50,8 @@ package struct FlowQuery: Sendable {
         _ body: (inout HistoryWalk, UInt64, QueryBudget) async throws(QueryError) -> Answer
     ) async throws(QueryError) -> Answer {
         let budget = self.budget(of: tenant)
-        return try await gate.pass(tenant) { () async throws(QueryError) -> Answer in
-            var walk = HistoryWalk(store, tenant, filter.condition, time, budget)
+        return try await gate.passing(tenant) { (turn) async throws(QueryError) -> Answer in
+            var walk = HistoryWalk(store, tenant, filter.condition, time, budget, turn)
             return try await body(&walk, seed, budget)
         }
     }
@@ -58,8 +62,8 @@ package struct FlowQuery: Sendable {
         _ body: (inout HistoryWalk, UInt64, QueryBudget) async throws(QueryError) -> Answer
     ) async throws(QueryError) -> Answer {
         let budget = own ?? self.budget(of: tenant)
-        return try await gate.pass(tenant) { () async throws(QueryError) -> Answer in
-            var walk = HistoryWalk(store, tenant, filter.condition.counted, time, budget)
+        return try await gate.passing(tenant) { (turn) async throws(QueryError) -> Answer in
+            var walk = HistoryWalk(store, tenant, filter.condition.counted, time, budget, turn)
             return try await body(&walk, seed, budget)
         }
     }

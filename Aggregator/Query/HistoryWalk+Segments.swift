@@ -111,6 +111,7 @@ extension HistoryWalk {
             for place in candidates.indices where stage < candidates[place].stages.count {
                 guard try hasTime() else { break }
                 try test(&candidates[place], stage, &reader, &block)
+                try await pause()
             }
             candidates.removeAll { $0.mask?.isEmpty ?? false }
         }
@@ -175,6 +176,7 @@ extension HistoryWalk {
             guard !rows.isEmpty else { continue }
             effort.matched += rows.count
             try await show(rows, of: candidate.block, &reader, &block, &consumer)
+            try await pause()
         }
         return try hasTime()
     }

@@ -13,12 +13,14 @@ internal import WireBytes
 /// The whole period is listed at once, at the beginning: what compaction replaces meanwhile stays readable long enough,
 /// so each record is met exactly once.
 struct HistoryWalk: ~Copyable {
-    let store: any FlowStore
+    let store: any SegmentStore
     let tenant: TenantID
     let condition: Condition
     private let time: any TimeSource
     private let budget: QueryBudget
-    private let deadline: Duration
+    private var deadline: Duration
+    /// Who has the place at the gate; nil: another lane of the same question.
+    let turn: QueryTurn?
     private var decoder = BatchDecoder()
     /// Room that segments use one after another: for a reader's buffers, a block's columns, sums by endpoint.
     var reader: SegmentReader?
@@ -31,14 +33,15 @@ struct HistoryWalk: ~Copyable {
     private(set) var unseen: Int64?
 
     init(
-        _ store: any FlowStore, _ tenant: TenantID, _ condition: Condition, _ time: any TimeSource,
-        _ budget: QueryBudget
+        _ store: any SegmentStore, _ tenant: TenantID, _ condition: Condition, _ time: any TimeSource,
+        _ budget: QueryBudget, _ turn: QueryTurn?
     ) {
         self.store = store
         self.tenant = tenant
         self.condition = condition
         self.time = time
         self.budget = budget
+        self.turn = turn
         deadline = time.monotonic() + budget.duration
     }
 
@@ -87,8 +90,13 @@ struct HistoryWalk: ~Copyable {
                     return
                 }
             }
-            await Task.yield()
+            try await pause()
         }
+    }
+    /// Lets others work; the time that this takes is not the question's.
+    mutating func pause() async throws(QueryError) {
+        await Task.yield()
+        if let turn { deadline += try await turn.pause() }
     }
 
     /// Looks at the next compacted ones.
@@ -172,6 +180,7 @@ extension QueryError {
         case .storage(let reason): self = .storage(reason)
         case .keyDestroyed: self = .keyDestroyed
         case .keyUnavailable(let reason): self = .storage("the tenant's data key can't be had now: \(reason)")
+        case .unavailable(let reason): self = .storage("the history can't be had now: \(reason)")
         case .archiveUnavailable(let reason): self = .storage("the archive can't be had now: \(reason)")
         case .gone: self = .storage("a part of the history went away meanwhile")
         case .cancelled: self = .cancelled

@@ -13,6 +13,11 @@ package struct TopAnswer: Equatable, Sendable {
     /// What belongs to no group of this answer because there are more groups than the budget allows; zero otherwise.
     package var other: Tally
     package var effort: QueryEffort
+
+    package init(groups: [FlowGroup], total: Tally, groupCount: Int, other: Tally = Tally(), effort: QueryEffort) {
+        (self.groups, self.total, self.groupCount) = (groups, total, groupCount)
+        (self.other, self.effort) = (other, effort)
+    }
 }
 
 /// An answer to `FlowQuery.records`.
@@ -24,6 +29,10 @@ package struct RecordsAnswer: Equatable, Sendable {
     /// Where to go on; nil at the end.
     package var next: RecordPosition?
     package var effort: QueryEffort
+
+    package init(columns: FlowColumns, sensors: [SensorIdentity], next: RecordPosition?, effort: QueryEffort) {
+        (self.columns, self.sensors, self.next, self.effort) = (columns, sensors, next, effort)
+    }
 }
 
 /// An answer to `FlowQuery.series`.
@@ -32,6 +41,10 @@ package struct SeriesAnswer: Equatable, Sendable {
     /// Whether it was made of rollups alone, in which small groups are in `other`.
     package var isFromRollups = false
     package var effort: QueryEffort
+
+    package init(series: StackedSeries, isFromRollups: Bool = false, effort: QueryEffort) {
+        (self.series, self.isFromRollups, self.effort) = (series, isFromRollups, effort)
+    }
 }
 
 /// An answer to `FlowQuery.percentiles`.
@@ -56,6 +69,10 @@ package struct DistinctAnswer: Equatable, Sendable {
     /// Most different values first: `rows` is how many. Empty when there was nothing to group by.
     package var groups: [FlowGroup] = []
     package var effort: QueryEffort
+
+    package init(count: DistinctCount, groups: [FlowGroup] = [], effort: QueryEffort) {
+        (self.count, self.groups, self.effort) = (count, groups, effort)
+    }
 }
 
 /// An answer to `FlowQuery.conversations`.
@@ -65,6 +82,10 @@ package struct ConversationsAnswer: Equatable, Sendable {
     /// Conversations there are.
     package var count: Int
     package var effort: QueryEffort
+
+    package init(conversations: [Conversation], count: Int, effort: QueryEffort) {
+        (self.conversations, self.count, self.effort) = (conversations, count, effort)
+    }
 }
 
 /// An answer to `FlowQuery.hunt`.
@@ -74,6 +95,10 @@ package struct HuntAnswer: Equatable, Sendable {
     /// Records of sightings that found no room: ask for less time or fewer indicators.
     package var leftOut: UInt64
     package var effort: QueryEffort
+
+    package init(sightings: [Sighting], leftOut: UInt64, effort: QueryEffort) {
+        (self.sightings, self.leftOut, self.effort) = (sightings, leftOut, effort)
+    }
 }
 
 /// How a question went through history, what that cost, and whether the answer is whole.
@@ -131,7 +156,7 @@ package enum QueryError: Error, Equatable, Sendable {
     case keyDestroyed
     case cancelled
 
-    init(_ error: EngineError) {
+    package init(_ error: EngineError) {
         switch error {
         case .tooManyGroups: self = .tooManyGroups
         case .scratch(let reason): self = .storage(reason)

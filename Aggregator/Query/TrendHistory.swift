@@ -1,5 +1,5 @@
 internal import BatchFormat
-internal import FilterLanguage
+package import FilterLanguage
 package import FlowModel
 internal import FlowStore
 package import QueryEngine
@@ -14,7 +14,7 @@ package enum TrendSubject: Hashable, Sendable {
 
     /// Which records. Those of a service are chosen as rollups choose them: by the smaller port, and by type and code
     /// of ICMP.
-    var expression: FilterExpression {
+    package var expression: FilterExpression {
         switch self {
         case .tenant: return .any
         case .host(let network): return .test(.address(.either, AddressSet([network])))
@@ -49,6 +49,8 @@ package struct TrendHistory: Equatable, Sendable {
         /// Largest of the records; 1 when none was sampled.
         package var samplingInterval: Double = 1
     }
+    /// Newest records that are looked at for lateness and sampling, unless who asks wants fewer.
+    package static let qualityRowsMax = 20_000_000
     /// Start of the first step, ms since 1970 UTC; length of each in ms.
     package let from: Int64, period: Int64
     package var steps: [Step]
@@ -57,12 +59,13 @@ package struct TrendHistory: Equatable, Sendable {
     /// No budget ended too early and nothing was unreadable.
     package var isComplete = true
 
-    init(from: Int64, period: Int64, count: Int) {
+    /// Nothing is known yet.
+    package init(from: Int64, period: Int64, count: Int) {
         (self.from, self.period) = (from, period)
         steps = Array(repeating: Step(), count: count)
     }
-    func start(of place: Int) -> Int64 { from + Int64(place) * period }
-    func place(of time: Int64) -> Int? {
+    package func start(of place: Int) -> Int64 { from + Int64(place) * period }
+    package func place(of time: Int64) -> Int? {
         let (span, overflows) = time.subtractingReportingOverflow(from)
         guard !overflows, span >= 0, span / period < Int64(steps.count) else { return nil }
         return Int(span / period)

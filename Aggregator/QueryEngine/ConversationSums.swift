@@ -19,6 +19,31 @@ package struct Conversation: Equatable, Sendable {
     package var rows: UInt64
 }
 
+extension Conversation {
+    /// Out of sums of both directions.
+    /// - Parameters:
+    ///   - a: the smaller end by address and port, which are ordered; ICMP's have no source port.
+    ///   - both: of all records.
+    ///   - forth: of those from `a` to `b`.
+    ///   - starts: the first start of those from `a` to `b`, and back; `.max` of none.
+    ///   - last: the last end.
+    package init(
+        from a: IPAddress, _ aPort: UInt16, to b: IPAddress, _ bPort: UInt16, protocolIdentifier: UInt8, both: Tally,
+        forth: Tally, starts: (forth: Int64, back: Int64), last: Int64, rows: UInt64
+    ) {
+        var back = both
+        back -= forth
+        let isICMP = IPProtocol.isICMP(protocolIdentifier), first = min(starts.forth, starts.back)
+        let isForth = starts.forth != starts.back ? starts.forth < starts.back : isICMP || aPort >= bPort
+        let isSwapped = !isForth && !isICMP
+        self.init(
+            source: isForth ? a : b, destination: isForth ? b : a, sourceTransportPort: isSwapped ? bPort : aPort,
+            destinationTransportPort: isSwapped ? aPort : bPort, protocolIdentifier: protocolIdentifier,
+            sent: isForth ? forth : back, received: isForth ? back : forth, period: first...max(first, last),
+            rows: rows)
+    }
+}
+
 /// Sums of rows by conversation, whichever way they went. Echo, timestamp and the like of ICMP are joined with their
 /// answers.
 package struct ConversationSums {
@@ -152,22 +177,14 @@ struct ConversationSide {
     private func conversation(_ entry: [UInt64]) -> (group: FlowGroup, conversation: Conversation)? {
         let key = layout.key(entry, at: 0, KeyNames()), sums = shape.keys, times = sums + shape.sums
         func tally(_ at: Int) -> Tally { Tally(flows: entry[at], octets: entry[at + 1], packets: entry[at + 2]) }
-        let both = tally(sums), forth = tally(sums + 4)
-        var back = both
-        back -= forth
-        let startForth = entry[times], startBack = entry[times + 1]
-        let first = Int64(rising: min(startForth, startBack)), last = Int64(rising: entry[times + 2])
+        let startForth = Int64(rising: entry[times]), startBack = Int64(rising: entry[times + 1])
         guard let a = key.sourceAddress, let b = key.destinationAddress, let aPort = key.sourceTransportPort,
             let bPort = key.destinationTransportPort, let number = key.protocolIdentifier
         else { return nil }
-        let isForth = startForth != startBack ? startForth < startBack : IPProtocol.isICMP(number) || aPort >= bPort
-        let isSwapped = !isForth && !IPProtocol.isICMP(number)
         let conversation = Conversation(
-            source: isForth ? a : b, destination: isForth ? b : a, sourceTransportPort: isSwapped ? bPort : aPort,
-            destinationTransportPort: isSwapped ? aPort : bPort, protocolIdentifier: number,
-            sent: isForth ? forth : back, received: isForth ? back : forth, period: first...max(first, last),
-            rows: entry[sums + 3])
-        let group = FlowGroup(key: key, tally: both, rows: entry[sums + 3], period: conversation.period)
+            from: a, aPort, to: b, bPort, protocolIdentifier: number, both: tally(sums), forth: tally(sums + 4),
+            starts: (startForth, startBack), last: Int64(rising: entry[times + 2]), rows: entry[sums + 3])
+        let group = FlowGroup(key: key, tally: tally(sums), rows: entry[sums + 3], period: conversation.period)
         return (group, conversation)
     }
 }

@@ -161,7 +161,7 @@ package struct FlowGroup: Equatable, Sendable {
 
 extension FlowKey {
     /// In the order of their ranks, each rank once.
-    static func ordered(_ keys: [FlowKey]) -> [FlowKey] {
+    package static func ordered(_ keys: [FlowKey]) -> [FlowKey] {
         var seen: Set<Int> = []
         return keys.filter { seen.insert($0.rank).inserted }.sorted { $0.rank < $1.rank }
     }

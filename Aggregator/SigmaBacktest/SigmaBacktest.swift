@@ -52,7 +52,7 @@ package struct SigmaBacktest: Sendable {
     /// - Throws: `QueryError`, as every question about history.
     package static func run(
         _ rules: SigmaRuleSet, keys: Set<String>, against current: SigmaRuleSet?, tenant: TenantID,
-        from: Int64 = .min, to: Int64 = .max, in query: FlowQuery, rowsMax: Int = rowsMax
+        from: Int64 = .min, to: Int64 = .max, in query: any FlowHistory, rowsMax: Int = rowsMax
     ) async throws(QueryError) -> SigmaBacktest {
         let sets = [rules] + (current.map { [$0] } ?? [])
         let trials = sets.map { Trial($0, keys, tenant) }, kept = KeptRecords(rowsMax: rowsMax)

@@ -34,3 +34,12 @@ internal import Glibc
     /// Waits for the thread's end. Call once.
     package func join() { pthread_join(thread, nil) }
 }
+
+extension SystemThread {
+    /// Holds up the thread that calls, for so long or a little less where a signal comes.
+    package static func pause(for duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+        unsafe nanosleep(&time, nil)
+    }
+}

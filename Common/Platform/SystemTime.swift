@@ -1,3 +1,4 @@
+internal import CSockets
 internal import Glibc
 
 /// The machine's own clocks.
@@ -16,5 +17,23 @@ package struct SystemTime: TimeSource {
         var now = timespec()
         unsafe clock_gettime(clock, &now)
         return now
+    }
+}
+
+/// What the kernel says of its clock.
+package enum ClockState: Equatable, Sendable {
+    /// Something like NTP holds it to the time, to within `error`.
+    case held(error: Duration)
+    case free
+    /// Not to be asked here.
+    case unknown
+
+    package static func now() -> ClockState {
+        var error: Int64 = 0
+        switch unsafe weir_clock_state(&error) {
+        case 1: return .held(error: .milliseconds(error))
+        case 0: return .free
+        default: return .unknown
+        }
     }
 }

@@ -23,7 +23,7 @@ func stored(
         body: [UInt8](repeating: UInt8(truncatingIfNeeded: sequence), count: 2_000))
 }
 
-extension FlowStore {
+extension SegmentStore {
     func all(
         _ name: String = "acme", from: Int64 = .min, to: Int64 = .max, before: SegmentPosition? = nil,
         limit: Int = 1_000

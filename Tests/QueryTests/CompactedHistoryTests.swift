@@ -37,7 +37,7 @@ struct CompactedHistoryTests {
         #expect(report.damage == StoreDamage())
         if purges { _ = try await store.compact(now: now + 600_000, policy: policy) }
     }
-    private func query(_ store: any FlowStore) -> FlowQuery { FlowQuery(store: store, time: ManualTime(), seed: 3) }
+    private func query(_ store: any SegmentStore) -> FlowQuery { FlowQuery(store: store, time: ManualTime(), seed: 3) }
 
     /// A history of which the first batches are in segments and the last are not.
     private func mixed(seed: UInt64) async throws -> (RandomHistory, SeededGenerator, SQLiteFlowStore) {

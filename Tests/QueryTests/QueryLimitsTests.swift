@@ -146,7 +146,7 @@ struct QueryLimitsTests {
 }
 
 /// A store with nothing in it that takes its time.
-final class SlowStore: FlowStore {
+final class SlowStore: SegmentStore {
     private let running = Locked((now: 0, max: 0))
     let quarantinedFiles = 0
     var atOnceMax: Int { running.with { $0.max } }

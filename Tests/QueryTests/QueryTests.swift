@@ -52,7 +52,7 @@ struct QueryTests {
         try await store.store(history.batches)
         return (history, generator, store)
     }
-    private func query(_ store: any FlowStore, budget: QueryBudget = QueryBudget(), atOnce: Int = 2) -> FlowQuery {
+    private func query(_ store: any SegmentStore, budget: QueryBudget = QueryBudget(), atOnce: Int = 2) -> FlowQuery {
         FlowQuery(store: store, time: ManualTime(), budget: budget, atOnce: atOnce)
     }
     private func pages(

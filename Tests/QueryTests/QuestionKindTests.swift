@@ -32,7 +32,7 @@ struct QuestionKindTests {
         policy.rowsMax = 150
         _ = try await store.compact(now: RandomHistory.start + 100 * RandomHistory.hour, policy: policy)
     }
-    private func query(_ store: any FlowStore) -> FlowQuery { FlowQuery(store: store, time: ManualTime(), seed: 3) }
+    private func query(_ store: any SegmentStore) -> FlowQuery { FlowQuery(store: store, time: ManualTime(), seed: 3) }
     private func counted(_ history: RandomHistory) -> [FlowRecord] {
         history.records.map(\.record).filter { !$0.flags.contains(.secondary) }
     }
