@@ -31,7 +31,7 @@ extension IncidentLog {
         _ other: SeenIncident, into target: SeenIncident, tenant: TenantID, by actor: String, at now: Int64
     ) throws(IncidentError) -> Incident {
         guard other.id != target.id else { throw .badEdit("an incident can't be merged into itself") }
-        return try write { db in
+        return try change { db in
             var rows = IncidentRows(db: db, tenant: tenant, policy: policy)
             var source = try rows.unmerged(other.id, expecting: other.revision)
             var into = try rows.unmerged(target.id, expecting: target.revision)
@@ -44,7 +44,7 @@ extension IncidentLog {
     package func split(
         _ seen: SeenIncident, findings ids: Set<String>, tenant: TenantID, by actor: String, at now: Int64
     ) throws(IncidentError) -> (rest: Incident, made: Incident) {
-        try write { db in
+        try change { db in
             var rows = IncidentRows(db: db, tenant: tenant, policy: policy)
             var incident = try rows.unmerged(seen.id, expecting: seen.revision)
             let leaving = incident.findings.filter { ids.contains($0.id) }
@@ -68,7 +68,7 @@ extension IncidentLog {
     package func undo(
         _ target: Int, of seen: SeenIncident, tenant: TenantID, by actor: String, at now: Int64
     ) throws(IncidentError) -> Incident {
-        try write { db in
+        try change { db in
             var rows = IncidentRows(db: db, tenant: tenant, policy: policy)
             guard var incident = try rows.incident(seen.id) else { throw IncidentError.unknown }
             guard incident.revision == seen.revision else {

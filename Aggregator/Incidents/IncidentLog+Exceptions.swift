@@ -19,7 +19,7 @@ extension IncidentLog {
         guard (1...IncidentEdit.assigneeOctetsMax).contains(owner.utf8.count) else {
             throw .badEdit("an owner has 1 to \(IncidentEdit.assigneeOctetsMax) octets")
         }
-        return try write { db in
+        return try change { db in
             let rows = IncidentRows(db: db, tenant: tenant, policy: policy)
             guard try rows.activeExceptions(at: now).count < IncidentException.activeMax else {
                 throw IncidentError.badEdit("there are \(IncidentException.activeMax) exceptions already")
@@ -41,7 +41,7 @@ extension IncidentLog {
     package func endException(
         _ id: String, tenant: TenantID, by actor: String, at now: Int64
     ) throws(IncidentError) -> IncidentException {
-        try write { db in
+        try change { db in
             let rows = IncidentRows(db: db, tenant: tenant, policy: policy)
             guard var exception = try rows.exception(id) else { throw IncidentError.unknown }
             guard exception.isActive(at: now) else { return exception }

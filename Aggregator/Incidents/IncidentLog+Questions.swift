@@ -1,5 +1,5 @@
 /// What people ask beside an incident itself.
-internal import Detect
+package import Detect
 internal import GRDB
 package import Identity
 
@@ -12,6 +12,11 @@ package struct IncidentNeighbour: Equatable, Sendable, Codable {
     package var shared: [String]
     /// 0 to 1; see `IncidentLikeness`.
     package var likeness: Double
+}
+
+/// How many incidents have a severity and a status.
+package struct IncidentCount: Equatable, Sendable, Encodable {
+    package var severity: Severity, status: IncidentStatus, count: Int
 }
 
 extension IncidentLog {
@@ -50,6 +55,11 @@ extension IncidentLog {
             return x == y ? (a.start, a.incident) > (b.start, b.incident) : x > y
         }
         return Array(ordered.prefix(neighboursMax))
+    }
+
+    /// How many incidents a filter lets through, by severity and status: pairs that there are, gravest first.
+    package func counts(tenant: TenantID, filter: IncidentFilter) throws(IncidentError) -> [IncidentCount] {
+        try read { try IncidentRows(db: $0, tenant: tenant, policy: policy).counts(filter) }
     }
 
     /// People's verdicts by rule.

@@ -25,6 +25,8 @@ package enum IncidentError: Error, Equatable, Sendable {
     case notUndoable
     /// No room on the disk. Nothing was written; later.
     case full
+    /// This node's incidents follow a cluster's: it can't change them by itself.
+    case follows
     case storage(String)
 }
 
@@ -51,6 +53,13 @@ package struct IncidentPage: Equatable, Sendable {
     package var next: String?
 }
 
+/// The same, each incident as the text that is kept of it: its JSON of today, keys sorted, since rows of another
+/// version of the fold are made anew when the file is opened.
+package struct IncidentTextPage: Equatable, Sendable {
+    package var incidents: [String]
+    package var next: String?
+}
+
 /// What recording a finding did.
 package struct IncidentChange: Equatable, Sendable {
     package var incident: Incident
@@ -69,12 +78,18 @@ package final class IncidentLog: Sendable {
     package let wasMended: Bool
     private let file: MendableFile, pool: DatabasePool
     private let grouping: IncidentGrouping
+    private let sound = IncidentTexts()
     package let policy: IncidentPolicy
+    /// Whether this is one of several copies that are all made from the same findings in the same order. Then whatever
+    /// else would change it is refused, so that the copies stay the same.
+    package let isFollower: Bool
 
     /// Opens `incidents.sqlite` in `directory`, which must exist, making or migrating the file as needed.
     package init(
-        directory: String, grouping: IncidentGrouping = .init(), policy: IncidentPolicy = .init()
+        directory: String, grouping: IncidentGrouping = .init(), policy: IncidentPolicy = .init(),
+        isFollower: Bool = false
     ) throws(IncidentError) {
+        self.isFollower = isFollower
         self.grouping = grouping
         self.policy = policy
         let path = URL(fileURLWithPath: directory).appendingPathComponent("incidents.sqlite").path
@@ -134,7 +149,7 @@ package final class IncidentLog: Sendable {
     ) throws(IncidentError) -> Incident {
         // One tenant's playbooks, and their channels, are none of another's business.
         let playbooks = policy.playbooks.filter { $0.isOf(tenant) }
-        return try write { db in
+        return try change { db in
             var rows = IncidentRows(db: db, tenant: tenant, policy: policy)
             var incident = try rows.unmerged(id, expecting: revision)
             for edit in edits {
@@ -147,9 +162,10 @@ package final class IncidentLog: Sendable {
     }
 
     /// Records clocks that have run out, of all tenants.
-    /// - Returns: how many; call again while there are `limit`.
+    /// - Returns: how many; call again while there are `limit`. None of a follower's: its copies have other clocks.
     package func noteBreaches(at now: Int64, limit: Int = 1_000) throws(IncidentError) -> Int {
-        try write { try IncidentRows.ranOut(in: $0, policy: policy, at: now, limit: limit) }
+        if isFollower { return 0 }
+        return try write { try IncidentRows.ranOut(in: $0, policy: policy, at: now, limit: limit) }
     }
 
     /// Deletes all that is known of a tenant: overwritten in the file, and then gone from the WAL too. May be called
@@ -157,6 +173,7 @@ package final class IncidentLog: Sendable {
     /// - Returns: how many incidents there were.
     @discardableResult
     package func forget(_ tenant: TenantID) throws(IncidentError) -> Int {
+        defer { sound.forget() }
         let count = try write { db in
             let count = try Int.fetchOne(
                 db, sql: "SELECT count(*) FROM incident WHERE tenant = ?", arguments: [tenant.rawValue])
@@ -165,10 +182,13 @@ package final class IncidentLog: Sendable {
             }
             return count ?? 0
         }
+        try emptyWAL()
+        return count
+    }
+    func emptyWAL() throws(IncidentError) {
         do { try pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) } } catch {
             throw .storage("what was deleted is still in the WAL: \(error)")
         }
-        return count
     }
 
     // MARK: Reading
@@ -188,15 +208,27 @@ package final class IncidentLog: Sendable {
     package func list(
         tenant: TenantID, filter: IncidentFilter = .init(), limit: Int = 50, cursor: String? = nil
     ) throws(IncidentError) -> IncidentPage {
-        var place: IncidentCursor?
-        if let cursor {
-            place = IncidentCursor(cursor)
-            guard place != nil else { throw .badCursor }
-        }
-        let after = place, rowsMax = min(max(limit, 1), Self.pageMax)
+        let after = try Self.place(cursor), rowsMax = min(max(limit, 1), Self.pageMax)
         return try read { db in
             try IncidentRows(db: db, tenant: tenant, policy: policy).page(filter, after: after, limit: rowsMax)
         }
+    }
+    /// See `list`. For who passes incidents on: reading and writing a hundred takes longer than finding them.
+    package func texts(
+        tenant: TenantID, filter: IncidentFilter = .init(), limit: Int = 50, cursor: String? = nil
+    ) throws(IncidentError) -> IncidentTextPage {
+        let after = try Self.place(cursor), rowsMax = min(max(limit, 1), Self.pageMax)
+        return try read { db in
+            let rows = IncidentRows(db: db, tenant: tenant, policy: policy)
+            let page = try rows.texts(filter, after: after, limit: rowsMax)
+            for text in page.incidents { try sound.check(text) { _ = try rows.decoded(Incident.self, $0) } }
+            return page
+        }
+    }
+    private static func place(_ cursor: String?) throws(IncidentError) -> IncidentCursor? {
+        guard let cursor else { return nil }
+        guard let place = IncidentCursor(cursor) else { throw .badCursor }
+        return place
     }
 
     /// - Throws: `.unknown` for another tenant's incident as for none at all.
@@ -223,6 +255,11 @@ package final class IncidentLog: Sendable {
             file.suspect(error)
             throw .storage("\(error)")
         }
+    }
+    /// What is not a finding: refused where the copies would differ by it.
+    func change<Value: Sendable>(_ body: (Database) throws -> Value) throws(IncidentError) -> Value {
+        if isFollower { throw .follows }
+        return try write(body)
     }
     func write<Value: Sendable>(_ body: (Database) throws -> Value) throws(IncidentError) -> Value {
         do { return try pool.write(body) } catch let error as IncidentError { throw error } catch {

@@ -19,6 +19,34 @@ extension IncidentRows {
     }
 
     func page(_ filter: IncidentFilter, after cursor: IncidentCursor?, limit: Int) throws -> IncidentPage {
+        let page = try texts(filter, after: cursor, limit: limit)
+        return IncidentPage(incidents: try page.incidents.map { try decoded(Incident.self, $0) }, next: page.next)
+    }
+
+    func texts(_ filter: IncidentFilter, after cursor: IncidentCursor?, limit: Int) throws -> IncidentTextPage {
+        var (conditions, values) = conditions(filter)
+        if let cursor {
+            conditions.append("(start_ms, id) < (?, ?)")
+            values += [cursor.start, cursor.id]
+        }
+        values.append(limit + 1)
+        let found = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT json, start_ms, id FROM incident WHERE \(conditions.joined(separator: " AND "))
+                ORDER BY start_ms DESC, id DESC LIMIT ?
+                """, arguments: StatementArguments(values))
+        let rows = try found.prefix(limit).map { row in
+            guard let text = String.fromDatabaseValue(row["json"]), let id = String.fromDatabaseValue(row["id"]),
+                let start = Int64.fromDatabaseValue(row["start_ms"])
+            else { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a row of incident") }
+            return (text, IncidentCursor(start: start, id: id))
+        }
+        let next = found.count > limit ? rows.last?.1.description : nil
+        return IncidentTextPage(incidents: rows.map(\.0), next: next)
+    }
+
+    private func conditions(_ filter: IncidentFilter) -> ([String], [(any DatabaseValueConvertible)?]) {
         var conditions = ["tenant = ?"], values: [(any DatabaseValueConvertible)?] = [tenant.rawValue]
         func require(_ condition: String, _ more: [any DatabaseValueConvertible]) {
             conditions.append(condition)
@@ -51,18 +79,26 @@ extension IncidentRows {
         if !filter.hasMerged { require("merged_into IS NULL", []) }
         if let from = filter.from { require("end_ms >= ?", [from]) }
         if let to = filter.to { require("start_ms < ?", [to]) }
-        if let cursor { require("(start_ms, id) < (?, ?)", [cursor.start, cursor.id]) }
-        values.append(limit + 1)
-        let found = try String.fetchAll(
+        return (conditions, values)
+    }
+
+    /// How many incidents there are of each severity and status.
+    func counts(_ filter: IncidentFilter) throws -> [IncidentCount] {
+        let (conditions, values) = conditions(filter)
+        return try Row.fetchAll(
             db,
             sql: """
-                SELECT json FROM incident WHERE \(conditions.joined(separator: " AND "))
-                ORDER BY start_ms DESC, id DESC LIMIT ?
+                SELECT severity, status, count(*) AS number FROM incident
+                WHERE \(conditions.joined(separator: " AND "))
+                GROUP BY severity, status ORDER BY severity DESC, status
                 """, arguments: StatementArguments(values)
-        ).map { try decoded(Incident.self, $0) }
-        let incidents = Array(found.prefix(limit))
-        let next = found.count > limit ? incidents.last.map { IncidentCursor(start: $0.start, id: $0.id) } : nil
-        return IncidentPage(incidents: incidents, next: next?.description)
+        ).compactMap { row in
+            guard let rank = Int.fromDatabaseValue(row["severity"]), let name = String.fromDatabaseValue(row["status"]),
+                let severity = Severity.allCases.first(where: { $0.rank == rank }),
+                let status = IncidentStatus(rawValue: name), let number = Int.fromDatabaseValue(row["number"])
+            else { return nil }
+            return IncidentCount(severity: severity, status: status, count: number)
+        }
     }
 
     /// As it was after that many events.

@@ -65,8 +65,9 @@ struct IncidentRows {
         func find(_ condition: String) throws -> Incident? {
             let json = try String.fetchOne(
                 db,
+                // By name: for the first in order SQLite would look through all incidents of the tenant.
                 sql: """
-                    SELECT json FROM incident
+                    SELECT json FROM incident INDEXED BY incident_subject
                     WHERE tenant = ? AND subject = ? AND end_ms >= ? AND start_ms <= ? AND findings < ? AND \(condition)
                     ORDER BY start_ms, id LIMIT 1
                     """,

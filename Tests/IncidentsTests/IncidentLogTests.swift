@@ -39,6 +39,25 @@ import Testing
         }
     }
 
+    @Test("a page of texts is the page of incidents, octet for octet")
+    func texts() throws {
+        for index in 0..<5 { _ = try open("a\(index)", acme, minutes: Int64(index), attacker: "10.0.0.\(index)") }
+        _ = try open("b", globex)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        var cursor: String?, seen = 0
+        repeat {
+            let page = try log.list(tenant: acme, limit: 2, cursor: cursor)
+            for _ in 0..<2 {  // the second time they are known
+                let texts = try log.texts(tenant: acme, limit: 2, cursor: cursor)
+                let want = try page.incidents.map { String(decoding: try encoder.encode($0), as: UTF8.self) }
+                #expect(texts.incidents == want && texts.next == page.next)
+            }
+            (cursor, seen) = (page.next, seen + page.incidents.count)
+        } while cursor != nil  // ends: pages are finite
+        #expect(seen == 5)
+    }
+
     @Test("what is forgotten is in no file any more, the WAL included, and other tenants keep theirs") func forget()
         throws
     {
