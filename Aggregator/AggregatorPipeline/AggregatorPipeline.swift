@@ -13,7 +13,6 @@ package import FlowLog
 internal import FlowModel
 package import FlowStore
 package import Identity
-package import Incidents
 package import Intelligence
 package import Logging
 package import ModelRegister
@@ -41,8 +40,8 @@ package final class AggregatorPipeline: Service {
 
     let log: any FlowLog
     let store: any FlowStore
-    let incidents: IncidentLog
-    let checkpoints: CheckpointFile
+    let incidents: any FindingSink
+    let checkpoints: any CheckpointStore
     let limits: LiveParameters
     let intelligence: CurrentIntelligence
     let places: PlaceLookup
@@ -53,8 +52,10 @@ package final class AggregatorPipeline: Service {
     let time: any TimeSource
     let logger: Logger
     let metrics: PipelineMetrics
+    let tracer: Tracer
 
     /// Opens or makes `checkpoint.sqlite` in `directory`, which must exist.
+    /// - Parameter checkpoints: in place of that file, for the pipeline of a `group` of a cluster.
     /// - Parameter limits: in place of `parameters`, where tenants' people may change theirs; what they change counts
     ///   from the next group of batches on.
     /// - Parameter intelligence: what all tenants know about strangers; a new edition counts from the next group of
@@ -62,12 +63,13 @@ package final class AggregatorPipeline: Service {
     /// - Parameter places: where addresses are, for rules about new countries and systems.
     /// - Parameter programs: started with the first batch's checkpoint; whoever has made it ends them.
     package init(
-        log: any FlowLog, store: any FlowStore, incidents: IncidentLog, directory: String,
+        log: any FlowLog, store: any FlowStore, incidents: any FindingSink, directory: String,
         parameters: TenantParameters = TenantParameters(), limits: LiveParameters? = nil,
         intelligence: CurrentIntelligence = CurrentIntelligence(), places: PlaceLookup = .none,
         sigma: SigmaRegister? = nil, models: ModelRegister? = nil, programs: ProgramDesk? = nil,
         pace: Pace = Pace(), time: any TimeSource,
-        registry: MetricRegistry, logger: Logger, sealing: TenantSealing = .none
+        registry: MetricRegistry, logger: Logger, sealing: TenantSealing = .none,
+        checkpoints: (any CheckpointStore)? = nil, group: Int? = nil, tracer: Tracer = .off
     ) throws {
         self.log = log
         self.store = store
@@ -81,8 +83,9 @@ package final class AggregatorPipeline: Service {
         self.pace = pace
         self.time = time
         self.logger = logger
-        metrics = PipelineMetrics(registry)
-        checkpoints = try CheckpointFile(directory: directory, sealing: sealing)
+        self.tracer = tracer
+        metrics = PipelineMetrics(registry, group: group)
+        self.checkpoints = try checkpoints ?? CheckpointFile(directory: directory, sealing: sealing)
     }
 
     /// Works until graceful shutdown, then writes a last checkpoint. Throws when storage fails.

@@ -6,19 +6,8 @@ internal import Identity
 ///
 /// Invariant: the states are those after exactly the batches up to the offset. Durable on return, so that the log may
 /// be trimmed. A damaged file is set aside, and the pipeline starts with what the log still has.
-final class CheckpointFile: Sendable {
-    struct Checkpoint: Equatable, Sendable {
-        /// 0: nothing was taken in yet.
-        var offset: Int64 = 0
-        /// `DetectorSet.snapshot()` of each tenant.
-        var snapshots: [TenantID: [UInt8]] = [:]
-        /// `SigmaFold.snapshot()` of each tenant that has rules.
-        var sigma: [TenantID: [UInt8]] = [:]
-        /// `ModelFold.snapshot()` of each tenant that has a promoted model.
-        var models: [TenantID: [UInt8]] = [:]
-        /// `ProgramDesk.checkpoint()`: of each tenant that has detectors of its own.
-        var programs: [TenantID: [UInt8]] = [:]
-    }
+final class CheckpointFile: CheckpointStore {
+    typealias Checkpoint = PipelineCheckpoint
     private let database: DatabaseQueue
     private let sealing: TenantSealing
     /// Whether a damaged file was found and renamed.
@@ -71,6 +60,8 @@ final class CheckpointFile: Sendable {
         return migrator
     }
 
+    /// The file's log keeps the index of keys by itself.
+    let keepsKeys = false
     func load() throws -> Checkpoint { try database.read { try Self.read($0, sealing) } }
 
     /// - Parameter checkpoint: with the snapshots of those tenants only whose states have changed.

@@ -29,13 +29,17 @@ struct DetectionFold {
     private(set) var models: ModelFolds
     /// The last batch taken in.
     private(set) var offset: Int64
+    /// Nil: the log tells repeats by itself, for ever.
+    private(set) var keys: KeyIndex?
     /// Tenants whose snapshot could not be used, with the reason: their detectors, or rules, began anew. Whoever has
     /// told it takes it away.
     var restarted: [TenantID: String] = [:]
 
     init(
-        from checkpoint: CheckpointFile.Checkpoint, limits: LiveParameters, places: PlaceLookup = .none
+        from checkpoint: PipelineCheckpoint, limits: LiveParameters, places: PlaceLookup = .none,
+        keys: KeyIndex? = nil
     ) {
+        self.keys = keys
         (limitsGeneration, parameters) = limits.current
         self.places = places
         offset = checkpoint.offset
@@ -64,6 +68,13 @@ struct DetectionFold {
         set.use(edition[tenant])
         set.use(places)
         return set
+    }
+
+    /// Whether this batch's key was taken in before, under another offset: the log forgot it. Then it is passed over.
+    mutating func isRepeat(_ batch: LoggedBatch) -> Bool {
+        guard keys != nil, keys?.take(batch) == false else { return false }
+        offset = batch.offset
+        return true
     }
 
     /// Takes in one batch; its offset must be larger than the last one's.
@@ -115,12 +126,12 @@ struct DetectionFold {
     }
 
     /// The present state, with the snapshots that differ from the ones taken before.
-    mutating func checkpoint() -> CheckpointFile.Checkpoint {
+    mutating func checkpoint() -> PipelineCheckpoint {
         defer { changed = [] }
-        return CheckpointFile.Checkpoint(
+        return PipelineCheckpoint(
             offset: offset,
             snapshots: detectors.filter { changed.contains($0.key) }.mapValues { $0.snapshot() },
-            sigma: rules.checkpoint(), models: models.checkpoint())
+            sigma: rules.checkpoint(), models: models.checkpoint(), keys: keys?.snapshot() ?? [])
     }
 
     // MARK: Limits

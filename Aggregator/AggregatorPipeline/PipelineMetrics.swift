@@ -4,6 +4,7 @@ internal import Telemetry
 /// What the pipeline says about itself.
 struct PipelineMetrics: Sendable {
     let matches: Counter
+    let repeats: Counter
     let batches, rows, findings, incidents, undecodable, keyDestroyed, storedBatches, storedBytes, checkpoints: Counter
     let offset, head, lagBatches, lagSeconds, quarantined: Gauge
     /// Of windows that promoted models score.
@@ -11,8 +12,13 @@ struct PipelineMetrics: Sendable {
     let modelTenants, modelDrift: Gauge
     private let registry: MetricRegistry
 
-    init(_ registry: MetricRegistry) {
+    /// - Parameter group: whose log is read, in a cluster: a node has a pipeline for each group that it owns.
+    init(_ registry: MetricRegistry, group: Int? = nil) {
         self.registry = registry
+        let labels = group.map { ["group": "\($0)"] } ?? [:]
+        repeats = registry.counter(
+            "weir_pipeline_repeated_batches_total",
+            help: "Batches passed over because their keys were taken in before.")
         batches = registry.counter("weir_pipeline_batches_total", help: "Batches read from the log.")
         rows = registry.counter("weir_pipeline_rows_total", help: "Records shown to detectors.")
         findings = registry.counter(
@@ -30,11 +36,15 @@ struct PipelineMetrics: Sendable {
         storedBytes = registry.counter("weir_store_bytes_total", help: "Octets of sealed batches new in the store.")
         checkpoints = registry.counter("weir_pipeline_checkpoints_total", help: "Checkpoints written.")
         offset = registry.gauge(
-            "weir_pipeline_offset", help: "Log offset of the last batch that is stored and detected.")
-        head = registry.gauge("weir_log_head_offset", help: "Largest durable log offset.")
-        lagBatches = registry.gauge("weir_pipeline_lag_batches", help: "Logged batches still to be read.")
+            "weir_pipeline_offset", help: "Log offset of the last batch that is stored and detected.",
+            labels: labels)
+        head = registry.gauge(
+            "weir_log_head_offset", help: "Largest durable log offset.", labels: labels)
+        lagBatches = registry.gauge(
+            "weir_pipeline_lag_batches", help: "Logged batches still to be read.", labels: labels)
         lagSeconds = registry.gauge(
-            "weir_pipeline_lag_seconds", help: "Age of the last batch that was read, while others wait; else 0.")
+            "weir_pipeline_lag_seconds", help: "Age of the last batch that was read, while others wait; else 0.",
+            labels: labels)
         modelTenants = registry.gauge("weir_models_tenants", help: "Tenants whose hosts a promoted model scores.")
         modelDrift = registry.gauge(
             "weir_models_drift_max", help: "Largest population stability index of a tenant's features; 0.25 is much.")

@@ -35,9 +35,9 @@ struct PipelineRun: ~Copyable {
 
     init(_ pipeline: AggregatorPipeline) async throws {
         self.pipeline = pipeline
-        var checkpoint = try pipeline.checkpoints.load()
-        let head = try await pipeline.log.headOffset()
-        if checkpoint.offset > head {
+        var checkpoint = try await pipeline.checkpoints.load()
+        if try await pipeline.log.isOlder(than: checkpoint.offset) {
+            let head = try await pipeline.log.headOffset()
             // The log is older than the checkpoint: restored, or made anew. Its next batches come after its head.
             pipeline.logger.warning(
                 "The log ends before the checkpoint.",
@@ -45,11 +45,12 @@ struct PipelineRun: ~Copyable {
             checkpoint.offset = head
             // Durable before the log's head passes the old checkpoint, or the batches between would be skipped next
             // time.
-            try await pipeline.checkpoints.save(CheckpointFile.Checkpoint(offset: head))
+            try await pipeline.checkpoints.save(PipelineCheckpoint(offset: head))
         }
         if pipeline.checkpoints.wasDamaged { pipeline.logger.error("A damaged checkpoint was set aside.") }
         fold = DetectionFold(
-            from: checkpoint, limits: pipeline.limits, places: pipeline.places)
+            from: checkpoint, limits: pipeline.limits, places: pipeline.places,
+            keys: try Self.keys(of: checkpoint, in: pipeline.checkpoints))
         for (tenant, reason) in fold.restarted {
             pipeline.logger.warning(
                 "A tenant's detectors begin anew.", metadata: ["tenant": "\(tenant)", "reason": "\(reason)"])
@@ -58,6 +59,18 @@ struct PipelineRun: ~Copyable {
         (savedOffset, savedPrograms) = (checkpoint.offset, checkpoint.programs)
         lastCheckpoint = pipeline.time.monotonic()
         pipeline.metrics.offset.set(Double(checkpoint.offset))
+    }
+
+    private static func keys(
+        of checkpoint: PipelineCheckpoint, in store: any CheckpointStore
+    ) throws -> KeyIndex? {
+        guard store.keepsKeys else { return nil }
+        if checkpoint.keys.isEmpty { return KeyIndex() }
+        // Without it batches would be counted twice: better that somebody looks.
+        guard let keys = KeyIndex(restoring: checkpoint.keys) else {
+            throw FlowLogError.storage("the index of keys in the checkpoint is damaged")
+        }
+        return keys
     }
 
     /// Takes in a group of batches, or waits for one; writes a checkpoint when one is due.
@@ -74,8 +87,11 @@ struct PipelineRun: ~Copyable {
 
     /// - Returns: false when the log has nothing new.
     mutating func takeGroup() async throws -> Bool {
-        let batches = try await pipeline.log.read(
-            after: fold.offset, limit: pipeline.pace.readBatches, bytesMax: pipeline.pace.readBytes)
+        let offset = fold.offset
+        let batches = try await waitingForRoom {
+            try await pipeline.log.read(
+                after: offset, limit: pipeline.pace.readBatches, bytesMax: pipeline.pace.readBytes)
+        }
         guard let last = batches.last else {
             try await filePrograms()
             try await noteLag(receivedMilliseconds: nil)
@@ -88,11 +104,14 @@ struct PipelineRun: ~Copyable {
         fold.use(pipeline.intelligence.begin())
         defer { pipeline.intelligence.end() }
         var stored: [StoredBatch] = [], findings: [TenantID: [Finding]] = [:]
+        var trace = GroupTrace(pipeline.tracer, pipeline.time)
         for batch in batches {
             pipeline.metrics.batches.add()
+            let begin = trace.now
             if let outcome = take(batch) {
                 stored.append(outcome.stored)
                 findings[batch.sensor.tenant, default: []] += outcome.findings
+                trace.detected(batch, outcome.findings, since: begin)
                 offerPrograms(batch)
             }
             await Task.yield()
@@ -100,8 +119,12 @@ struct PipelineRun: ~Copyable {
         #if WEIR_PLANTED
         if Planted.checkpointBeforeStore.isActive { try await checkpoint() }
         #endif
+        let begin = trace.now
         try await store(stored)
+        trace.stored(since: begin)
+        let filing = trace.now
         for (tenant, found) in findings { try await file(found, of: tenant) }
+        trace.filed(since: filing)
         try await filePrograms()
         if let register = pipeline.sigma { fold.note(in: register, tenants) }
         if let register = pipeline.models {
@@ -150,6 +173,10 @@ struct PipelineRun: ~Copyable {
     }
 
     private mutating func take(_ batch: LoggedBatch) -> DetectionFold.Outcome? {
+        if fold.isRepeat(batch) {
+            pipeline.metrics.repeats.add()
+            return nil
+        }
         do {
             let outcome = try fold.take(batch, decoder: &decoder, columns: &columns)
             pipeline.metrics.rows.add(outcome.stored.rows)
@@ -181,22 +208,23 @@ struct PipelineRun: ~Copyable {
     }
 
     func file(_ findings: [Finding], of tenant: TenantID) async throws {
+        if findings.isEmpty { return }
         pipeline.metrics.findings.add(findings.count)
         pipeline.metrics.matches.add(findings.count { $0.rule == ThreatIntelligenceDetector.rule.id })
-        let changes = try await waitingForRoom {
-            try pipeline.incidents.record(findings, tenant: tenant, at: pipeline.time.wallMilliseconds())
+        let opened = try await waitingForRoom {
+            try await pipeline.incidents.file(findings, tenant: tenant, at: pipeline.time.wallMilliseconds())
         }
-        pipeline.metrics.incidents.add(changes.count { $0.isNew })
+        pipeline.metrics.incidents.add(opened)
     }
 
-    /// Tries again while the disk is full: the batches are safe in the log.
+    /// Tries again while the disk is full or the log does not answer: the batches are safe in the log.
     private func waitingForRoom<Result>(_ work: () async throws -> Result) async throws -> Result {
         while true {
             do {
                 return try await work()
             } catch  where Self.isFull(error) && !Task.isShuttingDownGracefully {
                 pipeline.logger.error(
-                    "The disk is full, or a data key can't be had: batches wait in the log.",
+                    "The disk is full, or a data key, the log or the history can't be had: batches wait.",
                     metadata: ["reason": "\(error)"])
                 try await sleep(pipeline.pace.fullDiskWait)
             }
@@ -204,13 +232,15 @@ struct PipelineRun: ~Copyable {
     }
     private static func isFull(_ error: any Error) -> Bool {
         if case FlowStoreError.keyUnavailable = error { return true }
+        if case FlowStoreError.unavailable = error { return true }
         if case ModelRegisterError.keyUnavailable = error { return true }
+        if case FlowLogError.unavailable = error { return true }
         return error as? FlowStoreError == .full || error as? IncidentError == .full || error as? FlowLogError == .full
             || (error as? DatabaseError)?.resultCode == .SQLITE_FULL
     }
 
     private mutating func noteLag(receivedMilliseconds: Int64?) async throws {
-        let head = try await pipeline.log.headOffset(), metrics = pipeline.metrics
+        let head = try await waitingForRoom { try await pipeline.log.headOffset() }, metrics = pipeline.metrics
         metrics.offset.set(Double(fold.offset))
         metrics.head.set(Double(head))
         metrics.lagBatches.set(Double(max(head - fold.offset, 0)))
@@ -259,7 +289,7 @@ struct PipelineRun: ~Copyable {
         try await trimLog(through: min(needed, saved))
     }
     /// Once for each checkpoint: it holds only what has changed since the last.
-    private mutating func checkpointState() -> CheckpointFile.Checkpoint {
+    private mutating func checkpointState() -> PipelineCheckpoint {
         var state = fold.checkpoint()
         if let programs = pipeline.programs { state.programs = programs.checkpoint() }
         return state
@@ -269,6 +299,7 @@ struct PipelineRun: ~Copyable {
         do throws(FlowLogError) {
             try await pipeline.log.trim(through: offset)
         } catch {
+            if case .unavailable = error { return }
             guard error == .full else { throw error }
         }
     }

@@ -1,4 +1,5 @@
 package import FlowStore
+package import Identity
 package import Logging
 package import Platform
 import ServiceLifecycle
@@ -13,23 +14,27 @@ package import Telemetry
 package final class StoreUpkeep: Service {
     private let store: SQLiteFlowStore
     private let compaction: CompactionPolicy, archive: ArchivePolicy, retention: RetentionPolicy
+    private let own: @Sendable () -> [TenantID: RetentionPolicy]
     private let interval: Duration
     private let time: any TimeSource
     private let logger: Logger
     private let metrics: UpkeepMetrics
     private let clock: Mutex<RetentionClock>
 
-    /// - Parameter interval: between the end of one pass and the start of the next.
+    /// - Parameters:
+    ///   - own: tenants whose policy is another one; asked at each pass.
+    ///   - interval: between the end of one pass and the start of the next.
     package init(
         store: SQLiteFlowStore, compaction: CompactionPolicy = CompactionPolicy(),
         archive: ArchivePolicy = ArchivePolicy(), retention: RetentionPolicy = RetentionPolicy(),
+        own: @escaping @Sendable () -> [TenantID: RetentionPolicy] = { [:] },
         interval: Duration = .seconds(5), time: any TimeSource,
         registry: MetricRegistry, logger: Logger
     ) {
         self.store = store
         self.compaction = compaction
         self.archive = archive
-        self.retention = retention
+        (self.retention, self.own) = (retention, own)
         self.interval = interval
         self.time = time
         self.logger = logger
@@ -59,7 +64,9 @@ package final class StoreUpkeep: Service {
             self.announce(report)
         }
         try await unlessFull("Nothing can be given up.") {
-            for retired in try await self.store.retain(now: self.retentionTime(), policy: self.retention) {
+            for retired in try await self.store.retain(
+                now: self.retentionTime(), policy: self.retention, own: self.own())
+            {
                 self.announce(retired)
             }
         }

@@ -7,6 +7,8 @@
 package enum IngestWire {
     package static let path = "/v1/batches"
     package static let heartbeatPath = "/v1/heartbeat"
+    /// A sensor sends a PKCS #10 request (DER) for its next certificate, and gets that with its issuer's (PEM).
+    package static let certificatePath = "/v1/certificate"
     package static let epochField = "weir-epoch"
     package static let sequenceField = "weir-sequence"
     package static let digestField = "weir-sha256"

@@ -46,8 +46,8 @@ package enum TLSFileError: Error, Equatable, Sendable, CustomStringConvertible {
 /// writes to it after `init`.
 @safe package final class TLSContext: @unchecked Sendable {
     let raw: OpaquePointer
-    /// When the own certificate ends, in ms since 1970 UTC.
-    package let expiryMilliseconds: Int64
+    /// When the own certificate begins, and ends, in ms since 1970 UTC.
+    package let validFromMilliseconds: Int64, expiryMilliseconds: Int64
     /// The own certificate's URI name (X509-SVID §2); nil when it has none, or several.
     package let uriName: String?
 
@@ -68,7 +68,8 @@ package enum TLSFileError: Error, Equatable, Sendable, CustomStringConvertible {
         do {
             try unsafe Self.restrict(context)
             try unsafe Self.load(files, into: context)
-            expiryMilliseconds = try unsafe Self.checkValidity(of: files, in: context, at: time.wallMilliseconds())
+            (validFromMilliseconds, expiryMilliseconds) = try unsafe Self.checkValidity(
+                of: files, in: context, at: time.wallMilliseconds())
             uriName = unsafe SSL_CTX_get0_certificate(context).flatMap { try? unsafe singleURIName(of: $0).get() }
         } catch {
             unsafe SSL_CTX_free(context)
@@ -118,14 +119,14 @@ package enum TLSFileError: Error, Equatable, Sendable, CustomStringConvertible {
 
     private static func checkValidity(
         of files: TLSFiles, in context: OpaquePointer, at now: Int64
-    ) throws(TLSFileError) -> Int64 {
+    ) throws(TLSFileError) -> (from: Int64, to: Int64) {
         guard let own = unsafe SSL_CTX_get0_certificate(context),
             let from = unsafe milliseconds(X509_get0_notBefore(own)),
             let to = unsafe milliseconds(X509_get0_notAfter(own))
         else { throw .unreadable(file: files.certificate, reason: "the period of validity is unreadable") }
         guard now >= from else { throw .notYetValid(file: files.certificate, fromMilliseconds: from) }
         guard now < to else { throw .expired(file: files.certificate, atMilliseconds: to) }
-        return to
+        return (from, to)
     }
 
     private static func milliseconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {

@@ -7,7 +7,14 @@ package import Platform
 /// each is handed over in one piece.
 package struct JSONLogHandler: LogHandler {
     package typealias Sink = @Sendable ([UInt8]) -> Void
-    package var logLevel: Logger.Level
+    /// Of this logger alone once it is set, else the shared one.
+    package var logLevel: Logger.Level {
+        get { own ?? shared.value }
+        set { own = newValue }
+    }
+    private var own: Logger.Level?
+    private let shared: LogLevel
+    private let reports: ErrorReports?
     package var metadata: Logger.Metadata = [:]
     package var metadataProvider: Logger.MetadataProvider?
     private let label: String
@@ -17,15 +24,26 @@ package struct JSONLogHandler: LogHandler {
     /// - Parameters:
     ///   - label: the `logger` of each line.
     ///   - sink: takes a whole line with its line feed; called from any thread.
-    package init(label: String, level: Logger.Level, time: any TimeSource, sink: @escaping Sink) {
+    ///   - level: shared with others, and changed while the process runs.
+    ///   - reports: hears of errors, too.
+    package init(
+        label: String, level: LogLevel, reports: ErrorReports? = nil, time: any TimeSource, sink: @escaping Sink
+    ) {
         self.label = label
-        logLevel = level
+        self.reports = reports
+        shared = level
         self.time = time
         self.sink = sink
     }
+    package init(label: String, level: Logger.Level, time: any TimeSource, sink: @escaping Sink) {
+        self.init(label: label, level: LogLevel(level), time: time, sink: sink)
+    }
     /// Writes to standard error.
+    package init(label: String, level: LogLevel, reports: ErrorReports? = nil, time: any TimeSource) {
+        self.init(label: label, level: level, reports: reports, time: time) { writeAll($0, to: 2) }
+    }
     package init(label: String, level: Logger.Level, time: any TimeSource) {
-        self.init(label: label, level: level, time: time) { writeAll($0, to: 2) }
+        self.init(label: label, level: LogLevel(level), time: time)
     }
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -51,6 +69,9 @@ package struct JSONLogHandler: LogHandler {
         }
         line += "}\n"
         sink([UInt8](line.utf8))
+        if event.level >= .error {
+            reports?.take(event.level, logger: label, message: event.message.description, fields: fields)
+        }
     }
     private static let fixedKeys: Set = ["time", "level", "logger", "message"]
 }

@@ -30,6 +30,7 @@ package final class Sensor: Sendable {
     let keeper: SpoolKeeper
     let time: any TimeSource
     let logger: Logger
+    private let tracer: Tracer
     /// For hashes of flows: one for all threads, unknown to exporters.
     let seed = UInt64.random(in: 0 ... .max)
     private let shipper: Shipper
@@ -50,16 +51,18 @@ package final class Sensor: Sendable {
         settings: SensorSettings, version: String, time: any TimeSource, logger: Logger
     ) throws(SensorError) {
         (self.settings, self.time, self.logger) = (settings, time, logger)
+        tracer = Tracer(service: "weir-sensor", settings.traces, time: time, metrics: metrics)
         let uriName = try Self.checkIdentityAtStart(settings, time: time, logger)
         var random = SystemRandomNumberGenerator()
         let state = self.state, started = time.wallMilliseconds()
-        let keeper = try Self.openSpool(settings, time: time, state: state)
+        let keeper = try Self.openSpool(settings, time: time, state: state, tracer: tracer)
         if let reason = keeper.refusal(of: uriName) { throw .identity(reason: reason) }
         self.keeper = keeper
         handOver = try HandOver(bytesMax: Self.handOverBytesMax)
         observers = ObserverBoard(settings.dedupe, seed: seed)
-        let shipping = ShipSettings(
+        var shipping = ShipSettings(
             endpoints: settings.aggregators, trustDomain: settings.trustDomain, files: settings.tls)
+        shipping.renewsCertificate = settings.renewsCertificate
         do throws(ShipError) {
             shipper = try Shipper(
                 settings: shipping, source: keeper, time: time, seed: random.next(), logger: logger
@@ -119,7 +122,7 @@ package final class Sensor: Sendable {
         }
     }
     private static func openSpool(
-        _ settings: SensorSettings, time: any TimeSource, state: SensorState
+        _ settings: SensorSettings, time: any TimeSource, state: SensorState, tracer: Tracer
     ) throws(SensorError) -> SpoolKeeper {
         do throws(SpoolError) {
             let tail = SpoolTail(age: settings.keepAcked, bytesMax: settings.keepAckedBytes)
@@ -129,7 +132,7 @@ package final class Sensor: Sendable {
                 var random = SystemRandomNumberGenerator()
                 return Epoch(using: &random)
             }
-            return SpoolKeeper(spool: spool, time: time, state: state)
+            return SpoolKeeper(spool: spool, time: time, state: state, tracer: tracer)
         } catch {
             throw .spool(reason: "\(settings.spoolDirectory): \(error)")
         }
@@ -213,6 +216,7 @@ package final class Sensor: Sendable {
     }
     /// Starts sealing and shipping alone: an import brings its own datagrams.
     func startShipping() throws(SensorError) {
+        tracer.start()
         let shipper = self.shipper
         let loop = KeepLoop(
             observers: observers, keeper: keeper, state: state, handOver: handOver, time: time, logger: logger
@@ -227,13 +231,18 @@ package final class Sensor: Sendable {
     }
     private func startStatus() throws(SensorError) {
         guard let address = settings.metricsListen else { return }
-        let server = try SystemStatusServer(address) { [metrics, state] bytes in
+        let server = try SystemStatusServer(address) { [metrics, state, shipper, keeper, time] bytes in
             let request = StatusPages.parse(bytes)
             if request == .incomplete { return nil }
             return StatusPages.answer(
                 to: request, metricsType: MetricRegistry.contentType, metrics: { metrics.prometheusText() },
                 notReady: {
                     state.isStopping.load(ordering: .relaxed) ? "stopping" : state.intakeFailure.withLock { $0 }
+                },
+                checks: {
+                    healthChecks(
+                        intakeFailure: state.intakeFailure.withLock { $0 }, shipping: shipper.status,
+                        spool: keeper.spool.usage, nowMilliseconds: time.wallMilliseconds())
                 })
         }
         try server.start()
@@ -262,6 +271,7 @@ package final class Sensor: Sendable {
         endOfWindows()
         ship(atMost: settings.drain)
         shipper.stop(drainingAtMost: .seconds(2))
+        tracer.stop()
         running.withLock { $0.status.take() }?.stop()
         let usage = keeper.spool.usage
         logger.notice(

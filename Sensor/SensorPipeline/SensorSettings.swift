@@ -5,6 +5,7 @@ package import Forward
 package import HTTP2Client
 package import Intake
 package import Settings
+package import Telemetry
 
 /// A numeric address and a port to listen on.
 package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
@@ -55,6 +56,7 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `tls.certificate` | path | required | PEM, the sensor's certificate and intermediates |
 /// | `tls.key` | path | required | PEM, its private key |
 /// | `tls.trust` | path | required | PEM, the authorities of the aggregators |
+/// | `tls.renew` | true, false | `false` | renews the certificate at half of its life; it and the key are one file |
 /// | `spool.directory` | path | required | made when absent |
 /// | `spool.bytesMax` | size | `8GiB` | 1 MiB…1 TiB; in service no less than 64 MiB |
 /// | `spool.keepAcked` | duration | `24h` | 0 s…30 days; how long answered batches are kept: aggregators lose disks |
@@ -64,6 +66,8 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 /// | `batch.rowsMax` | number | 131072 | 1…200000 |
 /// | `metrics.listen` | ADDRESS:PORT | `127.0.0.1:9465` | empty: off |
 /// | `log.level` | text | `info` | trace, debug, info, notice, warning, error, critical |
+/// | `traces` | map | none | where spans of batches go: see `TraceSettings` |
+/// | `errors` | map | none | where errors are told: see `ErrorReportSettings` |
 /// | `stop.drain` | duration | `10s` | 0 s…10 min; how long a stopping sensor tries to ship what is spooled |
 ///
 /// Relative paths start at the settings file's folder. In the environment `spool.bytesMax` is `WEIR_SPOOL_BYTES_MAX`.
@@ -82,6 +86,8 @@ package struct SensorSettings: Equatable, Sendable {
     package let aggregators: [HTTP2Endpoint]
     package let trustDomain: String
     package let tls: TLSFiles
+    /// Whether the aggregators' authority gives out the next certificate.
+    package let renewsCertificate: Bool
     package let spoolDirectory: String
     package let spoolBytesMax: Int
     /// What is kept of batches that were answered.
@@ -91,8 +97,10 @@ package struct SensorSettings: Equatable, Sendable {
     package let rowsMax: Int
     /// Nil: no metrics listener.
     package let metricsListen: ListenAddress?
-    package let logLevel: String
+    package internal(set) var logLevel: String
     package let drain: Duration
+    package let traces: TraceSettings
+    package let errors: ErrorReportSettings
 
     package static let logLevels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
 
@@ -115,12 +123,15 @@ package struct SensorSettings: Equatable, Sendable {
         metricsListen = try Self.metricsAddress(reader.scoped(to: "metrics"))
         logLevel = try reader.scoped(to: "log").choice("level", default: "info", of: Self.logLevels)
         drain = try reader.scoped(to: "stop").duration("drain", default: .seconds(10), in: .zero...(.seconds(600)))
+        traces = try TraceSettings(reader.scoped(to: "traces"))
+        errors = try ErrorReportSettings(reader.scoped(to: "errors"))
         spoolBytesMax = try spool.bytes("bytesMax", default: 8 << 30, in: (1 << 20)...(1 << 40))
         keepAcked = try spool.duration("keepAcked", default: .seconds(86_400), in: .zero...(.seconds(30 * 86_400)))
         keepAckedBytes = try spool.bytes("keepAckedBytes", default: 1 << 30, in: 0...(1 << 40))
         aggregators = try Self.endpoints(reader)
         trustDomain = try Self.trustDomain(reader)
         tls = files
+        renewsCertificate = try Self.renews(reader.scoped(to: "tls"), files)
         spoolDirectory = try spool.path(of: "directory")
         try reader.checkAllUsed()
     }
@@ -172,6 +183,13 @@ package struct SensorSettings: Equatable, Sendable {
             throw reader.error("trustDomain", "\(text) is not a trust domain: a-z, 0-9, '.', '-' and '_' only")
         }
         return text
+    }
+    private static func renews(_ tls: SettingsReader, _ files: TLSFiles) throws(SettingError) -> Bool {
+        let renews = try tls.bool("renew", default: false)
+        guard !renews || files.certificate == files.key else {
+            throw tls.error("renew", "tls.certificate and tls.key are to be one file, which is replaced at once")
+        }
+        return renews
     }
     private static func files(_ tls: SettingsReader) throws(SettingError) -> TLSFiles {
         TLSFiles(

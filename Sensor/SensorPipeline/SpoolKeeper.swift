@@ -3,12 +3,14 @@ internal import Identity
 internal import Platform
 internal import Ship
 internal import Spool
+internal import Telemetry
 
 /// The spool as both its sides see it: sealing keeps batches in it, shipping takes them out.
 struct SpoolKeeper: BatchKeeper, BatchSource {
     let spool: Spool
     let time: any TimeSource
     let state: SensorState
+    let tracer: Tracer
 
     func keep(_ batch: SealedBatch) -> KeepOutcome { keep([batch]).first ?? .failed(reason: "no answer") }
     func keep(_ batches: [SealedBatch]) -> [KeepOutcome] {
@@ -16,13 +18,23 @@ struct SpoolKeeper: BatchKeeper, BatchSource {
         let appends = batches.map { batch in
             SpoolAppend(body: batch.body, rows: batch.rows, tally: batch.tally, sealedMilliseconds: now)
         }
-        return spool.append(appends).map { result in
+        return zip(batches, spool.append(appends)).map { batch, result in
             switch result {
-            case .success(let key): .kept(key)
-            case .failure(.full), .failure(.diskFull): .full
-            case .failure(let error): .failed(reason: "\(error)")
+            case .success(let key):
+                noteSealed(batch, as: key, since: now)
+                return .kept(key)
+            case .failure(.full), .failure(.diskFull): return .full
+            case .failure(let error): return .failed(reason: "\(error)")
             }
         }
+    }
+    /// A batch's trace begins where it gets its key.
+    private func noteSealed(_ batch: SealedBatch, as key: BatchKey, since begin: Int64) {
+        guard tracer.wants(key.trace) else { return }
+        tracer.record(
+            Span(
+                "seal", key.step("seal"), begin: begin, end: time.wallMilliseconds(),
+                attributes: [("weir.rows", "\(batch.rows)"), ("weir.bytes", "\(batch.body.count)")]))
     }
     var fillFraction: Double {
         let usage = spool.usage
@@ -35,12 +47,19 @@ struct SpoolKeeper: BatchKeeper, BatchSource {
             WaitingBatch(key: $0.key, digest: $0.digest, byteCount: $0.byteCount)
         }
     }
-    func body(of key: BatchKey) throws -> [UInt8]? { try spool.body(of: key) }
+    func body(of key: BatchKey) throws -> [UInt8]? {
+        tracer.begin(key.step("ship"))
+        return try spool.body(of: key)
+    }
     func reship(sinceMilliseconds since: Int64) -> Int { spool.reship(sinceMilliseconds: since) }
-    func acknowledge(_ keys: [BatchKey]) { spool.acknowledge(keys) }
+    func acknowledge(_ keys: [BatchKey]) {
+        spool.acknowledge(keys)
+        for key in keys { tracer.end("ship", key.step("ship"), parent: key.step("seal")) }
+    }
     func deadLetter(_ key: BatchKey, reason: String) throws {
         guard let tally = try spool.deadLetter(key, reason: reason) else { return }
         state.noteDeadLetter(tally)
+        tracer.end("ship", key.step("ship"), parent: key.step("seal"), failure: "refused")
     }
 
     /// The first tenant and site to ship from a spool are the only ones. What names no sensor is the aggregator's to

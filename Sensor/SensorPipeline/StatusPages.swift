@@ -1,3 +1,5 @@
+package import Telemetry
+
 /// What the metrics listener answers: a few pages of HTTP/1.0 (RFC 1945), enough for scrapers and probes. Pure.
 package enum StatusPages {
     /// More than a scraper's request ever has.
@@ -25,8 +27,10 @@ package enum StatusPages {
     /// - Parameters:
     ///   - metrics: makes the page of `/metrics`; its content type is `metricsType`.
     ///   - notReady: why `/readyz` is 503; nil when it is 200.
+    ///   - checks: what `/healthz` tells of.
     package static func answer(
-        to request: Request, metricsType: String, metrics: () -> String, notReady: () -> String?
+        to request: Request, metricsType: String, metrics: () -> String, notReady: () -> String?,
+        checks: () -> [HealthCheck] = { [] }
     ) -> [UInt8] {
         switch request {
         case .incomplete, .malformed: return response("400 Bad Request", body: "not an HTTP/1 request\n")
@@ -38,8 +42,12 @@ package enum StatusPages {
         case .get("/readyz", let isHead):
             guard let reason = notReady() else { return response("200 OK", body: "ready\n", isHead: isHead) }
             return response("503 Service Unavailable", body: reason + "\n", isHead: isHead)
+        case .get("/healthz", let isHead):
+            let checks = checks()
+            return response(
+                checks.areSound ? "200 OK" : "503 Service Unavailable", body: checks.page, isHead: isHead)
         case .get(_, let isHead):
-            return response("404 Not Found", body: "/metrics, /livez or /readyz\n", isHead: isHead)
+            return response("404 Not Found", body: "/metrics, /livez, /readyz or /healthz\n", isHead: isHead)
         }
     }
     private static func response(

@@ -11,6 +11,7 @@ final class ShipLoop: @unchecked Sendable {
     private let shared: ShipShared
     private var core: ShipCore
     private var identity: IdentityKeeper
+    private var renewal = CertificateRenewal()
     private var connection: HTTP2Connection?
     /// Which batch a request is about; 0 is the heartbeat.
     private var keys: [UInt64: BatchKey] = [:], lastTag: UInt64 = 0
@@ -63,6 +64,7 @@ final class ShipLoop: @unchecked Sendable {
         askSource(at: now)
         perform(core.step(at: now))
         sendHeartbeat(at: now)
+        renewCertificate(at: now)
         flushReleased()
         publish()
         guard !core.isStopped else { return }
@@ -72,7 +74,7 @@ final class ShipLoop: @unchecked Sendable {
 
     private func wait(from now: Duration) {
         let deadlines = [
-            core.wake(after: now), drainDeadline, identity.due, nextAsk, heartbeatDue,
+            core.wake(after: now), drainDeadline, identity.due, nextAsk, heartbeatDue, renewalDue,
         ]
         let patience = max((deadlines.compactMap { $0 }.min() ?? now) - now, .zero)
         guard let connection else { return shared.waker.sleep(atMost: patience) }
@@ -266,6 +268,10 @@ final class ShipLoop: @unchecked Sendable {
             isHeartbeatOpen = false
             if farewell == .sent { farewell = .said }
             note(failure: error.label, "heartbeat: \(error)")
+        case .response(let response, Self.renewalTag): takeCertificate(response)
+        case .failed(let error, Self.renewalTag):
+            renewal.failed(at: time.monotonic())
+            note(failure: "renewal", "\(error)")
         case .response(let response, let tag): take(response, tag)
         case .failed(let error, let tag):
             guard let key = keys.removeValue(forKey: tag) else { return }
@@ -325,6 +331,7 @@ final class ShipLoop: @unchecked Sendable {
         keys = [:]
         releasedBytes = releasedBytes.filter { released.contains($0.key) }
         isHeartbeatOpen = false
+        if renewal.pending != nil { renewal.failed(at: time.monotonic()) }
         shared.status.withLock { $0.connectedEndpoint = nil }
     }
 
@@ -336,6 +343,7 @@ final class ShipLoop: @unchecked Sendable {
                 if $0.certificateExpiryMilliseconds != nil { $0.certificateReloads += 1 }
                 $0.certificateExpiryMilliseconds = identity.context?.expiryMilliseconds
             }
+            if settings.renewsCertificate, let context = identity.context { renewal.loaded(context, time: time) }
             perform(core.identityChanged(at: now))
         case .refused(let error): keepIdentity("\(error)")
         case .foreign(let reason): keepIdentity(reason)
@@ -344,6 +352,30 @@ final class ShipLoop: @unchecked Sendable {
     private func keepIdentity(_ reason: String) {
         shared.status.withLock { $0.certificateReloadFailures += 1 }
         note(failure: "identity", reason)
+    }
+
+    // MARK: The next certificate
+
+    private static let renewalTag = UInt64.max
+
+    private var renewalDue: Duration? { core.isOpen ? renewal.due : nil }
+
+    private func renewCertificate(at now: Duration) {
+        guard let connection, let due = renewalDue, now >= due, let made = renewal.begin(at: now) else { return }
+        let head = HTTPRequestHead(
+            method: "POST", path: IngestWire.certificatePath, fields: [HTTPField("content-type", "application/pkcs10")])
+        do throws(HTTP2Error) { try connection.submit(head, body: made.request, tag: Self.renewalTag) } catch {
+            renewal.failed(at: now)
+            note(failure: "renewal", "\(error)")
+        }
+    }
+
+    private func takeCertificate(_ response: HTTPResponse) {
+        let file = settings.files.certificate
+        if let problem = renewal.take(response, into: settings.files, of: identity.context?.uriName, time: time) {
+            return note(failure: "renewal", problem)
+        }
+        logger.notice("The certificate was renewed.", metadata: ["file": "\(file)"])
     }
 
     // MARK: Telling

@@ -19,6 +19,8 @@ package struct ShipSettings: Sendable {
     package var heartbeatEvery = Duration.seconds(10)
     /// How often the certificate files are looked at.
     package var filesCheckedEvery = Duration.seconds(2)
+    /// Whether the certificate is renewed over the connection that it made: key and certificate are one file then.
+    package var renewsCertificate = false
     /// The source is asked this often although nobody woke the shipper.
     package var sourceAskedEvery = Duration.seconds(1)
     package var patience = HTTP2Connection.Patience()

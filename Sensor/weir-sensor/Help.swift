@@ -4,6 +4,7 @@ enum Help {
         switch command {
         case "run": run
         case "check": check
+        case "health": health
         case "decode": decode
         case "import": importing
         case "dead-letters": deadLetters
@@ -18,6 +19,7 @@ enum Help {
 
           run      the service
           check    validate settings and certificates, and exit
+          health   ask the running sensor what works
           decode   print the flow records of a packet capture
           import   send a packet capture through the whole sensor
           dead-letters   list the batches that no aggregator took, or have them sent again
@@ -37,8 +39,9 @@ enum Help {
 
         Receives, sums, spools and ships until SIGTERM or SIGINT; then it spools what is open, tries to ship for
         stop.drain, and exits 0. A second SIGINT ends it at once; nothing that is spooled is lost. SIGHUP reads the
-        settings again: other listen addresses take effect at once, without losing a datagram. Certificates are followed
-        by themselves. Sockets that systemd holds (weir-sensor.socket) are taken instead of opening ports.
+        settings again: other listen addresses and log.level take effect at once, without losing a datagram.
+        Certificates are followed by themselves.
+        Sockets that systemd holds (weir-sensor.socket) are taken instead of opening ports.
 
           --config FILE     settings (see deploy/examples/sensor.yaml)
           --set KEY=VALUE   overrides a setting, also the environment's (WEIR_SPOOL_BYTES_MAX for spool.bytesMax)
@@ -71,6 +74,17 @@ enum Help {
 
         Example:
           weir-sensor check --config /etc/weir/sensor.yaml
+
+        """
+
+    static let health = """
+        usage: weir-sensor health --config FILE [--set KEY=VALUE]...
+
+        Asks the sensor that runs with these settings, at metrics.listen, and prints a line for each thing that it
+        needs: [+] works, [~] does not and the sensor goes on, [-] does not. Exits 0 when the intake works, 1 when not.
+
+        Example:
+          weir-sensor health --config /etc/weir/sensor.yaml
 
         """
 

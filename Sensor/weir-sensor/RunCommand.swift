@@ -17,13 +17,20 @@ struct RunCommand {
         SystemSignals.hold()
         // Both take their variables out of the environment, so before any thread.
         let inherited = InheritedSockets.ofThisProcess(), manager = ServiceManager.ofThisProcess()
-        let settings = configured.settings, logger = logger(for: settings)
+        let settings = configured.settings, level = LogLevel(settings.level)
+        let reports = ErrorReports(settings.errors, release: "weir-sensor@\(WeirSensor.version)", time: SystemTime())
+        reports?.start()
+        defer { reports?.stop() }
+        let logger = Logger(label: "sensor") {
+            JSONLogHandler(label: $0, level: level, reports: reports, time: SystemTime())
+        }
         do throws(SensorError) {
             let sensor = try Sensor(
                 settings: settings, version: WeirSensor.version, time: SystemTime(), logger: logger)
+            reports?.show(in: sensor.metrics)
             try sensor.start(inherited: inherited)
             manager.ready(status: "receiving on \(sensor.listenPorts)")
-            serve(sensor, manager, logger)
+            serve(sensor, manager, logger, level)
             SystemSignals.release()
             logger.notice("Stopping.")
             manager.stopping(status: "spooling and shipping what is open")
@@ -33,20 +40,22 @@ struct RunCommand {
         }
     }
     /// Until a signal to stop: says that it is alive, and reloads when asked.
-    private func serve(_ sensor: Sensor, _ manager: ServiceManager, _ logger: Logger) {
+    private func serve(_ sensor: Sensor, _ manager: ServiceManager, _ logger: Logger, _ level: LogLevel) {
         let pause = (manager.watchdog ?? .seconds(120)) / 2
         while true {  // ends: with a signal to stop
             switch SystemSignals.next(within: pause) {
             case .stop: return
-            case .reload: reload(sensor, manager, logger)
+            case .reload: reload(sensor, manager, logger, level)
             case nil: if sensor.isHealthy { manager.alive() }
             }
         }
     }
-    private func reload(_ sensor: Sensor, _ manager: ServiceManager, _ logger: Logger) {
+    private func reload(_ sensor: Sensor, _ manager: ServiceManager, _ logger: Logger, _ level: LogLevel) {
         manager.reloading(monotonic: SystemTime().monotonic())
         do {
-            let needsRestart = try sensor.reload(try configured.again().settings)
+            let settings = try configured.again().settings
+            let needsRestart = try sensor.reload(settings)
+            level.value = settings.level
             logger.notice(
                 "The settings were read again.",
                 metadata: [
@@ -81,10 +90,40 @@ struct CheckCommand {
     }
 }
 
-/// The one logger of the process: JSON lines on standard error.
+extension SensorSettings {
+    var level: Logger.Level { Logger.Level(rawValue: logLevel) ?? .info }
+}
+
+/// Asks the running sensor.
+struct HealthCommand {
+    private let configured: Configured
+
+    init(_ arguments: [String]) throws(Failure) {
+        let parsed = try Arguments(arguments, options: ["config", "set"], help: Help.health)
+        guard parsed.operands.isEmpty else { throw .usage("\(parsed.operands[0]) is not an option", Help.health) }
+        configured = try Configured(parsed, help: Help.health)
+    }
+
+    func run(to output: inout StandardOutput) throws(Failure) {
+        guard let address = configured.settings.metricsListen else {
+            throw .wrong("metrics.listen is empty: nothing can be asked")
+        }
+        let any = ["0.0.0.0": "127.0.0.1", "::": "::1"]
+        let page = PlainHTTP(host: any[address.address] ?? address.address, port: address.port, path: "/healthz")
+        let answer: PlainHTTP.Answer
+        do throws(SystemError) {
+            answer = try page.ask(within: .seconds(5))
+        } catch {
+            throw .failed("\(address): \(error); is the sensor running?")
+        }
+        output.write(String(decoding: answer.body, as: UTF8.self))
+        guard answer.status == 200 else { throw .failed("the sensor is not healthy") }
+    }
+}
+
+/// The one logger of a command: JSON lines on standard error.
 func logger(for settings: SensorSettings) -> Logger {
-    let level = Logger.Level(rawValue: settings.logLevel) ?? .info
-    return Logger(label: "sensor") { JSONLogHandler(label: $0, level: level, time: SystemTime()) }
+    Logger(label: "sensor") { JSONLogHandler(label: $0, level: settings.level, time: SystemTime()) }
 }
 
 /// Certificates are settings; ports, disks and threads are the machine's.

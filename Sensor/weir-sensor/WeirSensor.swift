@@ -44,6 +44,7 @@ enum WeirSensor {
         switch command {
         case "run": try RunCommand(rest).run()
         case "check": try CheckCommand(rest).run(to: &output)
+        case "health": try HealthCommand(rest).run(to: &output)
         case "decode": try DecodeCommand(rest).run(to: &output)
         case "import": try ImportCommand(rest).run()
         case "dead-letters": try DeadLettersCommand(rest).run(to: &output)
@@ -118,8 +119,15 @@ struct Configured {
         do throws(SettingError) {
             settings = try SensorSettings(try SettingsReader(path: path, overrides: overrides))
         } catch {
-            throw .wrong("\(error)")
+            throw .wrong(Self.problems(path, overrides) ?? "\(error)")
         }
+    }
+    /// All that is wrong, a line each.
+    private static func problems(_ path: String, _ overrides: [String]) -> String? {
+        // Standard input was read before.
+        guard path != "-", let reader = try? SettingsReader(path: path, overrides: overrides) else { return nil }
+        let all = reader.problems { reader throws(SettingError) in try SensorSettings(reader) }
+        return all.isEmpty ? nil : all.map { "\($0)" }.joined(separator: "\n")
     }
     /// What the file says now.
     func again() throws(Failure) -> Configured { try Configured(path: path, overrides: overrides) }

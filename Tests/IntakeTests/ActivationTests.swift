@@ -1,5 +1,6 @@
 import Foundation
 import Intake
+import Platform
 import TestKit
 import Testing
 import WireBytes

@@ -1,4 +1,5 @@
 import SensorPipeline
+import Telemetry
 import Testing
 
 @Suite("The metrics listener's answers")
@@ -23,6 +24,19 @@ struct StatusPagesTests {
         #expect(answer("GET /readyz HTTP/1.1\r\n\r\n", notReady: "stopping").hasPrefix("HTTP/1.0 503 "))
         #expect(answer("GET /else HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.0 404 "))
         #expect(answer("POST /metrics HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.0 405 "))
+    }
+
+    @Test("what the sensor needs: a line each; 503 only without its intake") func health() {
+        func page(_ checks: [HealthCheck]) -> String {
+            let bytes = StatusPages.answer(
+                to: .get(path: "/healthz", isHead: false), metricsType: "", metrics: { "" }, notReady: { nil },
+                checks: { checks })
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        let lost = page([HealthCheck("intake"), HealthCheck("aggregator", problem: "not connected", isNeeded: false)])
+        #expect(lost.hasPrefix("HTTP/1.0 200 "))
+        #expect(lost.hasSuffix("\r\n\r\n[+]intake ok\n[~]aggregator failed: not connected\nhealthy\n"))
+        #expect(page([HealthCheck("intake", problem: "the socket is gone")]).hasPrefix("HTTP/1.0 503 "))
     }
 
     @Test("half a request waits for the rest; what is none is refused; a long one is not read on") func parsing() {

@@ -46,6 +46,26 @@ struct JSONLogHandlerTests {
         #expect(list.last as? [String: String] == [nasty: nasty])
     }
 
+    @Test("a shared level changes for all loggers at once, but for those with one of their own") func sharedLevel() {
+        let written = Locked<[String]>([]), level = LogLevel(.warning), time = ManualTime(wallMilliseconds: 0)
+        func logger() -> Logger {
+            Logger(label: "x") { label in
+                JSONLogHandler(label: label, level: level, time: time) { line in
+                    written.with { $0.append(String(decoding: line, as: UTF8.self)) }
+                }
+            }
+        }
+        let first = logger()
+        var own = logger()
+        own.logLevel = .error
+        first.info("no")
+        level.value = .debug
+        first.debug("yes")
+        own.info("never")
+        #expect(written.with { $0.count } == 1)
+        #expect(written.with { $0[0].contains("yes") })
+    }
+
     @Test("lines below the level are not written") func level() {
         #expect(lines(level: .notice) { $0.info("no") } == [])
     }
