@@ -1,19 +1,31 @@
 /// Where a batch is durable before its sensor hears "stored", and the order in which detectors see batches.
 ///
-/// Invariants: an answer is given after the batch *and its key* are synced together, never before; a key is kept for
-/// ever, so a repeat is told from a new batch whatever the time between; offsets only grow, also across a trim and a
-/// lost file; bodies are kept until `trim`.
+/// Invariants: an answer is given after the batch *and its key* are synced together, never before; a repeat is told
+/// from a new batch, for ever where the log keeps the index of keys (a file), for its window where another does (a
+/// stream);
+/// offsets only grow, also across a trim and a lost file; bodies are kept until `trim`.
 /// Not here: what a body holds (`BatchFormat`), history (`FlowStore`), who may send what (`Ingest`).
 package import Delivery
 package import FlowModel
 package import Identity
 
-/// The log of all batches of one node. `SQLiteFlowLog` keeps it in a file.
-package protocol FlowLog: Sendable {
+/// Takes batches: a log, or several by the group that a batch belongs to.
+package protocol BatchSink: Sendable {
     /// Makes `batch` durable together with its key. Returns after the sync. Not undone by the caller's cancellation.
-    /// - Throws: `.busy`, `.full`: say 503, the sensor comes back. `.failed`: this log is done for, stop the service.
+    /// - Throws: `.busy`, `.full`, `.unavailable`: say 503, the sensor comes back. `.failed`: this log is done for,
+    ///   stop the service.
     func append(_ batch: LogAppend) async throws(FlowLogError) -> LogAppendResult
+}
 
+/// What each sensor has sent in all: a fact of whoever keeps the index of keys.
+package protocol SensorTotals: Sendable {
+    /// What every sensor of `tenant` has appended since the log was made, by site and name.
+    func totals(of tenant: TenantID) async throws(FlowLogError) -> [SensorTotal]
+}
+
+/// The log of one group of shards; a node alone has one. `SQLiteFlowLog` keeps it in a file, `JetStreamFlowLog`
+/// (`ClusterLog`) in a stream.
+package protocol FlowLog: BatchSink {
     /// The batches after `offset`, in order of offsets.
     /// - Parameters:
     ///   - limit: at most so many.
@@ -30,11 +42,12 @@ package protocol FlowLog: Sendable {
     /// The largest durable offset; 0 when the log has never held a batch.
     func headOffset() async throws(FlowLogError) -> Int64
 
-    /// What every sensor of `tenant` has appended since the log was made, by site and name.
-    func totals(of tenant: TenantID) async throws(FlowLogError) -> [SensorTotal]
+    /// Whether the log does not reach back to when it gave `offset`: it was restored, or made anew without knowing it.
+    func isOlder(than offset: Int64) async throws(FlowLogError) -> Bool
 }
 
 extension FlowLog {
+    package func isOlder(than offset: Int64) async throws(FlowLogError) -> Bool { try await headOffset() < offset }
     /// `read` with at most 64 MiB of bodies.
     package func read(after offset: Int64, limit: Int) async throws(FlowLogError) -> [LoggedBatch] {
         try await read(after: offset, limit: limit, bytesMax: 64 << 20)
@@ -128,5 +141,7 @@ package enum FlowLogError: Error, Equatable, Sendable {
     case failed(String)
     /// The file can't be opened or read.
     case storage(String)
+    /// Nobody knows whether it was done; the log goes on. Ask again: the same key will tell.
+    case unavailable(String)
     case cancelled
 }

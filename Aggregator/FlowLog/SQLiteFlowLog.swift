@@ -12,7 +12,7 @@ internal import Synchronization
 /// report success to the next one, so only a fresh process, which reads what is on the disk, may go on. A full disk is
 /// told apart: it shows before the sync, and the transaction is rolled back whole.
 /// One connection writes and checkpoints; readers have their own and do neither.
-package final class SQLiteFlowLog: FlowLog {
+package final class SQLiteFlowLog: FlowLog, SensorTotals {
     /// Bounds on what waits for the disk and on one transaction.
     package struct Limits: Sendable {
         /// Bodies of appends that wait; beyond it `append` throws `.busy`. One is always taken.
