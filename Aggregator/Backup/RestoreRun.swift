@@ -116,6 +116,8 @@ package struct RestoreRun: Sendable {
 
     /// The log was copied before the checkpoint, so its last offset may be below it. New batches get offsets above
     /// both: detection reads on from its checkpoint and would not see others.
+    /// And the log is born anew: sensors have answers for batches that came after the backup, and must be asked for
+    /// them.
     private func raiseLogHead(_ drafts: String) throws {
         let log = "\(drafts)/log.sqlite", checkpoint = "\(drafts)/checkpoint.sqlite"
         guard fileStatus(log) != nil, fileStatus(checkpoint) != nil else { return }
@@ -124,7 +126,7 @@ package struct RestoreRun: Sendable {
         try position.close()
         let queue = try DatabaseQueue(path: log)
         try queue.write { db in
-            try db.execute(sql: #"UPDATE log_head SET "offset" = MAX("offset", ?)"#, arguments: [offset])
+            try db.execute(sql: #"UPDATE log_head SET "offset" = MAX("offset", ?), born_ms = 0"#, arguments: [offset])
         }
         try queue.close()
     }

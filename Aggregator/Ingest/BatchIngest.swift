@@ -10,7 +10,7 @@ package import FlowLog
 internal import FlowModel
 internal import HTTPTypes
 package import Hummingbird
-internal import Identity
+package import Identity
 package import Logging
 internal import NIOCore
 package import Platform
@@ -19,19 +19,24 @@ package import Telemetry
 internal import WireBytes
 
 package struct BatchIngest: Sendable {
-    private let log: any FlowLog, registry: SensorRegistry, quarantine: Quarantine, admission: Admission
+    private let log: any BatchSink, registry: SensorRegistry, quarantine: Quarantine, admission: Admission
+    private let gate: SensorGate, held: HeldBatches?, renewal: CertificateRenewal?
     private let metrics: IngestMetrics, time: any TimeSource, logger: Logger
     private let benches = DecodingBenches()
+    private let tracer: Tracer, tenants: TenantMeters?
 
     package init(
-        log: any FlowLog, registry: SensorRegistry, quarantine: Quarantine,
-        admission: Admission = Admission(requestsMax: 256, bytesMax: 256 << 20), metrics: MetricRegistry,
-        time: any TimeSource, logger: Logger
+        log: any BatchSink, registry: SensorRegistry, quarantine: Quarantine,
+        admission: Admission = Admission(requestsMax: 256, bytesMax: 256 << 20), gate: SensorGate = SensorGate(),
+        held: HeldBatches? = nil, renewal: CertificateRenewal? = nil, metrics: MetricRegistry, time: any TimeSource,
+        logger: Logger, tracer: Tracer = .off, tenants: TenantMeters? = nil
     ) {
+        (self.tracer, self.tenants) = (tracer, tenants)
         self.log = log
         self.registry = registry
         self.quarantine = quarantine
         self.admission = admission
+        (self.gate, self.held, self.renewal) = (gate, held, renewal)
         self.metrics = IngestMetrics(in: metrics)
         self.time = time
         self.logger = logger
@@ -42,6 +47,9 @@ package struct BatchIngest: Sendable {
         let router = Router(context: SensorContext.self)
         router.post(RouterPath(IngestWire.path)) { request, context in try await answer(request, context) }
         router.post(RouterPath(IngestWire.heartbeatPath)) { request, context in try await heard(request, context) }
+        router.post(RouterPath(IngestWire.certificatePath)) { request, context in
+            try await renew(request, context)
+        }
         return router
     }
 
@@ -67,7 +75,7 @@ package struct BatchIngest: Sendable {
 
     /// - Returns: the digest of what is now durable under the request's key.
     private func take(_ request: Request, _ context: SensorContext) async throws(IngestProblem) -> BatchDigest {
-        let sensor = try context.sensor()
+        let sensor = try admitted(context), begin = time.wallMilliseconds()
         let fields = try BatchFields(request.headers)
         let room = fields.length ?? IngestWire.bodyBytesMax
         guard admission.enter(bytes: room) else { throw .overloaded(seconds: admission.secondsToDrain) }
@@ -78,7 +86,28 @@ package struct BatchIngest: Sendable {
         let batch = LogAppend(
             sensor: sensor, key: fields.key, digest: fields.digest, receivedMilliseconds: time.wallMilliseconds(),
             rows: summary.rows, tally: summary.tally, body: body)
-        return try await append(batch)
+        if let held, gate.isQuarantined(sensor) { return try hold(batch, in: held) }
+        let stored = try await append(batch)
+        note(batch, since: begin)
+        return stored
+    }
+    private func note(_ batch: LogAppend, since begin: Int64) {
+        guard tracer.wants(batch.key.trace) else { return }
+        tracer.record(
+            Span(
+                "ingest", batch.key.step("ingest"), parent: batch.key.step("ship"), begin: begin,
+                end: time.wallMilliseconds(),
+                attributes: [
+                    ("weir.tenant", "\(batch.sensor.tenant)"), ("weir.sensor", "\(batch.sensor.name)"),
+                    ("weir.rows", "\(batch.rows)"), ("weir.bytes", "\(batch.body.count)"),
+                ]))
+    }
+
+    /// Who sends, unless somebody revoked it since the connection was looked at last.
+    private func admitted(_ context: SensorContext) throws(IngestProblem) -> SensorIdentity {
+        let sensor = try context.sensor()
+        guard context.peer.map(gate.isRevoked) != true else { throw .revoked }
+        return sensor
     }
 
     /// A batch of the largest size takes this long at 35 kB/s. Whoever sends a byte now and then must not hold the room
@@ -101,6 +130,7 @@ package struct BatchIngest: Sendable {
         case .appended:
             metrics.stored.add()
             metrics.bytes.add(batch.body.count)
+            tenants?.note(batch)
             registry.stored(batch, at: batch.receivedMilliseconds)
             return batch.digest
         case .repeated(_, let digest):
@@ -111,6 +141,51 @@ package struct BatchIngest: Sendable {
             setAside(batch, stored: stored)
             throw .conflict
         }
+    }
+
+    /// Kept apart counts as kept: the sensor may forget it.
+    private func hold(_ batch: LogAppend, in held: HeldBatches) throws(IngestProblem) -> BatchDigest {
+        switch held.keep(batch) {
+        case .kept(let isNew):
+            (isNew ? metrics.held : metrics.repeated).add()
+            registry.heard(batch.sensor, at: batch.receivedMilliseconds)
+            return batch.digest
+        case .conflict(let stored):
+            setAside(batch, stored: stored)
+            throw .conflict
+        case .full: throw .heldFull
+        case .failed(let reason):
+            logger.error("A batch could not be held.", metadata: ["reason": "\(reason)"])
+            throw .logFailed
+        }
+    }
+
+    /// Puts into the log what was held of sensors that are in quarantine no longer. What can't be now stays.
+    package func releaseHeld() async {
+        guard let held else { return }
+        for next in held.entries(where: { !gate.isQuarantined($0) }) {
+            do {
+                var batch = try held.read(next)
+                let summary = try check(batch.body)
+                (batch.rows, batch.tally) = (summary.rows, summary.tally)
+                _ = try await append(batch)
+                metrics.heldReleased.add()
+            } catch HeldBatches.Fault.damaged(let reason) {
+                metrics.heldDiscarded.add()
+                logger.error("A held batch can't be read.", metadata: ["file": "\(next.path)", "reason": "\(reason)"])
+            } catch let problem as IngestProblem where problem == .conflict {
+                metrics.heldDiscarded.add()  // `append` has set it aside
+            } catch {
+                return logger.warning("Held batches are not in the log yet.", metadata: ["error": "\(error)"])
+            }
+            held.remove(next)
+        }
+    }
+    /// Throws away what is held of a sensor.
+    package func discardHeld(of sensor: SensorIdentity) -> Int {
+        let count = held?.discard(of: sensor) ?? 0
+        metrics.heldDiscarded.add(count)
+        return count
     }
 
     private func setAside(_ batch: LogAppend, stored: BatchDigest) {
@@ -160,6 +235,7 @@ package struct BatchIngest: Sendable {
         switch error {
         case .busy: .logBusy(seconds: admission.secondsToDrain)
         case .full: .logFull
+        case .unavailable: .logUnavailable
         case .failed, .storage, .cancelled: .logFailed
         }
     }
@@ -177,12 +253,32 @@ package struct BatchIngest: Sendable {
         channel.eventLoop.scheduleTask(in: delay) { channel.close(promise: nil) }
     }
 
+    // MARK: Certificates
+
+    private func renew(_ request: Request, _ context: SensorContext) async throws -> Response {
+        let sensor = try admitted(context)
+        guard let renewal, let peer = context.peer else { throw IngestProblem.noAuthority }
+        let body = try await Self.body(of: request, max: CertificateRenewal.octetsMax, expected: nil)
+        do throws(RenewalRefusal) {
+            let text = try renewal.renew(peer, sensor, body)
+            logger.notice("A certificate was renewed.", metadata: ["id": "\(peer.id)", "before": "\(peer.serial)"])
+            return Response(
+                status: .ok, headers: [.contentType: "application/pem-certificate-chain"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+        } catch {
+            if case .authority(let problem) = error {
+                logger.error("No certificate can be given out.", metadata: ["error": "\(problem)"])
+            }
+            throw error.problem
+        }
+    }
+
     // MARK: Heartbeats
 
     private static let heartbeatBytesMax = 1 << 20
 
     private func heard(_ request: Request, _ context: SensorContext) async throws -> Response {
-        let sensor = try context.sensor()
+        let sensor = try admitted(context)
         guard admission.enter(bytes: Self.heartbeatBytesMax) else {
             throw IngestProblem.overloaded(seconds: admission.secondsToDrain)
         }

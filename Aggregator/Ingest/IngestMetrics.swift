@@ -1,9 +1,11 @@
 internal import Telemetry
 
-/// What `BatchIngest` counts. Batches: received = stored + repeated + Σ refused(reason).
+/// What `BatchIngest` counts. Batches: received = stored + repeated + held + Σ refused(reason); what
+/// is released counts as stored then.
 struct IngestMetrics: Sendable {
     let received: Counter, stored: Counter, repeated: Counter, bytes: Counter, heartbeats: Counter, clones: Counter
     let quarantined: Counter, quarantineFull: Counter, quarantineDropped: Counter
+    let held: Counter, heldReleased: Counter, heldDiscarded: Counter
     private let refused: [String: Counter]
     let seconds: Histogram
 
@@ -21,6 +23,12 @@ struct IngestMetrics: Sendable {
             "weir_ingest_quarantine_full_total", help: "Such batches that found no room in quarantine.")
         quarantineDropped = registry.counter(
             "weir_ingest_quarantine_dropped_total", help: "Batches given up in quarantine for newer ones.")
+        held = registry.counter(
+            "weir_ingest_held_total", help: "Batches of sensors in quarantine, kept apart for the first time.")
+        heldReleased = registry.counter(
+            "weir_ingest_held_released_total", help: "Held batches that went into the log after all.")
+        heldDiscarded = registry.counter(
+            "weir_ingest_held_discarded_total", help: "Held batches that were thrown away, or that nothing can read.")
         refused = Dictionary(
             uniqueKeysWithValues: IngestProblem.kinds.map {
                 let help = "Batches not taken, by reason."

@@ -55,8 +55,16 @@ package struct IngestProblem: Error, Equatable, Sendable {
     var isLoad: Bool { kind == "overloaded" || kind == "log-busy" }
     static let logFull = IngestProblem(
         status: .serviceUnavailable, kind: "log-full", title: "The disk is full", retryAfter: 30)
+    /// Whether the batch is kept, nobody knows: the sensor's next try will tell.
+    static let logUnavailable = IngestProblem(
+        status: .serviceUnavailable, kind: "log-unavailable", title: "The log does not answer now", retryAfter: 1)
     static let logFailed = IngestProblem(
         status: .serviceUnavailable, kind: "log-failed", title: "The log can't be written", retryAfter: 10)
+    static let heldFull = IngestProblem(
+        status: .serviceUnavailable, kind: "held-full", title: "The sensor is in quarantine, and its room is used up",
+        retryAfter: 60)
+    static let revoked = IngestProblem(
+        status: .forbidden, kind: "revoked", title: "The certificate, or the sensor, was revoked")
     static let noIdentity = IngestProblem(
         status: .forbidden, kind: "no-identity", title: "The connection has no sensor identity")
     static let badHeartbeat = IngestProblem(
@@ -67,7 +75,8 @@ package struct IngestProblem: Error, Equatable, Sendable {
     /// Every kind that a batch can be refused with: a counter for each exists from the start.
     static let kinds: [String] = [
         badField("", ""), tooLarge(max: 0), digestMismatch, undecodable(""), laterVersion(0), conflict,
-        overloaded(seconds: 0), logBusy(seconds: 0), logFull, logFailed, noIdentity, interrupted,
+        overloaded(seconds: 0), logBusy(seconds: 0), logFull, logUnavailable, logFailed, heldFull, revoked, noIdentity,
+        interrupted,
     ].map(\.kind)
 }
 

@@ -67,7 +67,8 @@ package final class SensorRegistry: Sendable {
 
     /// The tenant's sensors with sums since `log` was made, those included that have not been heard of since this
     /// process began.
-    package func sensors(of tenant: TenantID, totals log: any FlowLog) async throws(FlowLogError) -> [SensorState] {
+    package func sensors(of tenant: TenantID, totals log: any SensorTotals) async throws(FlowLogError) -> [SensorState]
+    {
         let totals = try await log.totals(of: tenant)
         var states = tenants.withLock { $0[tenant] ?? [:] }
         for total in totals where total.sensor.tenant == tenant {

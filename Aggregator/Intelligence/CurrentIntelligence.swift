@@ -24,8 +24,9 @@ package struct IntelligenceEdition: Sendable {
 package final class CurrentIntelligence: Sendable {
     private struct State {
         var edition = IntelligenceEdition.none
-        /// The generation that work under way uses.
+        /// The oldest generation that work under way uses, by as many workers.
         var inUse: UInt64?
+        var workers = 0
     }
     private let state = Mutex(State())
 
@@ -43,15 +44,21 @@ package final class CurrentIntelligence: Sendable {
         }
     }
 
-    /// The edition to match the next records with, until `end`. Of one worker.
+    /// The edition to match the next records with, until `end`.
     package func begin() -> IntelligenceEdition {
         state.withLock { state in
-            state.inUse = state.edition.generation
+            state.workers += 1
+            state.inUse = min(state.inUse ?? .max, state.edition.generation)
             return state.edition
         }
     }
     /// What was matched since `begin` is in history.
-    package func end() { state.withLock { $0.inUse = nil } }
+    package func end() {
+        state.withLock { state in
+            state.workers -= 1
+            if state.workers == 0 { state.inUse = nil }
+        }
+    }
     /// Whether records are under way that were matched with an older edition than `generation`.
     package func isBehind(_ generation: UInt64) -> Bool {
         state.withLock { state in state.inUse.map { $0 < generation } ?? false }

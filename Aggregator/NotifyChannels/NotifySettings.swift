@@ -116,7 +116,8 @@ extension NotifySettings.Channel {
         var secrets: [SecretReference] = []
         for text in try reader.strings("secrets", default: [], countMax: WebhookSigner.secretsMax) {
             guard let secret = SecretReference(text) else {
-                throw reader.error("secrets", "\"\(text.prefix(4))…\" is not file:PATH or env:NAME")
+                throw reader.error(
+                    "secrets", "\"\(text.prefix(4))…\" is not file:PATH, env:NAME or bao:MOUNT/PATH#FIELD")
             }
             secrets.append(secret)
         }

@@ -4,9 +4,11 @@
 /// they are put in a row around a transport. Who a subject is, and what that person may, is `Tenancy`'s.
 /// Invariants: nothing is kept of who does not come back; a provider is asked for its keys at most once in
 /// `KnownProvider.askAgain` however many tokens name keys that it does not have.
+package import Identity
 package import Platform
 package import Settings
 internal import Synchronization
+package import Tenancy
 
 /// What a provider is asked.
 package struct SignOnRequest: Sendable {
@@ -61,6 +63,11 @@ package final class SignOnDesk: Sendable {
     }
 
     package func provider(_ name: String) -> SignOnProvider? { providers[name] }
+    /// What groups mean in a tenant: of its providers, by name, the first that says anything.
+    package func standing(of groups: [String], in tenant: TenantID) -> Standing? {
+        providers.values.filter { $0.tenant == tenant }.sorted { $0.name < $1.name }.lazy
+            .compactMap { $0.standing(of: groups) }.first
+    }
 
     /// Where the browser goes, and what it keeps until it comes back.
     /// - Parameter program: that is to have the session; nil: the browser.

@@ -90,7 +90,9 @@ extension Directory {
         let provider = Granter(who.actor, scopes: nil)
         do throws(DirectoryRefusal) {
             let found = linked.flatMap { people[$0] } ?? who.email.flatMap { person(email: $0) }
-            guard found?.isDisabled != true else { return .refused(.disabled) }
+            guard found?.isDisabled != true,
+                !provisioning(of: who.tenant).isDeactivated(person: found?.id, email: who.email)
+            else { return .refused(.disabled) }
             guard let standing = who.standing else {
                 // What the provider gave it takes back.
                 guard linked != nil, let found, members[who.tenant]?[found.id] != nil else { return .refused(.noRole) }

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import GRDB
 package import Identity
+internal import Synchronization
 
 /// Tenants, their API keys and people: a table of events, and projections of it that answer questions.
 ///
@@ -12,6 +13,7 @@ package import Identity
 package final class ControlLog: Sendable {
     private let database: DatabaseQueue
     let known = KnownDirectory()
+    private let oneChange = Mutex(())
 
     /// Opens `control.sqlite` in `folder`, making or migrating it as needed.
     package init(folder: String) throws(ControlError) {
@@ -41,6 +43,12 @@ package final class ControlLog: Sendable {
 
     package func tenants() throws(ControlError) -> [TenantID] {
         try read { try String.fetchAll($0, sql: "SELECT name FROM tenant ORDER BY name").compactMap { TenantID($0) } }
+    }
+
+    /// Nobody else's `changing` of this process runs meanwhile: for a change that is to count only if what it changes
+    /// is as the caller saw it.
+    package func changing<Result: Sendable>(_ body: () throws -> Result) throws -> Result {
+        try oneChange.withLock { _ in try body() }
     }
 
     // MARK: Database

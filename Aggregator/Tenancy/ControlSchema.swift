@@ -99,6 +99,18 @@ enum ControlSchema {
                         PRIMARY KEY (issuer, subject)) STRICT, WITHOUT ROWID;
                     """)
         }
+        migrator.registerMigration("answers that are given again") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE answered (
+                        id TEXT PRIMARY KEY, tenant TEXT NOT NULL, request TEXT NOT NULL, status INTEGER, sealed BLOB,
+                        atMilliseconds INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+                    CREATE INDEX answeredByTime ON answered (tenant, atMilliseconds);
+                    """)
+        }
+        addSensors(to: &migrator)
+        addFeatures(to: &migrator)
+        addRetention(to: &migrator)
         return migrator
     }
 }

@@ -26,6 +26,8 @@ package enum DirectoryRefusal: Error, Equatable, Sendable {
     /// Who is in another tenant too, or an operator, is not one tenant's to change.
     case notOnlyHere
     case tooMany(max: Int)
+    /// It is not what the caller saw.
+    case changed
 }
 
 /// What may happen: each answers with the events, or says why not. No clock, no chance, no storage.
@@ -133,7 +135,9 @@ extension Directory {
             invitation.expiresMilliseconds > now
         else { throw .unknownInvitation }
         let known = person(email: invitation.email)
-        guard known?.isDisabled != true else { throw .unknownInvitation }
+        guard known?.isDisabled != true,
+            !provisioning(of: invitation.tenant).isDeactivated(person: known?.id, email: invitation.email)
+        else { throw .unknownInvitation }
         let (tenant, standing) = (invitation.tenant, invitation.standing), id = known?.id ?? newID
         var events = known == nil ? try add(newID, email: invitation.email, name: name) : []
         // An old invitation takes nothing from who has become a member meanwhile.
@@ -184,7 +188,7 @@ extension Directory {
         guard (1...100).contains(name.count), name.utf8.count <= 400 else { throw .badName }
     }
     /// In lower case. Not a proof that mail arrives: printable ASCII with one `@` inside.
-    private static func address(_ text: String) throws(DirectoryRefusal) -> String {
+    static func address(_ text: String) throws(DirectoryRefusal) -> String {
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)
         guard (3...254).contains(text.utf8.count), parts.count == 2, parts.allSatisfy({ !$0.isEmpty }),
             text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && ![0x22, 0x2C, 0x3B, 0x3C, 0x3E].contains($0) })

@@ -45,6 +45,8 @@ package struct Directory: Sendable, Equatable {
     package private(set) var accounts: [String: ServiceAccount] = [:]
     /// Those that still stand; some may be past their time.
     package private(set) var invitations: [String: Invitation] = [:]
+    /// What tenants' own directories have said.
+    private(set) var provisionings: [TenantID: Provisioning] = [:]
     private var ids: [String: String] = [:]
 
     package init() {}
@@ -88,6 +90,12 @@ package struct Directory: Sendable, Equatable {
             accounts[id] = ServiceAccount(
                 id: id, tenant: tenant, name: name, standing: Standing(role: role, reach: Reach(kept: reach)))
         case .accountDisabled(_, let id): accounts[id]?.isDisabled = true
+        case .provisionedUserSet(let tenant, let user): provisionings[tenant, default: .init()].set(user)
+        case .provisionedUserRemoved(let tenant, let id): provisionings[tenant]?.removeUser(id)
+        case .provisionedGroupSet(let tenant, let group): provisionings[tenant, default: .init()].set(group)
+        case .provisionedGroupRemoved(let tenant, let id): provisionings[tenant]?.removeGroup(id)
+        case .provisionedMembers(let tenant, let group, let added, let removed):
+            provisionings[tenant]?.change(group, adding: added, removing: removed)
         }
     }
 }

@@ -17,6 +17,11 @@ package enum DirectoryEvent: Sendable, Hashable, Codable {
     case invitationEnded(tenant: TenantID, id: String, isAccepted: Bool)
     case accountSet(tenant: TenantID, id: String, name: String, role: String, reach: String)
     case accountDisabled(tenant: TenantID, id: String)
+    case provisionedUserSet(tenant: TenantID, user: ProvisionedUser)
+    case provisionedUserRemoved(tenant: TenantID, id: String)
+    case provisionedGroupSet(tenant: TenantID, group: ProvisionedGroup)
+    case provisionedGroupRemoved(tenant: TenantID, id: String)
+    case provisionedMembers(tenant: TenantID, group: String, added: [String], removed: [String])
 
     /// For the log: a word, whose, and of what.
     var entry: (kind: String, tenant: String, subject: String) {
@@ -33,6 +38,11 @@ package enum DirectoryEvent: Sendable, Hashable, Codable {
             (isAccepted ? "invitationAccepted" : "invitationWithdrawn", tenant.rawValue, id)
         case .accountSet(let tenant, let id, _, _, _): ("accountSet", tenant.rawValue, id)
         case .accountDisabled(let tenant, let id): ("accountDisabled", tenant.rawValue, id)
+        case .provisionedUserSet(let tenant, let user): ("provisionedUserSet", tenant.rawValue, user.id)
+        case .provisionedUserRemoved(let tenant, let id): ("provisionedUserRemoved", tenant.rawValue, id)
+        case .provisionedGroupSet(let tenant, let group): ("provisionedGroupSet", tenant.rawValue, group.id)
+        case .provisionedGroupRemoved(let tenant, let id): ("provisionedGroupRemoved", tenant.rawValue, id)
+        case .provisionedMembers(let tenant, let group, _, _): ("provisionedMembers", tenant.rawValue, group)
         }
     }
 }

@@ -5,6 +5,7 @@ internal import Crypto
 package struct OpaqueToken: Sendable {
     package enum Use: String, Sendable, CaseIterable {
         case invitation = "weir-invitation_", session = "weir-session_", setUp = "weir-setup_", reset = "weir-reset_"
+        case enrolment = "weir-enrol_"
     }
     private static let digits = 43
 

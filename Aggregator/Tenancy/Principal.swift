@@ -10,6 +10,10 @@ package enum Scope: String, Sendable, CaseIterable, Codable {
     case readSensors = "sensors:read"
     /// To have sensors send again what they were answered for.
     case writeSensors = "sensors:write"
+    /// To enrol sensors, to revoke them, to keep their batches apart.
+    case adminSensors = "sensors:admin"
+    /// To turn optional features on and off; with `audit:read`, to answer for personal data.
+    case writeSettings = "settings:write"
     /// To change what names of networks stand for; reading them is `readFlows`.
     case writeNetworks = "networks:write"
     /// To fetch the lists of what people accepted: what firewalls and BGP speakers have.
@@ -25,6 +29,8 @@ package enum Scope: String, Sendable, CaseIterable, Codable {
     /// People, invitations and roles.
     case readMembers = "members:read"
     case writeMembers = "members:write"
+    /// What the tenant's own directory says of its people (SCIM).
+    case provision = "scim:write"
     /// API keys and service accounts.
     case readKeys = "keys:read"
     case writeKeys = "keys:write"
@@ -34,7 +40,8 @@ package enum Scope: String, Sendable, CaseIterable, Codable {
     case ownTenant = "tenant:own"
 
     package static let administration: Set<Scope> = [
-        .readMembers, .writeMembers, .readKeys, .writeKeys, .readAudit, .ownTenant,
+        .readMembers, .writeMembers, .provision, .readKeys, .writeKeys, .readAudit, .ownTenant, .adminSensors,
+        .writeSettings,
     ]
     /// What a key may do if nothing is said: all but administration.
     package static let usual = Set(allCases).subtracting(administration.union([.readPseudonyms]))

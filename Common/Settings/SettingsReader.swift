@@ -58,7 +58,7 @@ package struct SettingsReader {
     package func elements(of key: String, countMax: Int = 1_024) throws(SettingError) -> [SettingsReader] {
         let full = path(key)
         source.noteList(full)
-        guard let node = source.node(at: full) else { return [] }
+        guard !source.isPassedOver(full), let node = source.node(at: full) else { return [] }
         guard case .list(let items, let line) = node else {
             throw source.error(full, "\(node.article) is not a list of maps", line: node.line)
         }

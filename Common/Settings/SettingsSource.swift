@@ -14,6 +14,10 @@ final class SettingsSource {
     private var asked: Set<String> = []
     /// Those that are lists of maps.
     private var lists: Set<String> = []
+    /// Keys whose values are wrong: as if they were not there, or as if they had one of `standIns`; see
+    /// `SettingsReader.problems`.
+    private var passedOver: [String: Int] = [:]
+    private static let standIns = ["x", "1", "127.0.0.1:1", "1s", "true", "http://localhost/"]
 
     init(
         root: SettingsNode, file: String, overrides: [String], environment: @escaping (String) -> String?
@@ -33,6 +37,9 @@ final class SettingsSource {
     /// - Throws: for `key:` without a value, and for a `--set` or variable that is not a scalar or a flow list.
     func value(at path: String) throws(SettingError) -> Found? {
         asked.insert(path)
+        if let attempt = passedOver[path] {
+            return attempt == 0 ? nil : Found(node: .scalar(Self.standIns[attempt - 1], line: 0), place: file)
+        }
         if let text = overrides[path] { return Found(node: try inline(text, path, "--set"), place: "--set") }
         let variable = Self.variable(for: path)
         if let text = environment(variable) {
@@ -71,6 +78,15 @@ final class SettingsSource {
         }
         return node
     }
+    /// Passes over what was found wrong with `path`: first as if nothing were there, then with other values.
+    /// - Returns: false once nothing is left to try.
+    func passOver(_ path: String) -> Bool {
+        (asked, lists) = ([], [])
+        let attempt = passedOver[path].map { $0 + 1 } ?? 0
+        passedOver[path] = attempt
+        return attempt <= Self.standIns.count
+    }
+    func isPassedOver(_ path: String) -> Bool { passedOver[path] != nil }
     func noteList(_ path: String) {
         asked.insert(path)
         lists.insert(path)
@@ -100,7 +116,7 @@ final class SettingsSource {
 extension SettingsSource {
     func checkAllUsed() throws(SettingError) {
         try check(root, path: "")
-        for key in overrides.keys.sorted() where !asked.contains(key) {
+        for key in overrides.keys.sorted() where !asked.contains(key) && !isPassedOver(key) {
             throw SettingError(key: key, problem: unknown(key), place: "--set")
         }
     }
@@ -109,6 +125,7 @@ extension SettingsSource {
         case .map(let entries, _):
             for entry in entries {
                 let full = path.isEmpty ? entry.key : "\(path).\(entry.key)"
+                if isPassedOver(full) { continue }
                 guard asked.contains(full) || asked.contains(where: { $0.hasPrefix(full + ".") }) else {
                     throw error(full, unknown(full), line: entry.line)
                 }

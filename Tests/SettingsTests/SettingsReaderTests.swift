@@ -42,6 +42,21 @@ struct SettingsReaderTests {
         #expect(found == error)
     }
 
+    @Test("all that is wrong is named at once: values, what is missing, unknown keys") func allProblems() throws {
+        let text = "name: 5\nspool:\n  bytesMax: 1\n  byteMax: 2\nwindow: soon\ncolour: red\n"
+        let reader = try SettingsReader(text: [UInt8](text.utf8), file: "sensor.yaml")
+        let found = reader.problems { reader throws(SettingError) in
+            _ = try reader.string("name")
+            _ = try reader.int("count", default: nil, in: 1...9)
+            _ = try reader.scoped(to: "spool").bytes("bytesMax", default: 8, in: 4...16)
+            _ = try reader.duration("window", default: .seconds(1), in: .seconds(1) ... .seconds(9))
+            try reader.checkAllUsed()
+        }
+        #expect(found.map(\.key) == ["count", "spool.bytesMax", "window", "spool.byteMax", "colour"])
+        let sound = try SettingsReader(text: [], file: "sensor.yaml")
+        #expect(sound.problems { reader throws(SettingError) in try reader.checkAllUsed() }.isEmpty)
+    }
+
     @Test("each type refuses what it is not") func types() {
         #expect(
             refusal("a: 5x") { _ = try $0.duration("a", default: nil, in: .seconds(1)...(.seconds(600))) }

@@ -58,6 +58,7 @@ struct TidyTests {
             "Sensor/Spool/System", "Sensor/Forward/System", "Sensor/Meter/PacketRing", "Tests/Benchmarks/System",
             "Aggregator/Export/BlockCipher.swift", "Aggregator/Enrichment/AddressDatabase.swift",
             "Aggregator/API/OpenAPIDocument.swift", "Aggregator/Passwords/Argon2.swift", "Aggregator/Programs/System",
+            "Aggregator/API/StreamCodec.swift",
             "Common/FlowModel/ColumnMemory.swift",
             "Sensor/Decode/Templated/RecordRows.swift", "Sensor/Decode/Templated/FlowColumns+Common.swift",
             "Sensor/Decode/SFlow5/FlowColumns+Samples.swift",

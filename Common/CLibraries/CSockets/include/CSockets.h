@@ -1,6 +1,6 @@
 #pragma once
 // Linux calls that `import Glibc` does not show: recvmmsg, sendmmsg, control messages, socket memory information, socket
-// filters, epoll, eventfd. Everything returns -errno on failure and never blocks.
+// filters, epoll, eventfd. Everything returns -errno on failure and never blocks, but for weir_ask.
 #include <stdint.h>
 
 /// One received datagram; its bytes are in the slot of the same index.
@@ -88,6 +88,16 @@ int weir_nap(int fd, int64_t nanoseconds);
 /// Sends `text` to a datagram socket of the file system, or of the abstract name space where `path` starts with '@':
 /// 0 or -errno.
 int weir_notify(const char *path, const char *text);
+
+/// Connects to a TCP port, sends `count` octets and takes the answer until the other end closes or `room` is full: how
+/// many came, or -errno (-EADDRNOTAVAIL: the name is unknown). Without octets to send it only connects. Blocks, at most
+/// `milliseconds` beside the resolver's own time.
+int64_t weir_ask(const char *host, uint16_t port, const uint8_t *bytes, uint32_t count, uint8_t *answer, uint32_t room,
+                 uint32_t milliseconds);
+
+/// What the kernel thinks of its clock (adjtimex(2)): 1 when something holds it to the time, 0 when nothing does, or
+/// -errno. `error_milliseconds` gets the most that it may be off.
+int weir_clock_state(int64_t *error_milliseconds);
 
 /// How copies of datagrams leave.
 typedef struct {
