@@ -1,3 +1,4 @@
+internal import Foundation
 internal import HTTPTypes
 package import Hummingbird
 internal import Logging
@@ -20,6 +21,14 @@ package struct APIContext: RequestContext {
     package init(source: Source) {
         coreContext = .init(source: source)
         address = source.channel.remoteAddress?.ipAddress ?? "unknown"
+    }
+
+    /// What the router took out of the path, as it was meant (RFC 3986 §2.1).
+    mutating func decodeParameters() throws(Problem) {
+        for (name, value) in coreContext.parameters where value.contains("%") {
+            guard let decoded = value.removingPercentEncoding else { throw .notFound }
+            coreContext.parameters[name] = decoded[...]
+        }
     }
 
     /// The person who asks, where the policy table lets any.
@@ -90,7 +99,7 @@ struct Answers: RouterMiddleware {
             context.logger.error("A request failed.", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
             response = try Problem.internalError.response(from: request, context: context)
         }
-        for (name, value) in Self.fields { response.headers[name] = value }
+        for field in Self.fields { response.headers[field.name] = field.value }
         return response
     }
 
@@ -100,9 +109,9 @@ struct Answers: RouterMiddleware {
     }
 
     /// ASVS 5.0 §3.4 for an API: nothing is cached, framed, sniffed or run.
-    private static let fields: [(HTTPField.Name, String)] = [
-        (.cacheControl, "no-store"), (.xContentTypeOptions, "nosniff"),
-        (.strictTransportSecurity, "max-age=63072000; includeSubDomains"),
-        (.contentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    static let fields: HTTPFields = [
+        .cacheControl: "no-store", .xContentTypeOptions: "nosniff",
+        .strictTransportSecurity: "max-age=63072000; includeSubDomains",
+        .contentSecurityPolicy: "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
     ]
 }

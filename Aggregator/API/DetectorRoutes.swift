@@ -33,7 +33,8 @@ package final class DetectorDesk: Sendable {
 
 /// `/v1/detectors`: the built-in rules with a tenant's limits, and what they would have found under others.
 struct DetectorRoutes {
-    let desk: DetectorDesk, knowledge: KnowledgeSources, query: FlowQuery, control: ControlLog, time: any TimeSource
+    let desk: DetectorDesk, knowledge: KnowledgeSources, query: any FlowHistory
+    let control: ControlLog, time: any TimeSource
 
     private static let bodyBytesMax = 64 << 10
     private static let day: Int64 = 86_400_000, daysMax: Int64 = 92

@@ -75,6 +75,8 @@ extension Problem {
         case .roleInUse: self = conflict("Somebody has that role")
         case .notOnlyHere: self = conflict("They belong elsewhere too: an operator does that, on the node")
         case .tooMany(let max): self = conflict("There are \(max) already")
+        case .changed:
+            self = Problem(.preconditionFailed, "changed", "It has changed since", detail: "Read it again")
         }
     }
 }

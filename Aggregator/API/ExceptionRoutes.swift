@@ -15,8 +15,8 @@ struct ExceptionRoutes {
     func add(to router: PolicedRoutes) {
         router.get("/v1/exceptions") { request, context in
             let principal = try context.caller
-            _ = try Parameters(request, allowed: [])
-            return try jsonResponse(["items": try incidents.exceptions(tenant: principal.tenant)])
+            let all = try incidents.exceptions(tenant: principal.tenant)
+            return try Pages(request).answer(all, by: { "\($0.createdAt)\n\($0.id)" }, isDescending: true) { $0 }
         }
         router.post("/v1/exceptions") { request, context in
             let principal = try context.caller

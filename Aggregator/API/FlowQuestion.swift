@@ -9,7 +9,7 @@ internal import Tenancy
 
 /// What questions about flows are answered from.
 struct FlowSources: Sendable {
-    let query: FlowQuery, control: ControlLog
+    let query: any FlowHistory, control: ControlLog
     /// What pseudonyms are made of; nil: there are none, and requests for them are refused.
     let pseudonymSecret: [UInt8]?
     /// For countries in filters and in answers.

@@ -9,21 +9,42 @@ internal import Tenancy
 /// `GET /v1/flows`, `/v1/flows/top`, `/v1/flows/series`, `/v1/flows/percentiles`, `/v1/flows/distinct`,
 /// `/v1/flows/conversations` and `/v1/flows/plan`: questions about the flow records of the key's tenant.
 struct FlowRoutes {
+    private struct Asked: Hashable {
+        let caller: Principal, target: String
+    }
     let sources: FlowSources, knowledge: KnowledgeSources
+    private let answers = SharedAnswers<Asked, Response>()
+
+    init(sources: FlowSources, knowledge: KnowledgeSources) {
+        (self.sources, self.knowledge) = (sources, knowledge)
+    }
 
     func add(to router: PolicedRoutes) {
-        router.get("/v1/flows") { try await list($0, $1) }
-        router.get("/v1/flows/top") { try await top($0, $1) }
-        router.get("/v1/flows/series") { try await series($0, $1) }
-        router.get("/v1/flows/percentiles") { try await percentiles($0, $1) }
-        router.get("/v1/flows/distinct") { try await distinct($0, $1) }
-        router.get("/v1/flows/conversations") { try await conversations($0, $1) }
+        router.get("/v1/flows") { try await inTurn($0, $1, list) }
+        router.get("/v1/flows/top") { try await inTurn($0, $1, top) }
+        router.get("/v1/flows/series") { try await inTurn($0, $1, series) }
+        router.get("/v1/flows/percentiles") { try await inTurn($0, $1, percentiles) }
+        router.get("/v1/flows/distinct") { try await inTurn($0, $1, distinct) }
+        router.get("/v1/flows/conversations") { try await inTurn($0, $1, conversations) }
         router.get("/v1/flows/plan") { request, context in
             let asked = try FlowQuestion(request, context, sources, allowed: [])
             let effort = try await asking {
                 try await sources.query.plan(tenant: asked.tenant, filter: asked.filter)
             }
             return try jsonResponse(["plan": EffortBody(effort)])
+        }
+    }
+
+    /// The answer is written in the same turn: that of a heavy question takes its time, too. Who asks the same with the
+    /// same rights meanwhile gets the same.
+    private func inTurn(
+        _ request: Request, _ context: APIContext, _ handler: (Request, APIContext) async throws -> Response
+    ) async throws -> Response {
+        let caller = try context.caller
+        return try await answers.answer(Asked(caller: caller, target: request.head.path ?? "")) {
+            try await asking {
+                try await sources.query.inTurn(of: caller.tenant) { try await handler(request, context) }
+            }
         }
     }
 

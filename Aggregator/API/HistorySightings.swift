@@ -6,7 +6,7 @@ internal import Query
 /// What one tenant's history has of indicators.
 struct HistorySightings: SightingSource {
     /// Nil: who asks may not read flows.
-    let query: FlowQuery?
+    let query: (any FlowHistory)?
     let tenant: TenantID
 
     private struct Refusal: Error, CustomStringConvertible {
@@ -27,7 +27,7 @@ struct HistorySightings: SightingSource {
         }
     }
 
-    private func meetings(_ networks: [IPNetwork], _ query: FlowQuery) async throws -> Meetings {
+    private func meetings(_ networks: [IPNetwork], _ query: any FlowHistory) async throws -> Meetings {
         do throws(QueryError) {
             return try await Meetings(networks, of: tenant, in: query)
         } catch {

@@ -12,6 +12,12 @@ struct IncidentRoutes {
 
     func add(to router: PolicedRoutes) {
         router.get("/v1/incidents") { try list($0, $1) }
+        router.get("/v1/incidents/counts") { request, context in
+            let principal = try context.caller
+            let parameters = try Parameters(request, allowed: Self.filters)
+            let counts = try incidents.counts(tenant: principal.tenant, filter: try filter(parameters))
+            return try jsonResponse(["items": counts])
+        }
         router.get("/v1/incidents/{id}") { request, context in
             let (principal, id) = try asked(request, context)
             let incident = try finding { () throws(IncidentError) in
@@ -67,28 +73,25 @@ struct IncidentRoutes {
         return (principal, try context.parameters.require("id"))
     }
 
-    private struct Page: Encodable {
-        let items: [Incident], next: String?
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: Key.self)
-            try container.encode(items, forKey: .items)
-            try container.encode(next, forKey: .next)  // null at the end, never absent
-        }
-        private enum Key: CodingKey { case items, next }
-    }
-
-    private static let parameters: Set = [
-        "status", "severity", "rule", "from", "to", "assignee", "tag", "address", "merged", "limit", "cursor",
+    private static let filters: Set = [
+        "status", "severity", "rule", "from", "to", "assignee", "tag", "address", "merged",
     ]
 
     private func list(_ request: Request, _ context: APIContext) throws -> Response {
         let principal = try context.caller
-        let parameters = try Parameters(request, allowed: Self.parameters)
+        let parameters = try Parameters(request, allowed: Self.filters.union(["limit", "cursor"]))
         do {
-            let page = try incidents.list(
+            let page = try incidents.texts(
                 tenant: principal.tenant, filter: try filter(parameters),
                 limit: parameters.integer("limit", in: 1...1_000) ?? 100, cursor: parameters.text("cursor"))
-            return try jsonResponse(Page(items: page.incidents, next: page.next))
+            var body = Array(#"{"items":["#.utf8)
+            for (number, incident) in page.incidents.enumerated() {
+                if number > 0 { body.append(UInt8(ascii: ",")) }
+                body += incident.utf8
+            }
+            // A cursor has digits, a point and letters only. Null at the end, never absent.
+            body += #"],"next":\#(page.next.map { "\"\($0)\"" } ?? "null")}"#.utf8
+            return jsonResponse(body)
         } catch IncidentError.badCursor {
             throw Problem.badParameter(
                 "cursor", parameters.text("cursor") ?? "", allowed: "the `next` of a page before")
@@ -143,6 +146,10 @@ func finding<Value>(_ body: () throws(IncidentError) -> Value) throws -> Value {
                 .unprocessableContent, "refused", "That can't be done",
                 detail: "Only a merge or a split that still stands can be taken back")
         case .full: throw Problem.unavailable
+        case .follows:
+            throw Problem(
+                .serviceUnavailable, "follows", "That can't be changed in a cluster",
+                detail: "Incidents of a cluster are what its findings make them: nothing was changed")
         case .badCursor, .storage: throw error
         }
     }

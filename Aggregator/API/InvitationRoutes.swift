@@ -13,10 +13,10 @@ struct InvitationRoutes {
     func add(to router: PolicedRoutes) {
         router.get("/v1/invitations") { request, context in
             let caller = try context.caller
-            _ = try Parameters(request, allowed: [])
+            let pages = try Pages(request)
             let all = try control.directory().invitations.values.filter { $0.tenant == caller.tenant }
-            let standing = all.filter { $0.expiresMilliseconds > now }.sorted { ($0.email, $0.id) < ($1.email, $1.id) }
-            return try jsonResponse(["items": standing.map { InvitationBody($0) }])
+            let standing = all.filter { $0.expiresMilliseconds > now }
+            return try pages.answer(standing, by: { "\($0.email)\n\($0.id)" }, InvitationBody.init)
         }
         router.post("/v1/invitations") { request, context in
             let caller = try context.caller

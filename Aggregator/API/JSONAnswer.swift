@@ -9,8 +9,10 @@ func jsonResponse(_ body: [UInt8]) -> Response {
         status: .ok, headers: [.contentType: "application/json"],
         body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
 }
-func jsonResponse(_ value: some Encodable) throws -> Response {
+func jsonResponse(_ value: some Encodable) throws -> Response { jsonResponse(try jsonOctets(value)) }
+/// Without line breaks.
+func jsonOctets(_ value: some Encodable) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return jsonResponse([UInt8](try encoder.encode(value)))
+    return [UInt8](try encoder.encode(value))
 }

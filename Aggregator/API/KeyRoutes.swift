@@ -13,8 +13,10 @@ struct KeyRoutes {
     func add(to router: PolicedRoutes) {
         router.get("/v1/keys") { request, context in
             let caller = try context.caller
-            _ = try Parameters(request, allowed: [])
-            return try jsonResponse(["items": try control.keys(of: caller.tenant).map { APIKeyBody($0, at: now) }])
+            let keys = try control.keys(of: caller.tenant)
+            return try Pages(request).answer(keys, by: { "\($0.createdMilliseconds)\n\($0.id)" }) {
+                APIKeyBody($0, at: now)
+            }
         }
         router.post("/v1/keys") { try await makeKey($0, $1) }
         router.delete("/v1/keys/{id}") { request, context in
@@ -27,9 +29,8 @@ struct KeyRoutes {
         }
         router.get("/v1/accounts") { request, context in
             let caller = try context.caller
-            _ = try Parameters(request, allowed: [])
             let all = try control.directory().accounts.values.filter { $0.tenant == caller.tenant }
-            return try jsonResponse(["items": all.sorted { ($0.name, $0.id) < ($1.name, $1.id) }.map(AccountBody.init)])
+            return try Pages(request).answer(all, by: { "\($0.name)\n\($0.id)" }, AccountBody.init)
         }
         router.post("/v1/accounts") { request, context in
             let caller = try context.caller

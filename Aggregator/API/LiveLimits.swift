@@ -10,6 +10,8 @@ package struct LiveLimits: Sendable {
     package var lasts: Duration = .seconds(900)
     /// Between two signs of life, which also show that nobody listens any more.
     package var heartbeat: Duration = .seconds(10)
+    /// Whose pages may open a WebSocket with a key, beside this origin's own.
+    package var origins: Set<String> = []
 
     package init() {}
 }

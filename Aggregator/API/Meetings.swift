@@ -15,7 +15,7 @@ struct Meetings: Sendable {
     /// Pairs of addresses that are told apart.
     private static let sightingsMax = 20_000
 
-    init(_ networks: [IPNetwork], of tenant: TenantID, in query: FlowQuery) async throws(QueryError) {
+    init(_ networks: [IPNetwork], of tenant: TenantID, in query: any FlowHistory) async throws(QueryError) {
         answer = try await query.hunt(
             tenant: tenant, indicators: networks, sightingsMax: Self.sightingsMax)
     }

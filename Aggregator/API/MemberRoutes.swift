@@ -1,6 +1,7 @@
 internal import Detect
 internal import HTTPTypes
 internal import Hummingbird
+internal import Identity
 internal import Platform
 internal import Tenancy
 
@@ -14,19 +15,23 @@ struct MemberRoutes {
     func add(to router: PolicedRoutes) {
         router.get("/v1/members") { request, context in
             let caller = try context.caller
+            let pages = try Pages(request)
+            return try pages.answer(try members(of: caller.tenant), by: { "\($0.email)\n\($0.id)" }) { $0 }
+        }
+        router.get("/v1/members/{id}") { request, context in
             _ = try Parameters(request, allowed: [])
-            let directory = try control.directory(), withFactor = try control.peopleWithFactors()
-            let items = (directory.members[caller.tenant] ?? [:]).compactMap { id, standing in
-                directory.people[id].map { MemberBody($0, standing, hasFactor: withFactor.contains(id)) }
-            }
-            return try jsonResponse(["items": items.sorted { ($0.email, $0.id) < ($1.email, $1.id) }])
+            guard let member = try member(context) else { throw Problem.notFound }
+            return try EntityTag.answer(member, of: member)
         }
         router.put("/v1/members/{id}") { try await change($0, $1) }
         router.delete("/v1/members/{id}") { request, context in
             let caller = try context.caller, id = try context.parameters.require("id")
             _ = try Parameters(request, allowed: [])
-            try deciding { () throws(ControlError) in
-                try control.removeMember(id, of: caller.tenant, by: caller.granter, at: now)
+            try control.changing {
+                if let member = try member(context) { try EntityTag.check(request, member) }
+                try deciding { () throws(ControlError) in
+                    try control.removeMember(id, of: caller.tenant, by: caller.granter, at: now)
+                }
             }
             return Response(status: .noContent)
         }
@@ -86,14 +91,27 @@ struct MemberRoutes {
 
     private var now: Int64 { time.wallMilliseconds() }
 
+    private func members(of tenant: TenantID, _ only: String? = nil) throws -> [MemberBody] {
+        let directory = try control.directory(), withFactor = try control.peopleWithFactors()
+        return (directory.members[tenant] ?? [:]).filter { only == nil || $0.key == only }.compactMap { id, standing in
+            directory.people[id].map { MemberBody($0, standing, hasFactor: withFactor.contains(id)) }
+        }
+    }
+    private func member(_ context: APIContext) throws -> MemberBody? {
+        try members(of: context.caller.tenant, try context.parameters.require("id")).first
+    }
+
     /// Nobody is made a member this way: who is none is answered as who does not exist.
     private func change(_ request: Request, _ context: APIContext) async throws -> Response {
         let caller = try context.caller, id = try context.parameters.require("id")
         _ = try Parameters(request, allowed: [])
         let standing = try await jsonBody(StandingBody.self, of: request, bytesMax: Self.bodyBytesMax).standing()
-        guard try control.directory().members[caller.tenant]?[id] != nil else { throw Problem.notFound }
-        try deciding { () throws(ControlError) in
-            try control.setMember(id, standing, in: caller.tenant, by: caller.granter, at: now)
+        try control.changing {
+            guard let now = try member(context) else { throw Problem.notFound }
+            try EntityTag.check(request, now)
+            try deciding { () throws(ControlError) in
+                try control.setMember(id, standing, in: caller.tenant, by: caller.granter, at: self.now)
+            }
         }
         return Response(status: .noContent)
     }

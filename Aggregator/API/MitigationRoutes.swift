@@ -15,7 +15,7 @@ internal import Tenancy
 /// What might be done about an incident, a person's yes or no to it, and the lists that firewalls and BGP speakers
 /// fetch. Weir itself does nothing: what was accepted is in the lists until its time is over.
 struct MitigationRoutes {
-    let incidents: IncidentLog, query: FlowQuery, desk: NotifyDesk, time: any TimeSource
+    let incidents: IncidentLog, query: any FlowHistory, desk: NotifyDesk, time: any TimeSource
 
     private static let measuredMax = 16, measuredMilliseconds: Int64 = 86_400_000
 

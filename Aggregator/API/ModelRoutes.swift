@@ -31,7 +31,7 @@ package final class ModelDesk: Sendable {
 
 /// `/v1/models`: a tenant's anomaly models, made from its history, evaluated on it, promoted and taken back.
 struct ModelRoutes {
-    let desk: ModelDesk?, query: FlowQuery, time: any TimeSource
+    let desk: ModelDesk?, query: any FlowHistory, time: any TimeSource
 
     /// What a model is made of unless it is said: the last four weeks.
     private static let usualStretch: Int64 = 28 * 86_400_000

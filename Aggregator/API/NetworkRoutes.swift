@@ -16,21 +16,32 @@ struct NetworkRoutes {
     func add(to router: PolicedRoutes) {
         router.get("/v1/networks") { request, context in
             let principal = try context.caller
+            let pages = try Pages(request), named = try control.namedNetworks(of: principal.tenant)
+            return try pages.answer(Array(named), by: \.key) { NamedBody(name: $0.key, networks: $0.value) }
+        }
+        router.get("/v1/networks/{name}") { request, context in
             _ = try Parameters(request, allowed: [])
-            let named = try control.namedNetworks(of: principal.tenant)
-            let items = named.sorted { $0.key < $1.key }.map { NamedBody(name: $0.key, networks: $0.value) }
-            return try jsonResponse(["items": items])
+            guard let named = try named(context) else { throw Problem.notFound }
+            return try EntityTag.answer(named, of: named.networks)
         }
         router.put("/v1/networks/{name}") { try await put($0, $1) }
         router.delete("/v1/networks/{name}") { request, context in
             let principal = try context.caller
             let name = context.parameters.get("name") ?? ""
-            guard
-                try control.removeNamedNetworks(
-                    name, of: principal.tenant, by: principal.keyID, at: time.wallMilliseconds())
-            else { throw Problem.notFound }
+            try control.changing {
+                if let now = try named(context) { try EntityTag.check(request, now.networks) }
+                guard
+                    try control.removeNamedNetworks(
+                        name, of: principal.tenant, by: principal.keyID, at: time.wallMilliseconds())
+                else { throw Problem.notFound }
+            }
             return Response(status: .noContent)
         }
+    }
+
+    private func named(_ context: APIContext) throws -> NamedBody? {
+        let name = context.parameters.get("name") ?? ""
+        return try control.namedNetworks(of: context.caller.tenant)[name].map { NamedBody(name: name, networks: $0) }
     }
 
     private func put(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -53,9 +64,13 @@ struct NetworkRoutes {
             }
             return network.description
         }
-        try control.setNamedNetworks(
-            name, networks, of: principal.tenant, by: principal.keyID, at: time.wallMilliseconds())
-        return try jsonResponse(NamedBody(name: name, networks: networks))
+        return try control.changing {
+            try EntityTag.check(request, try named(context)?.networks)
+            try control.setNamedNetworks(
+                name, networks, of: principal.tenant, by: principal.keyID, at: time.wallMilliseconds())
+            guard let named = try named(context) else { throw Problem.notFound }
+            return try EntityTag.answer(named, of: named.networks)
+        }
     }
 }
 

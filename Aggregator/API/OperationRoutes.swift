@@ -7,9 +7,18 @@ internal import Telemetry
 struct OperationRoutes {
     let metrics: MetricRegistry
     let unready: @Sendable () async -> [String]
+    let checks: @Sendable () async -> [HealthCheck]
 
     func add(to router: PolicedRoutes) {
-        router.get("/healthz") { _, _ in text("alive\n") }
+        router.get("/livez") { _, _ in text("alive\n") }
+        router.get("/healthz") { request, _ in
+            // Restarting mends none of these, so that without the question this is `/livez`.
+            guard let query = request.uri.query, query.split(separator: "&").contains(where: Self.isVerbose) else {
+                return text("alive\n")
+            }
+            let checks = await checks()
+            return text(checks.page, status: checks.areSound ? .ok : .serviceUnavailable)
+        }
         router.get("/readyz") { _, _ in
             let missing = await unready()
             guard missing.isEmpty else {
@@ -32,8 +41,14 @@ struct OperationRoutes {
     /// One for all answers: many of them, unread, must not be as many copies.
     private static let document = ByteBuffer(bytes: openAPIDocument)
 
-    private func text(_ body: String, type: String = "text/plain; charset=utf-8") -> Response {
+    private static func isVerbose(_ parameter: Substring) -> Bool {
+        parameter == "verbose" || parameter.hasPrefix("verbose=")
+    }
+
+    private func text(
+        _ body: String, type: String = "text/plain; charset=utf-8", status: HTTPResponse.Status = .ok
+    ) -> Response {
         Response(
-            status: .ok, headers: [.contentType: type], body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+            status: status, headers: [.contentType: type], body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
     }
 }

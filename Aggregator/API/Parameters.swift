@@ -5,25 +5,39 @@ internal import Hummingbird
 /// A request's query parameters, each read by its type. Names that no one asked for are refused, so that a misspelt
 /// filter can't silently answer more than was asked.
 struct Parameters {
-    private let values: [Substring: Substring]
+    private let values: [String: String]
 
     /// - Throws: when a name is given twice, or is not one of `allowed`.
     init(_ request: Request, allowed: Set<String>) throws(Problem) {
-        var values: [Substring: Substring] = [:]
-        for (name, value) in request.uri.queryParameters {
-            guard allowed.contains(String(name)) else {
+        var values: [String: String] = [:]
+        for (name, value) in try Self.pairs(request) {
+            guard allowed.contains(name) else {
                 throw .badParameter(
-                    String(name), String(value),
+                    name, value,
                     allowed: "a parameter here; there are: \(allowed.sorted().joined(separator: ", "))")
             }
             guard values.updateValue(value, forKey: name) == nil else {
-                throw .badParameter(String(name), String(value), allowed: "allowed twice")
+                throw .badParameter(name, value, allowed: "allowed twice")
             }
         }
         self.values = values
     }
 
-    func text(_ name: String) -> String? { values[name[...]].map(String.init) }
+    /// As forms and browsers write them (`application/x-www-form-urlencoded`): `+` is a space.
+    static func pairs(_ request: Request) throws(Problem) -> [(name: String, value: String)] {
+        var pairs: [(name: String, value: String)] = []
+        for part in (request.uri.query ?? "").split(separator: "&") {
+            let halves = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                .map { $0.replacing("+", with: " ").removingPercentEncoding }
+            guard let name = halves[0], let value = halves.count > 1 ? halves[1] : "" else {
+                throw .badParameter(String(part.prefix(40)), String(part), allowed: "percent-encoded UTF-8")
+            }
+            pairs.append((name, value))
+        }
+        return pairs
+    }
+
+    func text(_ name: String) -> String? { values[name] }
 
     func choice(_ name: String, _ allowed: [String]) throws(Problem) -> String? {
         guard let value = text(name) else { return nil }

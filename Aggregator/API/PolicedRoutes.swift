@@ -10,13 +10,20 @@ final class PolicedRoutes {
     private var withoutRow: [String] = [], registered: Set<String> = []
 
     private let noteVisit: @Sendable (Principal, String) throws -> Void
+    private let has: @Sendable (Principal, Feature) throws -> Bool
+    private let answerMax: Duration, once: OnlyOnce
 
-    /// - Parameter noteVisit: is told, before the handler is asked, which route an operator was let through to.
+    /// - Parameters:
+    ///   - answerMax: until an answer begins.
+    ///   - noteVisit: is told, before the handler is asked, which route an operator was let through to.
+    ///   - has: whether the caller's tenant has a feature.
     init(
-        _ router: Router<APIContext>, _ table: PolicyTable,
-        noteVisit: @escaping @Sendable (Principal, String) throws -> Void
+        _ router: Router<APIContext>, _ table: PolicyTable, answerMax: Duration, once: OnlyOnce,
+        noteVisit: @escaping @Sendable (Principal, String) throws -> Void,
+        has: @escaping @Sendable (Principal, Feature) throws -> Bool
     ) {
-        (self.router, self.noteVisit) = (router, noteVisit)
+        self.has = has
+        (self.router, self.noteVisit, self.answerMax, self.once) = (router, noteVisit, answerMax, once)
         rows = Dictionary(table.rows.map { ($0.route, $0) }) { first, _ in first }
         twice = Dictionary(grouping: table.rows, by: \.route).filter { $0.value.count > 1 }.keys.sorted()
     }
@@ -33,13 +40,21 @@ final class PolicedRoutes {
         let route = "\(method.rawValue) \(path)"
         guard let row = rows[route] else { return withoutRow.append(route) }
         registered.insert(route)
-        router.on(RouterPath(path), method: method) { [noteVisit] request, context -> Response in
+        let makesThings = row.makesThings
+        router.on(RouterPath(path), method: method) { [noteVisit, has, answerMax, once] request, context -> Response in
             var context = context
+            try context.decodeParameters()
             context.granted = try row.grant(context.principal, context.signedIn)
+            if let feature = row.feature, let caller = context.granted, try !has(caller, feature) {
+                throw Problem.featureOff(feature)
+            }
             // What can't be noted is not answered.
             if let visitor = context.granted, visitor.isVisitor { try noteVisit(visitor, route) }
             if row.access == .signedIn { context.grantedPerson = context.signedIn }
-            return try await handler(request, context)
+            return try await within(answerMax) { [context] in
+                guard makesThings else { return try await handler(request, context) }
+                return try await once.answer(request, context, route, handler)
+            }
         }
     }
 

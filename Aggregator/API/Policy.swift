@@ -22,15 +22,27 @@ package struct PolicyRow: Sendable, Hashable {
     }
     package let method: HTTPRequest.Method, path: String
     package var access: Access
+    /// What a tenant may have turned off; nil: no tenant does without this route.
+    package let feature: Feature?
 
-    package init(_ method: HTTPRequest.Method, _ path: String, _ access: Access) {
-        (self.method, self.path, self.access) = (method, path, access)
+    package init(
+        _ method: HTTPRequest.Method, _ path: String, _ access: Access, feature: Feature? = nil
+    ) {
+        (self.method, self.path, self.access, self.feature) = (method, path, access, feature)
     }
-    init(_ method: HTTPRequest.Method, _ path: String, _ scope: Scope, _ span: Span = .tenant) {
-        self.init(method, path, .permitted([[scope]], span))
+    init(
+        _ method: HTTPRequest.Method, _ path: String, _ scope: Scope, _ span: Span = .tenant, feature: Feature? = nil
+    ) {
+        self.init(method, path, .permitted([[scope]], span), feature: feature)
     }
 
     package var route: String { "\(method.rawValue) \(path)" }
+
+    /// Whether to ask twice makes two things: `Idempotency-Key` counts there.
+    var makesThings: Bool {
+        guard method == .post, case .permitted(let alternatives, _) = access else { return false }
+        return alternatives.contains { $0.contains { $0.rawValue.hasSuffix(":write") } }
+    }
 
     /// Who the handler answers to; nil where it is no tenant's principal.
     func grant(_ principal: Principal?, _ person: SignedIn?) throws(Problem) -> Principal? {

@@ -5,11 +5,12 @@ extension PolicyTable {
     /// The one that is in force. `openapi.json` says the same to callers, by hand, and the authorization matrix
     /// (`Tests/AccessMatrixTests`) holds the two and the answers against each other.
     package static let standard = PolicyTable(
-        operation + people + administration + incidents + mitigation + flows + detection + knowledge + sensors)
+        operation + people + administration + provisioning + incidents + mitigation + flows + detection + knowledge
+            + sensors)
 
     private static let operation = [
-        PolicyRow(.get, "/healthz", .anyone), PolicyRow(.get, "/readyz", .anyone), PolicyRow(.get, "/metrics", .anyone),
-        PolicyRow(.get, "/openapi.json", .anyone),
+        PolicyRow(.get, "/livez", .anyone), PolicyRow(.get, "/readyz", .anyone), PolicyRow(.get, "/healthz", .anyone),
+        PolicyRow(.get, "/metrics", .anyone), PolicyRow(.get, "/openapi.json", .anyone),
     ]
     private static let people = [
         PolicyRow(.post, "/v1/setup", .anyone), PolicyRow(.post, "/v1/invitations/accept", .anyone),
@@ -23,8 +24,12 @@ extension PolicyTable {
         PolicyRow(.post, "/v1/signon/{name}/session", .anyone),
         PolicyRow(.post, "/v1/password/forgot", .anyone), PolicyRow(.post, "/v1/password/reset", .anyone),
     ]
+    /// Who answers to people for what is known of them.
+    private static let privacy = PolicyRow.Access.permitted(
+        [[.writeSettings, .readAudit, .readFlows, .readIncidents]], .tenant)
     private static let administration = [
-        PolicyRow(.get, "/v1/members", .readMembers), PolicyRow(.put, "/v1/members/{id}", .writeMembers),
+        PolicyRow(.get, "/v1/members", .readMembers), PolicyRow(.get, "/v1/members/{id}", .readMembers),
+        PolicyRow(.put, "/v1/members/{id}", .writeMembers),
         PolicyRow(.delete, "/v1/members/{id}", .writeMembers),
         PolicyRow(.post, "/v1/members/{id}/reset", .writeMembers),
         PolicyRow(.delete, "/v1/members/{id}/factor", .writeMembers),
@@ -36,16 +41,34 @@ extension PolicyTable {
         PolicyRow(.delete, "/v1/keys/{id}", .writeKeys),
         PolicyRow(.get, "/v1/accounts", .readKeys), PolicyRow(.post, "/v1/accounts", .writeKeys),
         PolicyRow(.delete, "/v1/accounts/{id}", .writeKeys),
-        PolicyRow(.get, "/v1/audit", .readAudit), PolicyRow(.get, "/v1/audit/export", .readAudit),
+        PolicyRow(.get, "/v1/features", .readMembers), PolicyRow(.put, "/v1/features/{name}", .writeSettings),
+        PolicyRow(.get, "/v1/retention", .readMembers), PolicyRow(.put, "/v1/retention/{name}", .writeSettings),
+        PolicyRow(.post, "/v1/privacy/report", privacy), PolicyRow(.post, "/v1/privacy/erasure", privacy),
+        PolicyRow(.get, "/v1/compliance", .readAudit), PolicyRow(.get, "/v1/audit", .readAudit),
+        PolicyRow(.get, "/v1/audit/export", .readAudit),
         PolicyRow(.get, "/v1/audit/verify", .readAudit),
     ]
+    private static let provisioning: [PolicyRow] =
+        ["ServiceProviderConfig", "ResourceTypes", "ResourceTypes/{id}", "Schemas", "Schemas/{id}"].map {
+            PolicyRow(.get, "/scim/v2/\($0)", .provision)
+        }
+        + ["Users", "Groups"].flatMap { kind in
+            [
+                PolicyRow(.get, "/scim/v2/\(kind)", .provision), PolicyRow(.post, "/scim/v2/\(kind)", .provision),
+                PolicyRow(.get, "/scim/v2/\(kind)/{id}", .provision),
+                PolicyRow(.put, "/scim/v2/\(kind)/{id}", .provision),
+                PolicyRow(.patch, "/scim/v2/\(kind)/{id}", .provision),
+                PolicyRow(.delete, "/scim/v2/\(kind)/{id}", .provision),
+            ]
+        }
     private static let incidents = [
         PolicyRow(.get, "/v1/incidents", .readIncidents),
+        PolicyRow(.get, "/v1/incidents/counts", .readIncidents),
         PolicyRow(.get, "/v1/incidents/{id}", .readIncidents),
         PolicyRow(.get, "/v1/incidents/{id}/events", .readIncidents),
         PolicyRow(.get, "/v1/incidents/{id}/story", .readIncidents),
         PolicyRow(.get, "/v1/incidents/{id}/neighbours", .readIncidents),
-        PolicyRow(.get, "/v1/live/incidents", .readIncidents),
+        PolicyRow(.get, "/v1/live/incidents", .readIncidents, feature: .live),
         PolicyRow(.get, "/v1/playbooks", .readIncidents),
         PolicyRow(.get, "/v1/feedback", .readIncidents),
         PolicyRow(.patch, "/v1/incidents/{id}", .writeIncidents),
@@ -63,10 +86,10 @@ extension PolicyTable {
         PolicyRow(.post, "/v1/notify/channels/{name}/test", .writeIncidents),
     ]
     private static let mitigation = [
-        PolicyRow(.get, "/v1/incidents/{id}/proposals", .readIncidents),
-        PolicyRow(.post, "/v1/incidents/{id}/proposals/{proposal}/accept", .writeMitigation),
-        PolicyRow(.post, "/v1/incidents/{id}/proposals/{proposal}/withdraw", .writeMitigation),
-        PolicyRow(.get, "/v1/mitigation/list", .readMitigation),
+        PolicyRow(.get, "/v1/incidents/{id}/proposals", .readIncidents, feature: .mitigation),
+        PolicyRow(.post, "/v1/incidents/{id}/proposals/{proposal}/accept", .writeMitigation, feature: .mitigation),
+        PolicyRow(.post, "/v1/incidents/{id}/proposals/{proposal}/withdraw", .writeMitigation, feature: .mitigation),
+        PolicyRow(.get, "/v1/mitigation/list", .readMitigation, feature: .mitigation),
     ]
     /// Who sees addresses, and who sees their pseudonyms.
     private static let records = PolicyRow.Access.permitted([[.readFlows], [.readPseudonyms]], .records)
@@ -78,11 +101,13 @@ extension PolicyTable {
         PolicyRow(.get, "/v1/flows/percentiles", records),
         PolicyRow(.get, "/v1/flows/distinct", records),
         PolicyRow(.get, "/v1/flows/conversations", records),
-        PolicyRow(.get, "/v1/flows/export", records),
+        PolicyRow(.get, "/v1/flows/export", records, feature: .exports),
+        PolicyRow(.get, "/v1/live/flows", records, feature: .live),
         PolicyRow(.get, "/v1/flows/plan", history),
-        PolicyRow(.post, "/v1/hunts", history),
+        PolicyRow(.post, "/v1/hunts", history, feature: .hunts),
         PolicyRow(.get, "/v1/trends", history),
         PolicyRow(.get, "/v1/networks", .readFlows),
+        PolicyRow(.get, "/v1/networks/{name}", .readFlows),
         PolicyRow(.put, "/v1/networks/{name}", .writeNetworks),
         PolicyRow(.delete, "/v1/networks/{name}", .writeNetworks),
     ]
@@ -95,17 +120,20 @@ extension PolicyTable {
         PolicyRow(.get, "/v1/sigma/export", .readRules),
         PolicyRow(.post, "/v1/sigma/rules/check", .readRules),
         PolicyRow(.post, "/v1/sigma/rules/test", .readRules),
-        PolicyRow(.post, "/v1/sigma/rules/backtest", .permitted([[.readRules, .readFlows]], .tenant)),
-        PolicyRow(.get, "/v1/models", .readRules),
-        PolicyRow(.post, "/v1/models", .permitted([[.writeRules, .readFlows]], .tenant)),
-        PolicyRow(.post, "/v1/models/rollback", .writeRules),
-        PolicyRow(.get, "/v1/models/{version}", .readRules),
-        PolicyRow(.post, "/v1/models/{version}/evaluate", .permitted([[.writeRules, .readFlows]], .tenant)),
-        PolicyRow(.post, "/v1/models/{version}/promote", .writeRules),
+        PolicyRow(
+            .post, "/v1/sigma/rules/backtest", .permitted([[.readRules, .readFlows]], .tenant), feature: .backtests),
+        PolicyRow(.get, "/v1/models", .readRules, feature: .models),
+        PolicyRow(.post, "/v1/models", .permitted([[.writeRules, .readFlows]], .tenant), feature: .models),
+        PolicyRow(.post, "/v1/models/rollback", .writeRules, feature: .models),
+        PolicyRow(.get, "/v1/models/{version}", .readRules, feature: .models),
+        PolicyRow(
+            .post, "/v1/models/{version}/evaluate", .permitted([[.writeRules, .readFlows]], .tenant), feature: .models),
+        PolicyRow(.post, "/v1/models/{version}/promote", .writeRules, feature: .models),
         PolicyRow(.get, "/v1/programs", .readRules),
         PolicyRow(.get, "/v1/detectors", .readRules),
         PolicyRow(.put, "/v1/detectors/limits", .writeRules),
-        PolicyRow(.post, "/v1/detectors/backtest", .permitted([[.readRules, .readFlows]], .tenant)),
+        PolicyRow(
+            .post, "/v1/detectors/backtest", .permitted([[.readRules, .readFlows]], .tenant), feature: .backtests),
     ]
     private static let knowledge = [
         PolicyRow(.get, "/v1/intel/lookup", .readIntelligence),
@@ -114,7 +142,19 @@ extension PolicyTable {
     ]
     private static let sensors = [
         PolicyRow(.get, "/v1/sensors", .readSensors, .sites),
+        PolicyRow(.post, "/v1/sensors/bulk", .writeSensors, .sites),
+        PolicyRow(.get, "/v1/live/sensors", .readSensors, .sites, feature: .live),
         PolicyRow(.get, "/v1/sensors/{id}/exporters", .readSensors, .sites),
         PolicyRow(.post, "/v1/sensors/{id}/reship", .writeSensors, .sites),
+        PolicyRow(.get, "/v1/sensors/marks", .readSensors, .sites),
+        PolicyRow(.put, "/v1/sensors/{id}/quarantine", .adminSensors, .sites),
+        PolicyRow(.delete, "/v1/sensors/{id}/quarantine", .adminSensors, .sites),
+        PolicyRow(.put, "/v1/sensors/{id}/revocation", .adminSensors, .sites),
+        PolicyRow(.delete, "/v1/sensors/{id}/revocation", .adminSensors, .sites),
+        PolicyRow(.delete, "/v1/sensors/{id}/held", .adminSensors, .sites),
+        PolicyRow(.get, "/v1/enrolment/authorities", .anyone), PolicyRow(.post, "/v1/enrolment", .anyone),
+        PolicyRow(.get, "/v1/sensors/enrolments", .adminSensors, .sites),
+        PolicyRow(.post, "/v1/sensors/{id}/enrolment", .adminSensors, .sites),
+        PolicyRow(.delete, "/v1/sensors/{id}/enrolment", .adminSensors, .sites),
     ]
 }

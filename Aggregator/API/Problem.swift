@@ -63,8 +63,28 @@ extension Problem: HTTPResponseError {
             type: "urn:weir:problem:\(kind)", title: title, status: Int(status.code), detail: detail, line: place?.line,
             column: place?.column, length: place?.length, suggestion: place?.suggestion)
         var fields = headers
-        fields[.contentType] = "application/problem+json"
+        let isSCIM = request.uri.path.hasPrefix("/scim/")
+        fields[.contentType] = isSCIM ? "application/scim+json" : "application/problem+json"
+        let octets = try isSCIM ? encoder.encode(SCIMError(self)) : encoder.encode(body)
         return Response(
-            status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(data: try encoder.encode(body))))
+            status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(data: octets)))
+    }
+}
+
+/// A refusal as RFC 7644 §3.12 has it.
+private struct SCIMError: Encodable {
+    private let schemas = ["urn:ietf:params:scim:api:messages:2.0:Error"], status: String, scimType: String?
+    private let detail: String
+
+    /// RFC 7644, table 9.
+    private static let types: Set = [
+        "invalidFilter", "tooMany", "uniqueness", "mutability", "invalidSyntax", "invalidPath", "noTarget",
+        "invalidValue", "invalidVers", "sensitive",
+    ]
+
+    init(_ problem: Problem) {
+        status = "\(problem.status.code)"
+        scimType = problem.kind == "bad-body" ? "invalidSyntax" : Self.types.contains(problem.kind) ? problem.kind : nil
+        detail = [problem.title, problem.detail].compactMap { $0 }.joined(separator: ": ")
     }
 }

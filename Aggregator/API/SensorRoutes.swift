@@ -9,15 +9,16 @@ internal import Tenancy
 /// `GET /v1/sensors`: what each of the tenant's sensors shipped, holds and lost; `GET /v1/sensors/{id}/exporters`: the
 /// loss ledger and the health of each exporter of one; `POST /v1/sensors/{id}/reship`: what it was answered for, again.
 struct SensorRoutes {
-    let registry: SensorRegistry, log: any FlowLog
+    let registry: SensorRegistry, log: any SensorTotals
 
     func add(to router: PolicedRoutes) {
         router.get("/v1/sensors") { request, context in
             let principal = try context.caller
-            _ = try Parameters(request, allowed: [])
-            let states = try await states(for: principal)
-            return try jsonResponse(["items": states.map(SensorBody.init)])
+            let pages = try Pages(request)
+            return try pages.answer(
+                try await states(for: principal), by: { SensorBody.id(of: $0.sensor) }, SensorBody.init)
         }
+        router.post("/v1/sensors/bulk") { try await bulk($0, $1) }
         router.get("/v1/sensors/{id}/exporters") { request, context in
             let principal = try context.caller
             _ = try Parameters(request, allowed: [])
@@ -41,6 +42,28 @@ struct SensorRoutes {
         }
     }
 
+    private static let bulkMax = 1_000, bodyBytesMax = 256 << 10
+
+    /// The same of many sensors: each is answered for itself, and one that is not there keeps no other from its answer.
+    private func bulk(_ request: Request, _ context: APIContext) async throws -> Response {
+        let principal = try context.caller
+        _ = try Parameters(request, allowed: [])
+        let asked = try await jsonBody(BulkBody.self, of: request, bytesMax: Self.bodyBytesMax)
+        guard (1...Self.bulkMax).contains(asked.sensors.count), Set(asked.sensors).count == asked.sensors.count else {
+            throw Problem.badBody("sensors: 1 to \(Self.bulkMax) different ids")
+        }
+        let known = try await states(for: principal).map(\.sensor)
+        let byID = Dictionary(known.map { (SensorBody.id(of: $0), $0) }) { first, _ in first }
+        let items = asked.sensors.map { id in
+            guard let sensor = byID[id] else { return BulkItem(sensor: id, status: 404) }
+            registry.ask(
+                sensor, sinceMilliseconds: asked.reship.since?.milliseconds ?? 0,
+                id: String(UInt64.random(in: 1 ... .max), radix: 16))
+            return BulkItem(sensor: id, status: 204)
+        }
+        return try jsonResponse(["items": items])
+    }
+
     /// Those of the caller's sites.
     private func states(for principal: Principal) async throws -> [SensorState] {
         try await registry.sensors(of: principal.tenant, totals: log).filter {
@@ -48,6 +71,12 @@ struct SensorRoutes {
         }
     }
 }
+
+private struct BulkBody: Decodable {
+    struct Reship: Decodable { let since: EventTime? }
+    let sensors: [String], reship: Reship
+}
+private struct BulkItem: Encodable { let sensor: String, status: Int }
 
 /// The exporters of one sensor, since the sensor's start.
 private struct ExportersBody: Encodable {

@@ -11,7 +11,7 @@ package import Tenancy
 
 /// `/v1/sigma/rules`: a tenant's Sigma rules, what is wrong with them, what they would find.
 struct SigmaRoutes {
-    let register: SigmaRegister, control: ControlLog, query: FlowQuery, time: any TimeSource
+    let register: SigmaRegister, control: ControlLog, query: any FlowHistory, time: any TimeSource
 
     private static let bodyBytesMax = 4 << 20
 
@@ -31,11 +31,9 @@ struct SigmaRoutes {
 
     private func list(_ request: Request, _ context: APIContext) throws -> Response {
         let principal = try context.caller
-        _ = try Parameters(request, allowed: [])
+        let pages = try Pages(request)
         let plan = try register.plan(of: principal.tenant), counts = register.counts(of: principal.tenant)
-        return try jsonResponse([
-            "items": plan.lines.map { SigmaLineBody($0, counts[$0.key], version: nil, text: nil) }
-        ])
+        return try pages.answer(plan.lines, by: \.key) { SigmaLineBody($0, counts[$0.key], version: nil, text: nil) }
     }
 
     private func show(_ request: Request, _ context: APIContext) throws -> Response {
@@ -76,8 +74,7 @@ struct SigmaRoutes {
     }
 
     private func key(_ context: APIContext) -> String {
-        let key = context.parameters.get("key") ?? ""
-        return key.removingPercentEncoding ?? key
+        context.parameters.get("key") ?? ""
     }
 
     // MARK: Changing
@@ -85,8 +82,12 @@ struct SigmaRoutes {
     private func put(_ request: Request, _ context: APIContext) async throws -> Response {
         let principal = try context.caller
         let key = self.key(context), asked: SigmaPutBody = try await body(of: request)
+        // Of a rule of its own a tenant may say the state alone: the text stays.
+        let isOwn = try register.plan(of: principal.tenant).lines.contains { $0.key == key && $0.origin == .own }
+        let last = isOwn ? try control.sigmaVersions(key, of: principal.tenant).last : nil
+        let text = asked.text ?? last?.text
         let decision = SigmaDecision(
-            key: key, text: asked.text, state: try asked.known("state", asked.state),
+            key: key, text: text, state: try asked.known("state", asked.state),
             level: try asked.known("level", asked.level))
         if let text = asked.text { try Self.checkDocument(text, key) }
         let plan = try register.plan(of: principal.tenant, with: decision)
@@ -95,7 +96,7 @@ struct SigmaRoutes {
             throw Self.refused(line.issues)
         }
         _ = try control.setSigmaRule(
-            key, text: asked.text, state: asked.state, level: asked.level, of: principal.tenant, by: principal.keyID,
+            key, text: text, state: asked.state, level: asked.level, of: principal.tenant, by: principal.keyID,
             at: time.wallMilliseconds())
         register.changed(principal.tenant)
         return try jsonResponse(self.line(key, of: principal.tenant))

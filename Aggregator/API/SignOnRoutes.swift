@@ -49,8 +49,8 @@ struct SignOnRoutes {
     ) async throws -> Response {
         // Providers add parameters of their own; of those that count each is there once.
         var query: [String: String] = [:]
-        for (name, value) in request.uri.queryParameters
-        where query.updateValue(String(value), forKey: String(name)) != nil { throw Problem.signOnFailed }
+        for (name, value) in try Parameters.pairs(request)
+        where query.updateValue(value, forKey: name) != nil { throw Problem.signOnFailed }
         let token: IDToken, program: ProgramReturn?
         do throws(SignOnFault) {
             (token, program) = try await desk.finish(provider, query: query, kept: SignOnCookie.value(in: request))

@@ -40,10 +40,16 @@ final class ExchangeWatch: ChannelDuplexHandler {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        let size = if case .body(let body) = unwrapOutboundIn(data) { body.readableBytes } else { 0 }
+        var size = 0
+        switch unwrapOutboundIn(data) {
+        // A WebSocket's request has no end; the idle time and the pings of whoever answers bound it.
+        case .head(let head) where head.status == .switchingProtocols: request?.cancel()
+        case .body(let body): size = body.readableBytes
+        case .head, .end: break
+        }
         let promise = promise ?? context.eventLoop.makePromise()
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        promise.futureResult.whenComplete { _ in
+        promise.futureResult.whenComplete { [size] _ in
             let (watch, context) = bound.value
             watch.went(size, context)
         }

@@ -12,9 +12,12 @@ package struct PeerIdentity: Hashable, Sendable {
     package let expiryMilliseconds: Int64
     /// The socket's other end, for logs only: `[2001:db8::1]:4711`.
     package let address: String
+    /// Of the certificate, in lower-case hexadecimal digits.
+    package let serial: String
 
-    package init(id: SPIFFEID, expiryMilliseconds: Int64, address: String) {
+    package init(id: SPIFFEID, expiryMilliseconds: Int64, address: String, serial: String = "") {
         self.id = id
+        self.serial = serial
         self.expiryMilliseconds = expiryMilliseconds
         self.address = address
     }
@@ -34,6 +37,8 @@ package enum PeerRefusal: Error, Equatable, Sendable {
     case keyUsage
     case name(SPIFFEError)
     case noProtocol(String)
+    /// Somebody revoked the certificate, or the sensor.
+    case revoked
 
     /// A word for metrics.
     package var label: String {
@@ -47,11 +52,12 @@ package enum PeerRefusal: Error, Equatable, Sendable {
         case .name(.wrongKind): "wrong_kind"
         case .name: "bad_name"
         case .noProtocol: "no_protocol"
+        case .revoked: "revoked"
         }
     }
     static let labels = [
         "no_certificate", "unreadable_certificate", "authority_certificate", "key_usage", "uri_names",
-        "foreign_trust_domain", "wrong_kind", "bad_name", "no_protocol",
+        "foreign_trust_domain", "wrong_kind", "bad_name", "no_protocol", "revoked",
     ]
 }
 
@@ -74,7 +80,7 @@ package enum PeerPolicy: Equatable, Sendable {
         do { id = try SPIFFEID(leaf.uriName) } catch { throw .name(error) }
         guard id.trustDomain == trustDomain else { throw .name(.foreignTrustDomain(id.trustDomain)) }
         guard id.sensor != nil else { throw .name(.wrongKind) }
-        return PeerIdentity(id: id, expiryMilliseconds: leaf.expiryMilliseconds, address: address)
+        return PeerIdentity(id: id, expiryMilliseconds: leaf.expiryMilliseconds, address: address, serial: leaf.serial)
     }
 }
 
@@ -82,6 +88,7 @@ package enum PeerPolicy: Equatable, Sendable {
 struct Leaf {
     let uriName: String
     let expiryMilliseconds: Int64
+    let serial: String
 
     /// - Throws: what of X509-SVID the certificate breaks, first fault first.
     init(der: [UInt8]) throws(PeerRefusal) {
@@ -102,7 +109,13 @@ struct Leaf {
         guard uris.count == 1, let uri = uris.first else { throw .name(.uriNames(uris.count)) }
         uriName = uri
         expiryMilliseconds = milliseconds(certificate.notValidAfter)
+        serial = hexadecimal(certificate.serialNumber.bytes)
     }
+}
+
+/// Two lower-case digits an octet.
+package func hexadecimal(_ octets: some Sequence<UInt8>) -> String {
+    octets.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
 }
 
 func milliseconds(_ date: Date) -> Int64 {

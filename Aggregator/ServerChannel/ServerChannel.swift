@@ -2,8 +2,8 @@
 /// windows, a fresh TLS context for each connection, a limit on handshakes, connection age, and the peer's identity.
 ///
 /// Invariants: no request is read from a peer whose certificate `PeerPolicy` refuses; a connection ends within a
-/// minute of its peer's certificate; every connection is counted out as it was counted in.
-/// Not here: routes, WebSocket, revocation lists (short certificates and the connection's age bound a stolen one).
+/// minute of its peer's certificate, or when that is revoked; every connection is counted out as it was counted in.
+/// Not here: routes, WebSocket's frames (`API`), who is revoked (`Listener.isRevoked`).
 internal import HTTPTypes
 package import HummingbirdCore
 internal import Logging
@@ -27,10 +27,13 @@ package protocol PeerObserver: Sendable {
 package struct Listener: Sendable {
     package let options: ServerOptions, policy: PeerPolicy, tls: TLSReloader
     package let metrics: ConnectionMetrics, observer: (any PeerObserver)?, time: any TimeSource
+    /// Asked when a peer comes, and while it is connected (`ServerOptions.expiryCheckInterval`).
+    package let isRevoked: @Sendable (PeerIdentity) -> Bool
 
     package init(
         options: ServerOptions, policy: PeerPolicy, tls: TLSReloader, metrics: ConnectionMetrics,
-        observer: (any PeerObserver)? = nil, time: any TimeSource
+        observer: (any PeerObserver)? = nil, time: any TimeSource,
+        isRevoked: @escaping @Sendable (PeerIdentity) -> Bool = { _ in false }
     ) {
         self.options = options
         self.policy = policy
@@ -38,6 +41,7 @@ package struct Listener: Sendable {
         self.metrics = metrics
         self.observer = observer
         self.time = time
+        self.isRevoked = isRevoked
     }
     /// For `Application(router:server:)`.
     package var builder: HTTPServerBuilder {
@@ -49,8 +53,8 @@ struct ServerChannel: HTTPChannelHandler {
     typealias HTTPChannel = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
 
     enum Negotiated: Sendable {
-        case http2(NIOHTTP2Handler.AsyncStreamMultiplexer<HTTPChannel>, PeerIdentity?)
-        case http1(HTTPChannel, PeerIdentity?)
+        case http2(NIOHTTP2Handler.AsyncStreamMultiplexer<HeldChannel>, PeerIdentity?)
+        case http1(HeldChannel, PeerIdentity?)
     }
     struct Value: ServerChildChannelValue {
         /// Nil for a connection that was closed at once.
@@ -97,6 +101,7 @@ struct ServerChannel: HTTPChannelHandler {
             do throws(PeerRefusal) {
                 let der = try? channel.pipeline.syncOperations.nioSSL_peerCertificate()?.toDERBytes()
                 let peer = try listener.policy.admit(der, from: address)
+                if let peer, listener.isRevoked(peer) { throw .revoked }
                 let version = try version(result)
                 if let peer { self.watch(peer, on: channel, logger) }
                 return (version, peer)
@@ -141,9 +146,10 @@ struct ServerChannel: HTTPChannelHandler {
             stream.eventLoop.makeCompletedFuture {
                 let pipeline = stream.pipeline.syncOperations
                 try pipeline.addHandler(HTTP2FramePayloadToHTTPServerCodec())
+                try pipeline.addHandler(ExtendedConnect())
                 try pipeline.addHandler(ExchangeWatch(options, metrics))
                 try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: options.idleMax, logger: logger))
-                return try HTTPChannel(wrappingChannelSynchronously: stream)
+                return HeldChannel(try HTTPChannel(wrappingChannelSynchronously: stream))
             }
         }
         try pipeline.addHandler(manager)
@@ -154,24 +160,34 @@ struct ServerChannel: HTTPChannelHandler {
 
     private func http1(on channel: any Channel, _ peer: PeerIdentity?, _ logger: Logger) throws -> Negotiated {
         let pipeline = channel.pipeline.syncOperations
-        try pipeline.configureHTTPServerPipeline(
-            withPipeliningAssistance: false, withEncoderConfiguration: .init(),
-            withDecoderLimitConfiguration: listener.options.http1Limits)
+        let decoder = ByteToMessageHandler(
+            HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: listener.options.http1Limits))
+        let untilSwitched: [any RemovableChannelHandler] = [
+            decoder, NIOHTTPResponseHeadersValidator(), UnreadableRequest(),
+        ]
+        try pipeline.addHandler(HTTPResponseEncoder())
+        for handler in untilSwitched { try pipeline.addHandler(handler) }
+        try pipeline.addHandler(UpgradeTunnel(replacing: untilSwitched))
         try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: true))
         try pipeline.addHandler(ExchangeWatch(listener.options, listener.metrics))
         try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: listener.options.idleMax, logger: logger))
         return .http1(
-            try HTTPChannel(
-                wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)),
+            HeldChannel(
+                try HTTPChannel(
+                    wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))),
             peer)
     }
 
     func handle(value: Value, logger: Logger) async {
+        // With the task, whose cancelling ends the loop over streams and would leave the connection open.
+        defer { value.channel.close(promise: nil) }
         do {
             switch try await value.negotiated?.get() {
             case nil: return
-            case .http1(let channel, let peer):
-                await PeerIdentity.$current.withValue(peer) { await handleHTTP(asyncChannel: channel, logger: logger) }
+            case .http1(let held, let peer):
+                await PeerIdentity.$current.withValue(peer) {
+                    await handleHTTP(asyncChannel: held.take(), logger: logger)
+                }
             case .http2(let streams, let peer):
                 // Set once a connection; the streams' tasks inherit it.
                 try await PeerIdentity.$current.withValue(peer) { try await serve(streams, logger) }
@@ -181,11 +197,11 @@ struct ServerChannel: HTTPChannelHandler {
         }
     }
     private func serve(
-        _ streams: NIOHTTP2Handler.AsyncStreamMultiplexer<HTTPChannel>, _ logger: Logger
+        _ streams: NIOHTTP2Handler.AsyncStreamMultiplexer<HeldChannel>, _ logger: Logger
     ) async throws {
         try await withThrowingDiscardingTaskGroup { group in
             for try await stream in streams.inbound {
-                group.addTask { await handleHTTP(asyncChannel: stream, logger: logger) }
+                group.addTask { await handleHTTP(asyncChannel: stream.take(), logger: logger) }
             }
         }
     }

@@ -28,7 +28,9 @@ package struct ServerOptions: Sendable {
     /// From accept to the end of TLS' handshake.
     package var handshakeMax: Duration = .seconds(10)
     package var connectionsMax = 4_096
-    /// How long the end of a peer's certificate may be overlooked when the wall clock is set.
+    /// Whether WebSocket is offered over HTTP/2 (RFC 8441).
+    package var offersWebSocket = false
+    /// How long the end of a peer's certificate may be overlooked when the wall clock is set, and a revocation.
     package var expiryCheckInterval: Duration = .seconds(30)
 
     package init() {}
@@ -40,6 +42,7 @@ package struct ServerOptions: Sendable {
         options.protocols = ["h2"]
         options.connectionAgeMax = .seconds(600)
         options.idleMax = .seconds(300)
+        options.expiryCheckInterval = .seconds(5)
         return options
     }
     /// For people and programs.
@@ -49,6 +52,7 @@ package struct ServerOptions: Sendable {
         options.headerListBytesMax = 16 << 10
         // Browsers and proxies measure round trips with PING, and some send a PRIORITY with each request.
         options.controlFramesMax = 600
+        options.offersWebSocket = true
         return options
     }
 
@@ -59,6 +63,9 @@ package struct ServerOptions: Sendable {
             HTTP2Setting(parameter: .maxHeaderListSize, value: headerListBytesMax),
             HTTP2Setting(parameter: .initialWindowSize, value: streamWindow),
         ]
+        if offersWebSocket {
+            configuration.connection.initialSettings.append(HTTP2Setting(parameter: .enableConnectProtocol, value: 1))
+        }
         configuration.connection.targetWindowSize = connectionWindow
         configuration.stream.targetWindowSize = streamWindow
         // Rapid Reset (CVE-2023-44487) and its kin. A sensor resets a stream only when a request timed out.

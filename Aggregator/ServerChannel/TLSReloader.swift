@@ -52,7 +52,7 @@ package final class TLSReloader: Sendable {
         case refused(ServerTLSError)
     }
 
-    private let files: ServerTLSFiles, protocols: [String], interval: Duration
+    private let files: ServerTLSFiles, listener: String, protocols: [String], interval: Duration
     private let time: any TimeSource, logger: Logger
     private let state: Mutex<State>
     private let reloads: Counter, refusals: Counter, stale: Gauge, expiry: Gauge
@@ -68,6 +68,7 @@ package final class TLSReloader: Sendable {
         time: any TimeSource, metrics: MetricRegistry, logger: Logger
     ) throws(ServerTLSError) {
         self.files = files
+        self.listener = listener
         self.protocols = protocols
         self.interval = interval
         self.time = time
@@ -85,6 +86,15 @@ package final class TLSReloader: Sendable {
         let made = try Self.context(of: contents, files, protocols, now: time.wallMilliseconds())
         state = Mutex(State(context: made.context, contents: contents))
         expiry.set(Double(made.expiryMilliseconds / 1_000))
+    }
+
+    /// Whether the certificate in use is valid, and the files on disk are those in use.
+    package var health: HealthCheck {
+        let name = "certificate-\(listener)"
+        if expiry.value <= Double(time.wallMilliseconds()) / 1_000 { return HealthCheck(name, problem: "it has ended") }
+        let isRefused = state.withLock { $0.refusal != nil }
+        return HealthCheck(
+            name, problem: isRefused ? "the new files were refused, the old are in use" : nil, isNeeded: false)
     }
 
     /// What a new connection uses.

@@ -91,7 +91,7 @@ extension PolicyRow {
     var mutants: [PolicyRow] {
         guard case .permitted(let alternatives, let span) = access else {
             let others: [Access] = [.anyone, .signedIn, .permitted([[.readFlows]], .tenant)]
-            return others.filter { $0 != access }.map { PolicyRow(method, path, $0) }
+            return others.filter { $0 != access }.map { PolicyRow(method, path, $0, feature: feature) }
         }
         var others: [Access] = [.anyone, .signedIn, .permitted([[]], span), .permitted([], span)]
         for (index, alternative) in alternatives.enumerated() {
@@ -108,6 +108,6 @@ extension PolicyRow {
             others.append(.permitted(alternatives + [[scope]], span))
         }
         others += Span.allCases.filter { $0 != span }.map { .permitted(alternatives, $0) }
-        return Array(Set(others)).filter { $0 != access }.map { PolicyRow(method, path, $0) }
+        return Array(Set(others)).filter { $0 != access }.map { PolicyRow(method, path, $0, feature: feature) }
     }
 }

@@ -50,6 +50,9 @@ struct Actor: Sendable {
             }
             for role in Role.allCases { try add(role.rawValue, role.scopes) }
             for scope in Scope.allCases { try add("only \(scope.rawValue)", [scope]) }
+            // Some routes want several at once.
+            let several: Set<Scope> = [.writeSettings, .readAudit, .readFlows, .readIncidents]
+            for scope in several { try add("several but \(scope.rawValue)", several.subtracting([scope])) }
             try add("no scope", [])
             try add("expired owner", Role.owner.scopes, expires: now)
             try add("revoked owner", Role.owner.scopes, isRevoked: true)

@@ -212,7 +212,10 @@ struct Matrix: Sendable {
         return try await client.execute(
             uri: call.uri, method: method, headers: fields, body: call.body.map { ByteBuffer(string: $0) }
         ) { response in
-            let head = response.headers.map { "\($0.name): \($0.value)" }.joined(separator: "\n")
+            // A tag of what was just written is a digest of what this caller sent, in which calls differ.
+            let isWrite = method != .get && response.status.kind == .successful
+            let head = response.headers.map { "\($0.name): \(isWrite && $0.name == .eTag ? "" : $0.value)" }
+                .joined(separator: "\n")
             return Answer(
                 status: Int(response.status.code), octets: Array((head + "\n\n").utf8) + Array(buffer: response.body))
         }
@@ -236,6 +239,10 @@ struct Matrix: Sendable {
             let leaked = tenant.canaries.filter { answer.octets.contains($0) }
             if index == actor.tenant {
                 if !leaked.isEmpty { seen.insert(index) }
+                let wasAsked = (call.uri + (call.body ?? "")).contains(tenant.names.host)
+                if actor.scopes == [.readPseudonyms], !wasAsked, leaked.contains(tenant.names.host) {
+                    wrong.append("\(who): it sees an address and not its pseudonym")
+                }
                 let isPart = !actor.reach.isWhole && answer.octets.contains(tenant.names.labHost)
                 if isPart { wrong.append("\(who): it sees what is outside its reach") }
             } else if !leaked.isEmpty {

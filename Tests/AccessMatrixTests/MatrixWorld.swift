@@ -29,12 +29,14 @@ struct Names: Sendable {
     var session: String
     /// A role without permissions, which anybody who may give roles may give; and who and what has it.
     var role: String, member = "", invitation = "", account = "", key = ""
+    /// In the tenant's own directory.
+    var user = "", group = ""
     /// Hosts at the sites `hq` and `lab`.
     var host: String, labHost: String
     var all: [String] {
         [
             incident, exception, proposal, cursor, networks, rule, sensor, channel, session, host, role, member,
-            invitation, account, key,
+            invitation, account, key, user, group,
         ].sorted { $0.count > $1.count }
     }
 }
@@ -108,7 +110,8 @@ final class MatrixWorld: Sendable {
             incident: none, exception: "exc_\(none)", proposal: "none-\(none)", cursor: tenants[0].names.cursor,
             networks: "nets-\(none)", rule: "rule-\(none)", sensor: "hq:s\(none)", channel: "channel-\(none)",
             session: "ses-\(none)", role: "r-\(none)", member: "usr-\(none)", invitation: "inv-\(none)",
-            account: "svc-\(none)", key: "key-\(none)", host: Self.host(), labHost: Self.host())
+            account: "svc-\(none)", key: "key-\(none)", user: "scu-\(none)", group: "scg-\(none)", host: Self.host(),
+            labHost: Self.host())
         (self.sources, self.tenants) = (sources, tenants)
     }
     struct Missing: Error {}

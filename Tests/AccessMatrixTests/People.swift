@@ -90,6 +90,18 @@ extension MatrixWorld {
         tenant.names.key = try control.createKey(
             tenant: tenant.id, name: tenant.mark, scopes: [], by: "test", at: now, using: &chance
         ).record.id
+        let mark = tenant.mark
+        let user = try control.provisionUser(
+            nil, in: tenant.id, by: "test", at: now, standing: { _ in nil }, using: &chance
+        ) { user in
+            (user.userName, user.displayName) = ("u-\(mark)@example.net", mark)
+        }
+        tenant.names.user = user.id
+        tenant.names.group = try control.provisionGroup(
+            nil, in: tenant.id, by: "test", at: now, standing: { _ in nil }, using: &chance
+        ) { group, members in
+            (group.displayName, members) = (mark, [user.id])
+        }.id
     }
     static func restoreMember(_ tenant: Tenant, _ control: ControlLog) throws {
         try control.setMember(

@@ -24,6 +24,7 @@ struct Recipe: Sendable {
             "GET /v1/flows": Recipe(query: { "limit=1&cursor=\($0.cursor)" }, hidesExistence: false),
             "GET /v1/incidents": Recipe(query: { "address=\($0.host)" }),
             "GET /v1/live/incidents": Recipe(query: { _ in "after=0" }),
+            "GET /v1/live/flows": Recipe(query: { "ip=\($0.host)" }),
             "GET /v1/trends": Recipe(query: { "entity=host:\($0.host)&days=2" }),
             "GET /v1/intel/lookup": Recipe(query: { "indicator=\($0.host)" }),
             "POST /v1/intel/lookup": Recipe(body: { "\($0.host)\n" }),
@@ -37,8 +38,10 @@ struct Recipe: Sendable {
         }
         recipes.merge(ofPeople) { $1 }
         recipes.merge(ofAdministration) { $1 }
+        recipes.merge(ofProvisioning) { $1 }
         recipes.merge(ofIncidents) { $1 }
         recipes.merge(ofRules) { $1 }
+        recipes.merge(ofSensors) { $1 }
         return recipes
     }()
 
@@ -88,7 +91,29 @@ struct Recipe: Sendable {
         "GET /v1/audit": Recipe(query: { "subject=\($0.member)" }),
         "GET /v1/audit/export": Recipe(query: { "subject=\($0.member)" }),
         // The whole chain is not read for each actor.
+        "GET /v1/compliance": Recipe(query: { _ in "framework=x" }, own: 400),
         "GET /v1/audit/verify": Recipe(query: { _ in "head=x" }, own: 400),
+    ]
+    private static let ofProvisioning: [String: Recipe] = [
+        "GET /scim/v2/ResourceTypes/{id}": Recipe(own: 404), "GET /scim/v2/Schemas/{id}": Recipe(own: 404),
+        "GET /scim/v2/Users": Recipe(query: { "filter=id+eq+%22\($0.user)%22" }),
+        "GET /scim/v2/Groups": Recipe(query: { "filter=id+eq+%22\($0.group)%22" }),
+        "POST /scim/v2/Users": Recipe(body: { _ in "{}" }, own: 400),
+        "POST /scim/v2/Groups": Recipe(
+            body: { #"{"members":[{"value":"\#($0.user)"}]}"# }, own: 400, absentInBody: 400),
+        "PUT /scim/v2/Users/{id}": Recipe(
+            body: { _ in #"{"userName":"x@example.net"}"# }, ifMatch: "\"99\"", own: 412),
+        "PATCH /scim/v2/Users/{id}": Recipe(
+            body: { _ in #"{"Operations":[{"op":"replace","path":"active","value":false}]}"# }, ifMatch: "\"99\"",
+            own: 412),
+        "DELETE /scim/v2/Users/{id}": Recipe(ifMatch: "\"99\"", own: 412),
+        "PUT /scim/v2/Groups/{id}": Recipe(
+            body: { #"{"displayName":"x","members":[{"value":"\#($0.user)"}]}"# }, ifMatch: "\"99\"", own: 412,
+            absentInBody: 412),
+        "PATCH /scim/v2/Groups/{id}": Recipe(
+            body: { #"{"Operations":[{"op":"add","path":"members","value":[{"value":"\#($0.user)"}]}]}"# },
+            ifMatch: "\"99\"", own: 412, absentInBody: 412),
+        "DELETE /scim/v2/Groups/{id}": Recipe(ifMatch: "\"99\"", own: 412),
     ]
     private static let ofIncidents: [String: Recipe] = [
         "PATCH /v1/incidents/{id}": Recipe(body: { _ in #"{"comment":"x"}"# }, ifMatch: "\"99\"", own: 412),
@@ -111,7 +136,31 @@ struct Recipe: Sendable {
         "POST /v1/incidents/{id}/proposals/{proposal}/withdraw": Recipe(ifMatch: "\"99\"", own: 412),
         "POST /v1/notify/channels/{name}/test": Recipe(),
         "POST /v1/sensors/{id}/reship": Recipe(own: 204),
+        "POST /v1/sensors/bulk": Recipe(body: { #"{"sensors":["\#($0.sensor)"],"reship":{}}"# }),
     ]
+    /// A mark is made of any name, one's own; each is taken away again.
+    private static let ofSensors: [String: Recipe] = [
+        "PUT /v1/sensors/{id}/quarantine": Recipe(
+            body: { _ in #"{"reason":"x"}"# }, own: 204, absent: 204, restore: unmark),
+        "DELETE /v1/sensors/{id}/quarantine": Recipe(own: 404),
+        "PUT /v1/sensors/{id}/revocation": Recipe(
+            body: { _ in #"{"reason":"x"}"# }, own: 204, absent: 204, restore: unmark),
+        "DELETE /v1/sensors/{id}/revocation": Recipe(own: 404), "DELETE /v1/sensors/{id}/held": Recipe(own: 404),
+        "PUT /v1/retention/{name}": Recipe(body: { _ in #"{"days":9}"# }, own: 404),
+        "POST /v1/privacy/report": Recipe(body: { #"{"address":"\#($0.host)"}"# }, absentInBody: 200),
+        "POST /v1/privacy/erasure": Recipe(body: { #"{"person":"\#($0.session)"}"# }, own: 404, absentInBody: 404),
+        "PUT /v1/features/{name}": Recipe(body: { _ in #"{"on":true}"# }, own: 404),
+        // There is no authority.
+        "GET /v1/enrolment/authorities": Recipe(own: 503),
+        "POST /v1/enrolment": Recipe(body: { _ in #"{"token":"x","request":"x"}"# }, own: 503),
+        "POST /v1/sensors/{id}/enrolment": Recipe(body: { _ in #"{}"# }, own: 503, absent: 503),
+        "DELETE /v1/sensors/{id}/enrolment": Recipe(own: 404),
+    ]
+    private static let unmark: @Sendable (MatrixWorld, MatrixWorld.Tenant) throws -> Void = { world, tenant in
+        for mark in try world.sources.control.sensorMarks(of: tenant.id) {
+            _ = try world.sources.control.unmark(mark.sensor, mark.kind, by: "test", at: MatrixWorld.now)
+        }
+    }
     private static let ofRules: [String: Recipe] = [
         "PUT /v1/networks/{name}": Recipe(
             body: { #"{"networks":["\#($0.host)/128"]}"# }, absent: 200,
@@ -159,6 +208,7 @@ extension Names {
             case "invitations": invitation
             case "accounts": account
             case "keys": key
+            case "v2": route.contains("Groups") ? group : user
             default: ""
             }
         return route.replacing("{id}", with: id).replacing("{proposal}", with: proposal)

@@ -6,6 +6,7 @@ import HTTPTypes
 import Hummingbird
 import Identity
 import Ingest
+import Telemetry
 import Tenancy
 import Testing
 
@@ -179,7 +180,7 @@ struct APITests {
         async throws
     {
         let world = try await APIWorld()
-        for uri in ["/healthz", "/readyz", "/metrics", "/openapi.json"] {
+        for uri in ["/livez", "/healthz", "/readyz", "/metrics", "/openapi.json"] {
             let answer = try await world.get(uri, key: nil)
             #expect(answer.status == 200, "\(uri)")
             #expect(answer.fields[.xContentTypeOptions] == "nosniff", "\(uri)")
@@ -188,6 +189,28 @@ struct APITests {
         #expect(lost.status == 404)
         #expect(lost.json["type"] as? String == "urn:weir:problem:not-found")
         #expect(lost.fields[.cacheControl] == "no-store")
+    }
+
+    @Test("who asks verbosely is told of each need, and 503 when one is missing") func dependencies()
+        async throws
+    {
+        let world = try await APIWorld()
+        func page(_ uri: String, _ checks: [HealthCheck]) async throws -> (status: Int, text: String) {
+            var sources = world.sources
+            sources.checks = { checks }
+            let answer = try await world.ask(.get, uri, key: nil, of: sources)
+            return (answer.status, String(decoding: answer.octets, as: UTF8.self))
+        }
+        let lame = [HealthCheck("log"), HealthCheck("disk", problem: "3 % free", isNeeded: false)]
+        let well = try await page("/healthz?verbose", lame)
+        #expect(well.status == 200)
+        #expect(well.text == "[+]log ok\n[~]disk failed: 3 % free\nhealthy\n")
+        let lost = [HealthCheck("log", problem: "does not answer")]
+        let ill = try await page("/healthz?verbose=1", lost)
+        #expect(ill.status == 503)
+        #expect(ill.text == "[-]log failed: does not answer\nnot healthy\n")
+        let asked = try await page("/healthz", lost)
+        #expect(asked.status == 200 && asked.text == "alive\n")
     }
 
     @Test("openapi.json has exactly the router's routes") func description() async throws {

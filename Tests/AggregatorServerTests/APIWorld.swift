@@ -98,10 +98,32 @@ struct APIWorld {
         let answer = try await ask(.get, uri, key: key)
         return (answer.status, answer.fields, answer.json)
     }
-    func ask(
-        _ method: HTTPRequest.Method, _ uri: String, key: String?, body: String? = nil, fields: HTTPFields = [:]
-    ) async throws -> (status: Int, fields: HTTPFields, json: [String: Any], octets: [UInt8]) {
+    /// The same question several times to one router.
+    func statuses(
+        _ uri: String, times: Int, key: String, fields: HTTPFields = [:]
+    ) async throws -> [(status: Int, fields: HTTPFields)] {
+        var sources = sources
+        sources.live.lasts = .zero
         let app = Application(router: try apiRouter(sources))
+        var headers: HTTPFields = [.authorization: "Bearer \(key)"]
+        for field in fields { headers.append(field) }
+        let sent = headers
+        return try await app.test(.router) { client in
+            var answers: [(Int, HTTPFields)] = []
+            for _ in 0..<times {
+                answers.append(
+                    try await client.execute(uri: uri, method: .get, headers: sent) {
+                        (Int($0.status.code), $0.headers)
+                    })
+            }
+            return answers
+        }
+    }
+    func ask(
+        _ method: HTTPRequest.Method, _ uri: String, key: String?, body: String? = nil, fields: HTTPFields = [:],
+        of other: APISources? = nil
+    ) async throws -> (status: Int, fields: HTTPFields, json: [String: Any], octets: [UInt8]) {
+        let app = Application(router: try apiRouter(other ?? sources))
         var headers: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
         for field in fields { headers.append(field) }
         let sent = headers

@@ -42,7 +42,8 @@ struct ConsoleTests {
 
     @Test("a page, its folder, and what is beside it are there; / leads to them") func pages() async throws {
         let files = try files()
-        #expect(files.paths == ["/console/", "/console/code/start.js", "/console/index.html"])
+        let paths = ["/console/", "/console/assets/list.json", "/console/code/start.js", "/console/index.html"]
+        #expect(files.paths == paths)
         for path in ["/console/", "/console/index.html", "/console/?from=1h"] {
             let answer = try await ask(path, console: files)
             #expect(answer.status == 200 && answer.body.hasPrefix("<!doctype"), "\(path)")
@@ -81,6 +82,29 @@ struct ConsoleTests {
         let later = try await ask("/console/later.js", console: files),
             index = try await ask("/console/", console: files)
         #expect(later.status == 418 && index.body.hasPrefix("<!doctype"))
+    }
+
+    @Test("what is others' is served as the list of digests has it, and nothing else from its folder")
+    func assets() async throws {
+        let others = folder.file("pages-assets"), world = others.appendingPathComponent("world.json")
+        try FileManager.default.createDirectory(at: others, withIntermediateDirectories: true)
+        func files() throws -> ConsoleFiles {
+            try ConsoleFiles(folder: folder.file("pages").path, assets: others.path)
+        }
+        // `printf '{}' | sha256sum`
+        try write("assets.txt", "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a  world.json\n")
+        let none = try await ask("/console/assets/list.json", console: try files())
+        #expect(none.body == "[]" && none.fields[.contentType] == "application/json")
+        try Data("{}".utf8).write(to: world)
+        let list = try await ask("/console/assets/list.json", console: try files())
+        let body = try await ask("/console/assets/world.json", console: try files()).body
+        #expect(list.body == #"["world.json"]"# && body == "{}")
+        try Data("{} ".utf8).write(to: world)
+        #expect(throws: ConsoleError.changed(world.path)) { try files() }
+        try Data("{}".utf8).write(to: world)
+        let more = others.appendingPathComponent("more.json")
+        try Data("{}".utf8).write(to: more)
+        #expect(throws: ConsoleError.unexpected(more.path)) { try files() }
     }
 
     @Test("who has a page already gets 304, and HEAD no body") func validators() async throws {

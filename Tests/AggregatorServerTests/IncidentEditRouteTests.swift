@@ -40,11 +40,17 @@ struct IncidentEditRouteTests {
         for query in ["assignee=ada", "tag=pci", "status=open", "status=in-progress", "address=203.0.113.9"] {
             let list = try await send(world, .get, "/v1/incidents?\(query)")
             #expect((list.json["items"] as? [Any])?.count == 1, "\(query)")
+            let counts = try await send(world, .get, "/v1/incidents/counts?\(query)")
+            let pair = try #require((counts.json["items"] as? [[String: Any]])?.first, "\(query)")
+            #expect(pair["status"] as? String == "in-progress" && pair["count"] as? Int == 1, "\(query)")
         }
         for query in ["assignee=none", "tag=x", "status=new", "address=203.0.113.8"] {
             let list = try await send(world, .get, "/v1/incidents?\(query)")
             #expect((list.json["items"] as? [Any])?.isEmpty == true, "\(query)")
+            let counts = try await send(world, .get, "/v1/incidents/counts?\(query)")
+            #expect((counts.json["items"] as? [Any])?.isEmpty == true, "\(query)")
         }
+        #expect(try await send(world, .get, "/v1/incidents/counts?limit=1").status == 400)
         let freed = try await send(world, .patch, path, #"{"assignee":null}"#, revision: 5)
         #expect(freed.status == 200 && freed.json["assignee"] == nil)
     }
@@ -100,6 +106,7 @@ struct IncidentEditRouteTests {
             (.post, path + "/undo", #"{"revision":1}"#, .writeIncidents), (.get, path + "/events", nil, .readIncidents),
             (.get, path + "/story", nil, .readIncidents), (.get, path + "/neighbours", nil, .readIncidents),
             (.get, "/v1/feedback", nil, .readIncidents), (.get, "/v1/exceptions", nil, .readIncidents),
+            (.get, "/v1/incidents/counts", nil, .readIncidents),
             (.post, "/v1/exceptions", scope, .writeIncidents), (.post, "/v1/exceptions/preview", scope, .readIncidents),
             (.delete, "/v1/exceptions/x", nil, .writeIncidents), (.get, "/v1/exceptions/x/hidden", nil, .readIncidents),
             (.get, path + "/proposals", nil, .readIncidents),

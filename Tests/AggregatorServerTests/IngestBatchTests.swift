@@ -133,7 +133,7 @@ import Testing
 
     @Test(
         "a log that can't keep a batch is answered with 503 and a time, never with 200",
-        arguments: [FlowLogError.busy, .full, .failed("disk"), .storage("disk"), .cancelled])
+        arguments: [FlowLogError.busy, .full, .failed("disk"), .storage("disk"), .unavailable("election"), .cancelled])
     func brokenLog(_ error: FlowLogError) async throws {
         let world = try IngestWorld(log: BrokenLog(error: error)), batch = try SentBatch()
         let response = try await world.connected { client, _ in try client.send(batch) }

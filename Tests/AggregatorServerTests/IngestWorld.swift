@@ -13,7 +13,7 @@ import TestKit
 final class IngestWorld: Sendable {
     let authority: Authority
     let folder: TemporaryFolder
-    let flowLog: any FlowLog
+    let flowLog: any FlowLog & SensorTotals
     let registry = SensorRegistry()
     let metrics = MetricRegistry()
     let lines = LogLines()
@@ -22,7 +22,7 @@ final class IngestWorld: Sendable {
     private let quarantineFilesMax: Int
 
     init(
-        admission: Admission = Admission(requestsMax: 64, bytesMax: 64 << 20), log: (any FlowLog)? = nil,
+        admission: Admission = Admission(requestsMax: 64, bytesMax: 64 << 20), log: (any FlowLog & SensorTotals)? = nil,
         quarantineFilesMax: Int = 1_000
     ) throws {
         self.quarantineFilesMax = quarantineFilesMax
@@ -67,7 +67,7 @@ func require<Value>(_ value: Value?) throws -> Value {
 }
 
 /// A disk that fails in a way that the test chooses.
-struct BrokenLog: FlowLog {
+struct BrokenLog: FlowLog, SensorTotals {
     let error: FlowLogError
     func append(_ batch: LogAppend) async throws(FlowLogError) -> LogAppendResult { throw error }
     func read(after offset: Int64, limit: Int, bytesMax: Int) async throws(FlowLogError) -> [LoggedBatch] {

@@ -99,6 +99,20 @@ import Testing
         #expect(!after)
     }
 
+    @Test("a request that comes when the listener's tasks were cancelled ends its connection and not the process")
+    func cancelled() async throws {
+        let world = try IngestWorld()
+        let request = Frame(1, flags: 5, stream: 1, Frame.headers("GET", "/")).octets
+        try await world.run { server in
+            let peer = try RawPeer(world.authority, port: server.port, [], later: request)
+            #expect(await eventually { server.log.contains("A peer connected.") })
+            server.cancel()
+            try peer.goOn()
+            #expect(await eventually { server.value(Self.open) == 0 })
+            withExtendedLifetime(peer) {}
+        }
+    }
+
     /// Requests, each of them reset at once.
     private static func resets(_ count: Int) -> [UInt8] {
         var octets: [UInt8] = []
@@ -146,18 +160,22 @@ private final class RawPeer: Sendable {
     private let process: RunningProgram
     private let folder: TemporaryFolder
 
-    init(_ authority: Authority, port: UInt16, _ octets: [UInt8]) throws {
+    /// - Parameter later: what it says once `goOn` was called.
+    init(_ authority: Authority, port: UInt16, _ octets: [UInt8], later: [UInt8] = []) throws {
         folder = try TemporaryFolder("weir-peer")
         let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + Frame(4).octets
         try Data(preface + octets).write(to: folder.file("in"))
+        try Data(later).write(to: folder.file("later"))
         process = try Program.start(
             "bash",
             [
                 "-c",
                 "exec openssl s_client -connect 127.0.0.1:\(port) -CAfile \(authority.path("ca.pem")) -alpn h2 -quiet"
                     + " -cert \(authority.path("edge1.pem")) -key \(authority.path("edge1.key"))"
-                    + " < \(folder.file("in").path)",
+                    + " < <(cd \(folder.path); cat in; for _ in {1..400}; do [ ! -e go ] || exec cat later;"
+                    + " sleep 0.05; done)",
             ], output: folder.file("out"), errors: folder.file("err"))
     }
+    func goOn() throws { try Data().write(to: folder.file("go")) }
     deinit { process.terminate() }
 }

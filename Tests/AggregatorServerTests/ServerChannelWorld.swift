@@ -70,6 +70,8 @@ final class LogLines: Sendable {
 /// A real listener on a port of its own, in this process.
 struct RunningServer: Sendable {
     let port: UInt16, tls: TLSReloader, metrics: MetricRegistry, log: LogLines
+    /// Ends the listener's tasks at once, as when another part of the program has failed.
+    let cancel: @Sendable () -> Void
 
     func value(_ metric: String) -> Double {
         let line = metrics.prometheusText().split(separator: "\n").first { $0.hasPrefix(metric + " ") }
@@ -110,19 +112,14 @@ func withServer<Context: RequestContext, Result: Sendable>(
     var configuration = ServiceGroupConfiguration(services: [.init(service: app)], logger: logger)
     configuration.maximumGracefulShutdownDuration = .seconds(5)
     let group = ServiceGroup(configuration: configuration)
-    return try await withThrowingTaskGroup(of: Void.self) { tasks in
-        tasks.addTask { try await group.run() }
-        let port = await ports.first { _ in true } ?? 0
-        let result: Swift.Result<Result, any Error>
-        do {
-            result = .success(try await body(RunningServer(port: port, tls: tls, metrics: metrics, log: log)))
-        } catch {
-            result = .failure(error)
-        }
-        await group.triggerGracefulShutdown()
-        try await tasks.waitForAll()
-        return try result.get()
-    }
+    let running = Task { try await group.run() }
+    let port = await ports.first { _ in true } ?? 0
+    let server = RunningServer(port: port, tls: tls, metrics: metrics, log: log) { running.cancel() }
+    let result: Swift.Result<Result, any Error>
+    do { result = .success(try await body(server)) } catch { result = .failure(error) }
+    await group.triggerGracefulShutdown()
+    do { try await running.value } catch is CancellationError {}
+    return try result.get()
 }
 
 /// Runs blocking code on a thread of its own: the cooperative pool is the server's.

@@ -44,6 +44,19 @@ import Testing
         #expect(try world.sources.sigma.plan(of: world.acme).set.rules.isEmpty)
     }
 
+    @Test("of a rule of its own a tenant may say the state alone: the text stays") func state() async throws {
+        let world = try await APIWorld()
+        for body in [["text": Self.rule()], ["state": "enabled"], ["state": "disabled"]] {
+            let put = try await world.ask(.put, "/v1/sigma/rules/web", key: world.acmeKey, body: Self.json(body))
+            #expect(put.status == 200 && put.json["state"] as? String == body["state"] ?? "draft", "\(put.json)")
+            #expect((put.json["text"] as? String)?.contains("dst_port: 443") == true)
+        }
+        #expect(try await world.ask(.delete, "/v1/sigma/rules/web", key: world.acmeKey).status == 204)
+        let gone = try await world.ask(
+            .put, "/v1/sigma/rules/web", key: world.acmeKey, body: Self.json(["state": "enabled"]))
+        #expect(gone.status == 404, "what was removed does not come back by its state")
+    }
+
     @Test("what can't be honoured is refused with its line, and may be kept as a draft") func refused() async throws {
         let world = try await APIWorld(), bad = Self.rule("names", "{hostname: a}")
         let put = try await world.ask(
