@@ -1,43 +1,9 @@
-"""S8, S16, T5 and cursors: the API by its own description, injection, foreign ids."""
-import os
+"""S16, T5 and cursors: injection, foreign ids."""
 import random
-import subprocess
-import sys
 import time
 import urllib.parse
 
-from world import Skip, demand, median
-
-# What a run may not do to its own world: revoke the keys that it asks with, and guess at passwords.
-LEFT_OUT = ["/v1/session", "/v1/setup", "/v1/password/forgot", "/v1/password/reset", "/v1/invitations/accept"]
-CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance,status_code_conformance"
-
-
-def described(world):
-    """Every operation is asked as openapi.json says, and otherwise: no answer of 500, and all as it was promised."""
-    program = os.path.join(os.path.dirname(sys.executable), "schemathesis")
-    if not os.access(program, os.X_OK):
-        raise Skip("schemathesis is not installed")
-    for role, key in (("all but administration", world.keys["acme"]), ("read flows only", world.key("globex", "flows:read"))):
-        report = world.path("schemathesis")
-        command = [program, "run", "https://127.0.0.1:%d/openapi.json" % world.api_port, "--tls-verify", world.trust,
-                   "--header", "Authorization: Bearer " + key, "--phases", "examples,coverage,fuzzing",
-                   "--max-examples", os.environ.get("WEIR_EXAMPLES", "8"), "--checks", CHECKS, "--seed", "1",
-                   "--workers", "2", "--no-color", "--request-timeout", "20", "--continue-on-failure",
-                   "--generation-database", "none"]
-        for path in LEFT_OUT:
-            command += ["--exclude-path", path]
-        environment = dict(os.environ, PYTHONWARNINGS="ignore")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=world.folder, env=environment)
-        with open(report, "w") as file:
-            file.write(done.stdout + done.stderr)
-        tail = [line for line in done.stdout.splitlines() if line.strip()][-14:]
-        if done.returncode != 0:
-            failed = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith(("- ", "Failures", "___"))]
-            demand(False, "%s: %s; %s" % (role, "; ".join(failed[:30]), " | ".join(tail)))
-        demand(world.is_running(), "the aggregator has ended")
-        yield "%s: %s" % (role, " ".join(" ".join(tail).split())[:400])
-
+from world import demand, median
 
 INJECTIONS = ["'", "\"", "' OR 1=1 --", "1; DROP TABLE event", "1 UNION SELECT * FROM api_key", "\\", "%00", "\u0000", "${7*7}",
               "{{7*7}}", "../../../etc/passwd", "a" * 5000, "\U0001F600", "-1", "1e309", "NaN", "0x41", "ORDER BY 1",
@@ -69,6 +35,37 @@ def injection(world):
                 asked += 1
     demand(world.ask("GET", "/v1/incidents", key=key).status == 200, "the key is gone")
     yield "%d requests: %s" % (asked, ", ".join("%d x %d" % (count, status) for status, count in sorted(statuses.items())))
+
+
+GOOD_FILTERS = [
+    'source = 10.0.0.0/8 and not port in (22, 443)', 'sourceAddress = 2001:db8::/32 or protocol = tcp',
+    'octetDeltaCount > 1k and (service = 6/443 or service = 17/53)', 'site = "hq" and exporter = 192.0.2.1',
+    'tcpControlBits = 0x12', 'not (sourceTransportPort < 1024)',
+]
+PIECES = ["'", '"', "(", ")", "not ", " and ", " or ", "--", ";", "/*", "%", "\\", "\u0000", "\u202e", "\U0001F600", "in", ",",
+          "=", "<", ">", "!", "*", "99999999999999999999", "-1", "1e309", "0x", "::", "/129", "@", "$", "`", "sqlite_master"]
+
+
+def filters(world):
+    """Filters with pieces taken out, put in, doubled and nested: a page or a 400 that says where, and nothing else."""
+    key, client, rng, statuses = world.keys["acme"], world.client(), random.Random(16), {}
+    begin, slowest = time.monotonic(), 0.0
+    for number in range(500):
+        text = rng.choice(GOOD_FILTERS)
+        for _ in range(rng.randrange(4)):
+            place = rng.randrange(len(text) + 1)
+            text = rng.choice([text[:place] + rng.choice(PIECES) + text[place:], text[:place] + text[place + rng.randrange(9):],
+                               text + rng.choice([" and ", " or ", " "]) + rng.choice(GOOD_FILTERS), "not (" * 3 + text + ")" * 3])
+        if number % 25 == 0:
+            text = "(" * (number * 9) + text + ")" * (number * 9)
+        asked = time.monotonic()
+        answer = world.ask("GET", "/v1/flows?limit=5&filter=" + urllib.parse.quote(text[:6000], safe=""), key=key, client=client)
+        slowest = max(slowest, time.monotonic() - asked)
+        statuses[answer.status] = statuses.get(answer.status, 0) + 1
+        demand(answer.status in (200, 400), "%r: %d" % (text[:300], answer.status))
+        demand(FOREIGN_HOST not in answer.body, "%r shows another tenant's hosts" % text[:300])
+    demand(min(statuses.get(200, 0), statuses.get(400, 0)) > 30, "one-sided: %s" % statuses)
+    yield "500 filters in %.0f s, the slowest %.0f ms: %s" % (time.monotonic() - begin, 1000 * slowest, statuses)
 
 
 def foreign_ids(world):
