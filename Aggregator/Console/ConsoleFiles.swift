@@ -17,6 +17,7 @@ package struct ConsoleFiles: Sendable {
     }
     /// Where the pages are; `/` leads there.
     package static let root = "/console/"
+    private static let assets = root + "assets/"
     package static let filesMax = 256, fileBytesMax = 4 << 20, bytesMax = 16 << 20, depthMax = 4
 
     private var files: [String: File] = [:]
@@ -27,8 +28,10 @@ package struct ConsoleFiles: Sendable {
     package subscript(path: String) -> File? { files[path] }
 
     /// Reads all files of a folder. `index.html` also answers for the folder itself.
-    package init(folder: String) throws(ConsoleError) {
+    /// - Parameter assets: a folder with what is others' and may be missing, see `add(assets:)`.
+    package init(folder: String, assets: String? = nil) throws(ConsoleError) {
         try add(folder, below: Self.root, depth: 1)
+        try add(assets: assets)
         guard let index = files[Self.root + "index.html"] else { throw .noIndex(folder) }
         files[Self.root] = index
     }
@@ -51,20 +54,53 @@ package struct ConsoleFiles: Sendable {
         }
     }
 
-    private mutating func add(file: String, as path: String) throws(ConsoleError) {
+    /// A map and a font that the pages do without: copied from packages where somebody installs them, and only as the
+    /// pages' own list of digests has them. `assets/list.json` says which are there.
+    private mutating func add(assets folder: String?) throws(ConsoleError) {
+        var names: [String] = []
+        if let folder {
+            let digests = digests()
+            let found: [String]
+            do { found = try FileManager.default.contentsOfDirectory(atPath: folder).sorted() } catch {
+                throw .unreadable(folder, error.localizedDescription)
+            }
+            for name in found where !name.hasPrefix(".") {
+                guard Self.isPlain(name), let digest = digests[name] else { throw .unexpected("\(folder)/\(name)") }
+                try add(file: "\(folder)/\(name)", as: Self.assets + name, digest: digest)
+                names.append("\"\(name)\"")
+            }
+        }
+        try add([UInt8]("[\(names.joined(separator: ","))]".utf8), as: Self.assets + "list.json")
+    }
+    /// By name, from lines of a digest and a name.
+    private func digests() -> [String: String] {
+        guard let list = files[Self.root + "assets.txt"] else { return [:] }
+        let lines = String(buffer: list.body).split(separator: "\n").map { $0.split(separator: " ") }
+        let pairs = lines.filter { $0.count == 2 }.map { (String($0[1]), String($0[0])) }
+        return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+    }
+
+    private mutating func add(file: String, as path: String, digest: String? = nil) throws(ConsoleError) {
+        let octets: [UInt8]
+        do { octets = try readFile(file, bytesMax: Self.fileBytesMax) } catch { throw .unreadable(file, "\(error)") }
+        if let digest, Self.hexadecimal(SHA256.hash(data: octets)) != digest { throw .changed(file) }
+        try add(octets, as: path, from: file)
+    }
+    private mutating func add(_ octets: [UInt8], as path: String, from file: String = "") throws(ConsoleError) {
         guard let ending = path.split(separator: ".").last, let type = Self.types[String(ending)] else {
             throw .unexpected(file)
         }
         guard files.count < Self.filesMax else { throw .tooMuch("\(file): more than \(Self.filesMax) files") }
-        let octets: [UInt8]
-        do { octets = try readFile(file, bytesMax: Self.fileBytesMax) } catch { throw .unreadable(file, "\(error)") }
         bytes += octets.count
         guard bytes <= Self.bytesMax else { throw .tooMuch("\(file): more than \(Self.bytesMax) octets in all") }
-        let digest = SHA256.hash(data: octets).prefix(16).map { octet in
+        let tag = Self.hexadecimal(SHA256.hash(data: octets).prefix(16))
+        files[path] = File(body: ByteBuffer(bytes: octets), type: type, tag: "\"\(tag)\"")
+    }
+    private static func hexadecimal(_ octets: some Sequence<UInt8>) -> String {
+        octets.map { octet in
             let text = String(octet, radix: 16)
             return text.count == 1 ? "0" + text : text
         }.joined()
-        files[path] = File(body: ByteBuffer(bytes: octets), type: type, tag: "\"\(digest)\"")
     }
 
     /// Letters, digits, `-`, `_` and single full stops: nothing that a path could mean anything by.
@@ -76,7 +112,7 @@ package struct ConsoleFiles: Sendable {
     private static let types = [
         "html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8",
         "json": "application/json", "webmanifest": "application/manifest+json", "svg": "image/svg+xml",
-        "png": "image/png", "woff2": "font/woff2", "txt": "text/plain; charset=utf-8",
+        "png": "image/png", "woff2": "font/woff2", "otf": "font/otf", "txt": "text/plain; charset=utf-8",
     ]
 }
 
@@ -85,6 +121,8 @@ package enum ConsoleError: Error, Equatable, CustomStringConvertible {
     case unreadable(String, String)
     /// A name, or a kind of file, that the console does not have.
     case unexpected(String)
+    /// It is not what the list of digests says.
+    case changed(String)
     case tooMuch(String)
     case noIndex(String)
 
@@ -92,6 +130,7 @@ package enum ConsoleError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .unreadable(let path, let reason): "\(path) can't be read: \(reason)"
         case .unexpected(let path): "\(path) is no file of the console: plain names of pages, scripts and images only"
+        case .changed(let path): "\(path) is not the one of assets.txt: make the folder anew"
         case .tooMuch(let what): what
         case .noIndex(let folder): "\(folder) has no index.html"
         }

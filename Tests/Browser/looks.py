@@ -14,12 +14,14 @@ SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 def places(desk):
     incident = next(one["id"] for one in desk.world.ask("GET", "/v1/incidents?limit=100")["items"] if "<img" not in one["title"])
     names = ["overview", "incidents", "incidents/" + incident, "explore", "explore?by=sourceAddress&compare=1&filter=dst+prot+443", "sensors", "sensors/hq%3Aedge1",
-             "rules", "intelligence?indicator=192.0.2.1", "administration", "account"]
+             "sensors/add", "rules", "rules/sigma/11111111-2222-4333-8444-555555555555", "rules/detector/port-scan", "map", "reports",
+             "intelligence?indicator=192.0.2.1", "administration", "account"]
     return [name + ("&" if "?" in name else "?") + "range=15m" for name in names]
 
 
 def name_of(place):
-    return place.split("?")[0].split("/")[0] + ("-one" if "/" in place else "") + ("-wrong" if "prot+443" in place else "")
+    parts = place.split("?")[0].split("/")
+    return "-".join(parts[:2] if parts[0] == "rules" or parts[-1] == "add" else parts[:1]) + ("-one" if len(parts) > 1 else "") + ("-wrong" if "prot+443" in place else "")
 
 
 def audit(page, place):

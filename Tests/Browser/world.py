@@ -12,6 +12,7 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGES = os.path.join(ROOT, "Aggregator/Console/Pages")
+ASSETS = os.path.join(ROOT, ".build/console-assets")  # deploy/console-assets; without it there is no map to see
 
 AGGREGATOR = """trustDomain: weir.test
 dataDirectory: data
@@ -24,10 +25,15 @@ api:
   listen: 127.0.0.1:{api}
   certificate: pki/node1.pem
   key: pki/node1.key
+enrichment:
+  lists: [countries.txt]
 """
 CONSOLE = """console:
   folder: {pages}
 """
+# Countries for the networks that simulated attacks come from and go to.
+COUNTRIES = (("203.0.113.0", "203.0.113.255", "BR"), ("198.51.100.0", "198.51.100.255", "DE"), ("198.18.0.0", "198.18.255.255", "US"),
+             ("198.19.0.0", "198.19.255.255", "JP"), ("192.0.2.0", "192.0.2.255", "IN"))
 SENSOR = """trustDomain: weir.test
 aggregators:
   - 127.0.0.1:{sensors}
@@ -75,7 +81,11 @@ class World:
 
     def settings(self):
         """The aggregator's settings file."""
-        return AGGREGATOR.format(sensors=self.sensors, api=self.api) + CONSOLE.format(pages=PAGES)
+        text = AGGREGATOR.format(sensors=self.sensors, api=self.api) + CONSOLE.format(pages=PAGES)
+        return text + ("  assets: %s\n" % ASSETS if os.path.isdir(ASSETS) else "")
+
+    def has_map(self):
+        return os.path.exists(os.path.join(ASSETS, "world.json"))
 
     def run(self, program, *arguments):
         done = subprocess.run([os.path.join(self.programs, program), *arguments], cwd=self.folder, capture_output=True, text=True)
@@ -94,7 +104,9 @@ class World:
         self.run("weirctl", "certs", "init", "pki", "--trust-domain", "weir.test")
         self.run("weirctl", "certs", "issue", "aggregator", "pki", "--name", "node1")
         self.run("weirctl", "certs", "issue", "sensor", "pki", "--tenant", "acme", "--site", "hq", "--name", "edge1")
-        for name, text in (("aggregator.yaml", self.settings()), ("sensor.yaml", SENSOR.format(sensors=self.sensors, udp=self.udp))):
+        number = lambda address: int.from_bytes(socket.inet_aton(address), "big")  # noqa: E731
+        countries = "".join("%d,%d,%s\n" % (number(first), number(last), code) for first, last, code in sorted(COUNTRIES, key=lambda one: number(one[0])))
+        for name, text in (("countries.txt", countries), ("aggregator.yaml", self.settings()), ("sensor.yaml", SENSOR.format(sensors=self.sensors, udp=self.udp))):
             with open(os.path.join(self.folder, name), "w") as file:
                 file.write(text)
         config = ("--config", "aggregator.yaml")

@@ -8,6 +8,12 @@ self.addEventListener("activate", (event) => {
   const old = (names) => Promise.all(names.filter((name) => name !== kept).map((name) => caches.delete(name)));
   event.waitUntil(caches.keys().then(old).then(() => self.clients.claim()));
 });
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const address = new URL(String(event.notification.data || ""), new URL("/console/", location.origin));
+  event.waitUntil(self.clients.matchAll({ type: "window" }).then(([open]) =>
+    (open ? open.navigate(address).then((one) => one?.focus()) : self.clients.openWindow(address))));
+});
 self.addEventListener("fetch", (event) => {
   const address = new URL(event.request.url);
   const isPage = address.origin === location.origin && address.pathname.startsWith("/console/");

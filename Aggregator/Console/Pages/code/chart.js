@@ -8,7 +8,7 @@ const box = { height: 240, left: 64, right: 8, top: 8, bottom: 26 };
 
 /** - `layers`: `[{ name, values }]` from the bottom up, `step` in ms; `before`: a line to compare with.
     - `show`: a value in words, `scale`: what makes it the number that those words have. */
-export function stacked(title, { from, step, layers, before, show, scale = 1 }) {
+export function stacked(title, { from, step, layers, before, beforeName = t("chart.before"), show, scale = 1 }) {
   const count = Math.max(1, ...layers.map((layer) => layer.values.length));
   const sums = Array.from({ length: count }, (_, i) => layers.reduce((sum, layer) => sum + (layer.values[i] || 0), 0));
   const most = niceMost(Math.max(1, ...sums, ...(before || [])) * scale) / scale;
@@ -16,7 +16,7 @@ export function stacked(title, { from, step, layers, before, show, scale = 1 }) 
   const holder = h("div", { class: "chart" });
   const keys = h("ul", { class: "keys" },
     layers.map((layer, i) => h("li", {}, h("i", { class: colour(i, layer) }), layer.name)),
-    before && h("li", {}, h("i", { class: "before" }), t("chart.before")));
+    before && h("li", {}, h("i", { class: "before" }), beforeName));
   const values = h("div", {});
   const node = h(
     "figure", { class: "stack" }, holder, reading, h("div", { class: "under" }, keys, tableToggle()), values
@@ -94,7 +94,7 @@ export function stacked(title, { from, step, layers, before, show, scale = 1 }) 
     const rows = sums.map((sum, i) => i).filter((i) => sums[i] > 0 || before?.[i] > 0);
     const columns = [{ title: t("time"), cell: (i) => moment(from + i * step) },
       ...layers.map((layer) => ({ title: layer.name, kind: "figure", cell: (i) => show(layer.values[i] || 0) })),
-      ...(before ? [{ title: t("chart.before"), kind: "figure", cell: (i) => show(before[i] || 0) }] : [])];
+      ...(before ? [{ title: beforeName, kind: "figure", cell: (i) => show(before[i] || 0) }] : [])];
     return table(title, columns, rows);
   }
   new ResizeObserver(([entry]) => {

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { h } from "./dom.js";
 import { link, period, step } from "./place.js";
-import { bits, bytes, number, t } from "./words.js";
+import { bits, bytes, country, number, t } from "./words.js";
 
 export const measures = ["octets", "packets", "flows"];
 /** As the API calls them. */
@@ -38,6 +38,7 @@ export function groupName(by, item) {
   const key = item.key;
   if (key === "" || key === undefined) return t("unknown");
   if (by === "protocolIdentifier") return protocol(key);
+  if (by.endsWith("Country")) return country(key);
   if (by === "service") {
     const [number, port] = key.split("/");
     if (number === "1" || number === "58") return `${protocol(number)} ${port >> 8}/${port & 255}`;

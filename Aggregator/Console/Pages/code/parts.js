@@ -55,13 +55,14 @@ export function facts(pairs) {
 
 /** Why something failed, in words, and a way to try again. */
 export function failure(error, again) {
-  const text = error.status === 403 ? t("error.forbidden") : error.status ? error.message : t("error.network");
+  const isForbidden = error.status === 403 && error.kind !== "feature-off";
+  const text = isForbidden ? t("error.forbidden") : error.status ? error.message : t("error.network");
   return h("div", { class: "problem row", role: "alert" }, h("span", {}, text), again && button(t("retry"), again));
 }
 
 /** A part of a page that loads by itself: it shows that it waits, has failed, is empty, or what it has. What is there
-    stays until the next answer is. */
-export function panel(title, load, draw, { span = "", actions = [], level = "h2" } = {}) {
+    stays until the next answer is. An `optional` one is not seen where the API does not know its route. */
+export function panel(title, load, draw, { span = "", actions = [], level = "h2", optional = false } = {}) {
   const body = h("div", { class: "stack", "aria-busy": "true" }, h("div", { class: "waits" }));
   const node = h("section", { class: `panel ${span}`, "aria-label": title },
     h("header", {}, h(level, {}, title), actions), body);
@@ -73,7 +74,10 @@ export function panel(title, load, draw, { span = "", actions = [], level = "h2"
       const value = await load();
       if (mine === turn) fill(body, draw(value));
     } catch (error) {
-      if (mine === turn && error.name !== "AbortError") fill(body, failure(error, refresh));
+      if (optional && error.status === 404) {
+        node.hidden = true;
+        fill(body);
+      } else if (mine === turn && error.name !== "AbortError") fill(body, failure(error, refresh));
     }
     if (mine === turn) body.setAttribute("aria-busy", "false");
   }
@@ -122,4 +126,7 @@ export function toast(text, action, undo) {
   toasts.append(node);
   setTimeout(() => node.remove(), undo ? 12_000 : 6_000);
 }
-export function failed(error) { toast(error.status ? error.message : t("error.network")); }
+/** What somebody left meanwhile has not failed. */
+export function failed(error) {
+  if (error.name !== "AbortError") toast(error.status ? error.message : t("error.network"));
+}

@@ -2,9 +2,12 @@
 
 import { ask, get, session } from "./api.js";
 import { fill, h } from "./dom.js";
+import { icon } from "./icons.js";
+import { hush, isLive as isStreaming, listen, live as stream } from "./live.js";
 import { button, choice, failed, failure, field, form, dialog, toast } from "./parts.js";
 import { change, here, link, period, ranges } from "./place.js";
 import { keep, kept, languages, speak, spoken, t, usual } from "./words.js";
+import { forgetLast, lastIncidents, notice } from "./device.js";
 import { signPages } from "./views/sign.js";
 
 const pages = [
@@ -12,15 +15,21 @@ const pages = [
   [/^\/incidents$/, "incidents", () => import("./views/incidents.js")],
   [/^\/incidents\/([^/]+)$/, "incidents", () => import("./views/incident.js")],
   [/^\/explore$/, "explore", () => import("./views/explore.js")],
+  [/^\/map$/, "map", () => import("./views/map.js")],
   [/^\/sensors$/, "sensors", () => import("./views/sensors.js")],
+  [/^\/sensors\/add$/, "sensors", () => import("./views/enrol.js")],
   [/^\/sensors\/([^/]+)$/, "sensors", () => import("./views/sensor.js")],
   [/^\/rules$/, "rules", () => import("./views/rules.js")],
+  [/^\/rules\/sigma\/([^/]+)$/, "rules", () => import("./views/rule.js")],
+  [/^\/rules\/detector\/([^/]+)$/, "rules", () => import("./views/detector.js")],
   [/^\/intelligence$/, "intelligence", () => import("./views/intelligence.js")],
+  [/^\/reports$/, "reports", () => import("./views/report.js")],
   [/^\/administration$/, "administration", () => import("./views/administration.js")],
   [/^\/account$/, "account", () => import("./views/account.js")],
 ];
-const places = ["overview", "incidents", "explore", "sensors", "rules", "intelligence", "administration", "account"];
-const liveSeconds = 15;
+const places = [
+  "overview", "incidents", "explore", "map", "sensors", "rules", "intelligence", "reports", "administration", "account"];
+const liveSeconds = 15, gatherMilliseconds = 400;
 
 let me = null, shown = { path: null, refresh: null, abort: null }, isLive = true;
 const page = h("main", { class: "page", id: "page", tabindex: "-1" });
@@ -28,16 +37,47 @@ const heard = h("p", { class: "unseen", "aria-live": "polite" });
 
 async function start() {
   await speak(usual());
-  session.addEventListener("over", () => { if (me) { me = null; toast(t("sign.over")); show(); } });
+  session.addEventListener("over", () => { if (me) { goodbye(); toast(t("sign.over")); show(); } });
   addEventListener("hashchange", show);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
   setInterval(() => { if (isLive && !document.hidden && !period().isFixed) refresh(); }, liveSeconds * 1_000);
   addEventListener("offline", () => toast(t("offline")));
+  followChanges();
   register();
   try { me = await get("/v1/session"); } catch (error) {
-    if (error.status !== 401) return void fill(document.body, failure(error, start));
+    if (error.status !== 401) return void showUnreachable(error);
+    goodbye();
   }
   await show();
+}
+/** Without the aggregator there is still what this device was told to keep. */
+function showUnreachable(error) {
+  fill(document.body, h("main", { class: "page alone-wide", id: "page" },
+    h("p", { class: "brand" }, h("img", { src: "icon.svg", alt: "" }), "Weir"),
+    h("h1", {}, t("unreachable")), failure(error, start), lastIncidents()));
+}
+/** What changes is gathered for a moment, then told to the page that shows it. */
+function followChanges() {
+  let gathered = new Map(), waits = null;
+  const pass = () => {
+    waits = null;
+    const changes = [...gathered.values()];
+    gathered = new Map();
+    if (me && isLive && shown.happened) Promise.resolve(shown.happened(changes)).catch(failed);
+  };
+  const soon = () => { waits ??= setTimeout(pass, gatherMilliseconds); };
+  stream.addEventListener("incident", ({ detail }) => {
+    gathered.set(detail.incident, detail);
+    if (detail.change === "opened") notice(detail);
+    soon();
+  });
+  stream.addEventListener("missed", soon);
+  stream.addEventListener("state", () => { if (me?.tenant && document.querySelector(".frame")) drawBar(); });
+}
+function goodbye() {
+  me = null;
+  hush({ forget: true });
+  forgetLast();
 }
 function register() {
   if (!("serviceWorker" in navigator)) return;
@@ -50,6 +90,7 @@ async function show() {
   const { path } = here(), alone = signPages[path];
   if (alone || !me) return showAlone(path, alone || signPages["/sign-in"]);
   if (!me.tenant) return showAlone(path, choosePlace);
+  if (isLive) listen();
   if (!document.querySelector(".frame")) drawFrame();
   drawBar();
   const found = pages.map(
@@ -64,7 +105,7 @@ async function show() {
     const { default: draw } = await found.load();
     const made = draw({ me, id: found.match[1] && decodeURIComponent(found.match[1]), signal: mine.abort.signal });
     if (mine !== shown) return;
-    shown.refresh = made.refresh;
+    Object.assign(shown, { refresh: made.refresh, happened: made.happened });
     fill(page, made.nodes);
     document.title = `${made.title} – Weir`;
     if (isNew) {
@@ -99,9 +140,9 @@ async function entered() {
   shown.path = null;
   if (signPages[here().path]) location.hash = "#/overview"; else await show();
 }
-async function leave() {
+export async function leave() {
   try { await ask("DELETE", "/v1/session"); } catch (error) { if (error.status !== 401) return failed(error); }
-  me = null;
+  goodbye();
   location.hash = "#/sign-in";
   await show();
 }
@@ -141,14 +182,16 @@ function drawBar() {
   const now = period(), options = ranges.map((name) => [name, t(`range.${name}`)]);
   if (now.isFixed) options.unshift(["fixed", t("range.fixed")]);
   const range = choice(options, now.isFixed ? "fixed" : now.name, (value) => pick(value), { "aria-label": t("range") });
-  const live = button(isLive && !now.isFixed ? t("live.on") : t("live.off"), () => {
+  const isOn = isLive && !now.isFixed, words = isOn ? t("live.on") : t("live.off");
+  const live = button([h("i", { class: isOn && isStreaming() ? "dot on" : "dot" }), words], () => {
     isLive = !isLive;
     fill(heard, isLive ? t("live.on") : t("live.off"));
+    if (isLive) listen(); else hush();
     drawBar();
     if (isLive) refresh();
-  }, { "aria-pressed": String(isLive && !now.isFixed), disabled: now.isFixed });
+  }, { "aria-pressed": String(isOn), disabled: now.isFixed, title: isOn && isStreaming() ? t("live.stream") : null });
   const tenant = me.tenants.length > 1 || me.isOperator
-    ? button(me.tenant, () => { me.tenant = null; show(); }, { title: t("tenant.choose") })
+    ? button(me.tenant, () => { me.tenant = null; hush({ forget: true }); show(); }, { title: t("tenant.choose") })
     : h("span", { class: "small quiet" }, me.tenant);
   fill(bar, range, button(t("range.own"), askPeriod), live, tenant);
 }
@@ -171,7 +214,7 @@ function markPlace(place) {
   menu.classList.remove("open");
   document.querySelector(".menu")?.setAttribute("aria-expanded", "false");
   fill(menu, h("ul", {}, places.map((name) => h("li", {},
-    h("a", { href: link(`/${name}`), "aria-current": name === place ? "page" : null }, t(`place.${name}`))))));
+    h("a", { href: link(`/${name}`), "aria-current": name === place ? "page" : null }, icon(name), t(`place.${name}`))))));
 }
 export function languageChoice() {
   return choice(Object.entries(languages), spoken(), async (value) => {

@@ -5,11 +5,13 @@ import en from "./languages/en.js";
 
 const loaders = { de: () => import("./languages/de.js"), fr: () => import("./languages/fr.js") };
 export const languages = { en: "English", de: "Deutsch", fr: "Français" };
-let table = en, language = "en", plural = new Intl.PluralRules("en");
+let table = en, language = "en", region = "en", plural = new Intl.PluralRules("en");
 
 export async function speak(wanted) {
   language = languages[wanted] ? wanted : "en";
   table = loaders[language] ? (await loaders[language]()).default : en;
+  // How times and numbers are written goes by the reader's own country, as far as it has that language.
+  region = (navigator.languages || []).find((name) => name.startsWith(language)) || language;
   plural = new Intl.PluralRules(language);
   document.documentElement.lang = language;
 }
@@ -34,8 +36,8 @@ export const word = (group,
 
 const formats = new Map();
 function format(kind, options) {
-  const name = language + kind.name + JSON.stringify(options);
-  if (!formats.has(name)) formats.set(name, new kind(language, options));
+  const name = region + kind.name + JSON.stringify(options);
+  if (!formats.has(name)) formats.set(name, new kind(region, options));
   return formats.get(name);
 }
 export const number = (value, digits = 0) =>
@@ -72,5 +74,18 @@ export function ago(value, now = Date.now()) {
   return format(Intl.RelativeTimeFormat, { numeric: "auto" }).format(Math.round(seconds / size), unit);
 }
 
+/** A country's name, of two letters. */
+export function country(code) {
+  try { return format(Intl.DisplayNames, { type: "region" }).of(code); } catch { return code; }
+}
+const lengths = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000], ["second", 1_000], ["millisecond", 1]];
+/** How long something lasts, of ms. */
+export function span(value) {
+  const [unit, size] = lengths.find(([, size]) => Math.abs(value) >= size) || lengths.at(-1);
+  return format(Intl.NumberFormat, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1 })
+    .format(value / size);
+}
+
 export function kept(name) { try { return localStorage.getItem(name); } catch { return null; } }
 export function keep(name, value) { try { localStorage.setItem(name, value); } catch { /* private mode */ } }
+export function drop(name) { try { localStorage.removeItem(name); } catch { /* private mode */ } }

@@ -3,7 +3,8 @@
 import { ask, get, part } from "../api.js";
 import { fill, h } from "../dom.js";
 import { badge, button, exactly, failed, field, form, panel, table, toast, when } from "../parts.js";
-import { languageChoice, themeChoice } from "../start.js";
+import { canNotify, keepLast, keepsLast, notifies, notify } from "../device.js";
+import { languageChoice, leave, themeChoice } from "../start.js";
 import { t } from "../words.js";
 
 export default function account({ me, signal }) {
@@ -24,7 +25,7 @@ export default function account({ me, signal }) {
   ], items));
   const about = h(
     "section", { class: "panel half", "aria-label": t("place.account") },
-    h("header", {}, h("h2", {}, me.name), button(t("sign.out"), out)), h("p", { class: "quiet" }, me.email),
+    h("header", {}, h("h2", {}, me.name), button(t("sign.out"), leave)), h("p", { class: "quiet" }, me.email),
     field(t("language"), languageChoice()), field(t("theme"), themeChoice()));
   const input = (name, kind) => h(
     "input",
@@ -46,17 +47,24 @@ export default function account({ me, signal }) {
     title: t("place.account"),
     nodes: [
       h("div", { class: "head" }, h("h1", {}, t("place.account"))),
-      h("div", { class: "grid" }, about, password, factor(), sessions.node)
+      h("div", { class: "grid" }, about, password, factor(), device(), sessions.node)
     ],
     refresh: sessions.refresh
   };
 }
-async function out() {
-  try { await ask("DELETE", "/v1/session"); } catch (error) { if (error.status !== 401) return failed(error); }
-  location.hash = "#/sign-in";
-  location.reload();
+/** What this device keeps and says: nothing, unless somebody wants it. */
+function device() {
+  const box = (text, hint, isOn, act, more = {}) => {
+    const input = h("input", { type: "checkbox", checked: isOn, ...more, onchange: async (event) => {
+      await act(event.target.checked);
+      toast(t("saved"));
+    } });
+    return h("label", { class: "row check" }, input, h("span", {}, text, h("span", { class: "quiet block" }, hint)));
+  };
+  return h("section", { class: "panel half", "aria-label": t("device") }, h("h2", {}, t("device")),
+    box(t("device.keep"), t("device.keep.hint"), keepsLast(), keepLast),
+    box(t("device.notify"), t("device.notify.hint"), notifies(), notify, { disabled: !canNotify() }));
 }
-
 /** An authenticator: its secret, then a first code of it, then the recovery codes, this once. */
 function factor() {
   const place = h("div", { class: "stack" });

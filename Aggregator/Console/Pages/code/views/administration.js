@@ -5,7 +5,9 @@ import { h } from "../dom.js";
 import {
   badge, button, choice, confirm, dialog, exactly, failed, field, form, none, panel, table, toast, when
 } from "../parts.js";
-import { number, t, word } from "../words.js";
+import { moment, number, t, word } from "../words.js";
+import { features as featuresPanel, retention as retentionPanel } from "./settings.js";
+import { accounts as accountsPanel, roles as rolesPanel } from "./access.js";
 
 export default function administration({ me, signal }) {
   let roles = Promise.resolve(["viewer", "analyst", "admin", "owner"]);
@@ -61,7 +63,7 @@ export default function administration({ me, signal }) {
       title: t("act"), hidden: true, kind: "fit",
       cell: (one) => button(t("remove"), () => act(() => ask("DELETE", `/v1/invitations/${part(one.id)}`), invitations))
     },
-  ], items) : none(t("invitations.none"))), { span: "half" });
+  ], items) : none(t("invitations.none"))));
   const keys = panel(
     t("api.keys"), () => get("/v1/keys", {}, signal), ({ items }) => (items.length ? table(t("api.keys"), [
     { title: t("name"), cell: (one) => [one.name, h("div", { class: "small quiet mono" }, one.id)] }, {
@@ -81,13 +83,13 @@ export default function administration({ me, signal }) {
         )
       )
     },
-  ], items) : none(t("keys.none"))), { actions: [button(t("key.make"), makeKey)] });
+  ], items) : none(t("keys.none"))), { actions: [button(t("key.make"), () => makeKey())] });
   const audit = panel(t("audit"), () => get("/v1/audit", { limit: 50 }, signal), ({ items }) => table(t("audit"), [
     { title: "№", kind: "figure", cell: (one) => number(one.id) }, {
       title: t("time"), kind: "fit", cell: (one) => exactly(one.at)
     }, { title: t("actor"), cell: (one) => one.actor },
     { title: t("event"), cell: (one) => one.kind }, { title: t("subject"), cell: (one) => one.subject }, {
-      title: t("detail"), cell: (one) => h("span", { class: "small any" }, one.detail)
+      title: t("detail"), cell: (one) => h("span", { class: "small any" }, plain(one.detail))
     },
   ], items), {
     actions: [
@@ -98,6 +100,14 @@ export default function administration({ me, signal }) {
       )
     ]
   });
+
+  const changed = async () => {
+    askRoles();
+    await Promise.all([own, accounts, members, keys, ...settings, audit].map((one) => one.refresh()));
+  };
+  const own = rolesPanel(signal, changed);
+  const settings = [featuresPanel(signal, () => changed()), retentionPanel(signal, () => changed())];
+  const accounts = accountsPanel(signal, () => roles, changed, (account) => makeKey(account));
 
   async function act(change, ...shown) {
     try { await change(); toast(t("saved")); } catch (error) { failed(error); }
@@ -118,18 +128,24 @@ export default function administration({ me, signal }) {
       await invitations.refresh();
     }));
   }
-  function makeKey() {
+  function makeKey(account) {
     const node = dialog(
       t("key.make"),
       form(
         [
+          account && h("p", { class: "note" }, t("key.for", { name: account.name })),
           field(t("name"), h("input", { name: "name", required: true, maxlength: "100" })),
           field(t("scopes"), h("input", { name: "scopes", value: "flows:read incidents:read" }), t("scopes.hint")),
           field(t("days"), h("input", { name: "days", type: "number", min: "1", max: "3650", value: "90" }))
         ],
       t("key.make"), async ({ name, scopes, days }) => {
       const made = await ask(
-        "POST", "/v1/keys", { body: { name, scopes: scopes.split(/[\s,]+/).filter(Boolean), days: Number(days) } }
+        "POST", "/v1/keys", {
+          body: {
+            name, scopes: scopes.split(/[\s,]+/).filter(Boolean), days: Number(days),
+            ...(account && { account: account.id })
+          }
+        }
       );
       node.close();
       secret(t("key.made"), made.key);
@@ -145,7 +161,7 @@ export default function administration({ me, signal }) {
       );
     } catch (error) { failed(error); }
   }
-  const panels = [members, invitations, keys, audit];
+  const panels = [members, invitations, accounts, own, keys, ...settings, audit];
   return {
     title: t("place.administration"),
     nodes: [
@@ -159,6 +175,15 @@ export default function administration({ me, signal }) {
     } };
 }
 
+/** What an event changed: its fields with their names, without those that say nothing to people. */
+function plain(detail) {
+  try {
+    const [fields] = Object.values(JSON.parse(detail));
+    return Object.entries(fields).filter(([name, value]) => value !== "" && !["tenant", "sha256", "id"].includes(name))
+      .map(([name, value]) => (/Milliseconds$/.test(name) ? `${name.replace(/Milliseconds$/, "")}: ${moment(value)}`
+        : `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`)).join(", ");
+  } catch { return detail; }
+}
 function showToken(made, page) {
   secret(t("token.once"), `${location.origin}${location.pathname}#/${page}?token=${encodeURIComponent(made.token)}`);
 }

@@ -10,9 +10,15 @@ import {
 } from "../flows.js";
 import { button, choice, facts, field, form, none, panel, table, when } from "../parts.js";
 import { change, here, period } from "../place.js";
+import { sankey } from "../sankey.js";
 import { bits, bytes, number, percent, t, word } from "../words.js";
 import { filterInput } from "./filter.js";
 import { flowTable } from "./records.js";
+import { saved } from "./saved.js";
+
+const courses = ["sourceAddress/24,service", "sourceAddress,service", "site,service",
+  "sourceAddress,service,destinationAddress",
+  "sourceCountry,destinationCountry", "exporter,service", "sourceAddress,destinationAddress"];
 
 export default function explore({ signal }) {
   const query = () => {
@@ -57,6 +63,7 @@ export default function explore({ signal }) {
     t("percentiles"), asking(() => get("/v1/flows/percentiles", { ...common(), by: query().by, limit: 8 }, signal)),
     drawPercentiles, { span: "half" }
   );
+  const course = coursePanel(asking, common, query, signal);
   const records = recordPanel(asking, common, signal);
   const plan = planPanel(asking, common, signal);
 
@@ -116,8 +123,9 @@ export default function explore({ signal }) {
         t("export.as", { format: format.toUpperCase() })
       )
     ));
-  const question = h("section", { class: "panel", "aria-label": t("question") }, bar.node, settings);
-  const panels = [series, top, percentiles, records, plan];
+  const question = h("section", { class: "panel", "aria-label": t("question") }, bar.node, settings,
+    saved("weir.views", ["filter", "by", "measure", "compare", "course"], { clears: false }));
+  const panels = [series, top, percentiles, course, records, plan];
   return {
     title: t("place.explore"),
     nodes: [
@@ -128,17 +136,42 @@ export default function explore({ signal }) {
   };
 }
 
+/** The API adds IPv6's length to a network's name: `sourceAddress/24/48`. */
+const keyOf = (one, name) => one.keys?.[name]
+  ?? Object.entries(one.keys || {}).find(([key]) => key.startsWith(`${name}/`))?.[1] ?? "";
+/** Which of one dimension goes to which of the next. */
+function coursePanel(asking, common, query, signal) {
+  const asked = here().query.get("course"), by = courses.includes(asked) ? asked : courses[0], names = by.split(",");
+  const titles = names.map((name) => word("by", name));
+  const pick = choice(courses.map((name) => [name, name.split(",").map((one) => word("by", one)).join(" → ")]), by,
+    (value) => change({ course: value }), { "aria-label": t("course.by") });
+  return panel(t("sankey"), asking(() => get("/v1/flows/top",
+    { ...common(), by, measure: column[query().measure], limit: 20 }, signal)), (answer) => {
+    const { measure } = query(), show = amount(measure);
+    const paths = answer.items.map((one) => ({ keys: names.map((name) => keyOf(one, name)), amount: sum(one, measure) }))
+      .filter(({ amount: size }) => size > 0);
+    if (!paths.length) return none(t("flows.none"));
+    const name = (place, key) => groupName(names[place], { key });
+    return [sankey(t("sankey"), { paths, titles, show, name, go: (place, key) => {
+      const filter = groupFilter(names[place], key);
+      return filter && exploring(filter, { by: query().by, measure });
+    } }), h("details", {}, h("summary", {}, t("chart.table")), table(t("sankey"), [
+      ...titles.map((title, i) => ({ title, cell: (one) => name(i, one.keys[i]) })),
+      { title: word("measure", measure), kind: "figure", cell: (one) => show(one.amount) }], paths)), incomplete(answer)];
+  }, { actions: [pick] });
+}
 function recordPanel(asking, common, signal) {
   let shown = [];
   return panel(t("flows"), asking(() => get("/v1/flows", { ...common(), limit: 25 }, signal)), (answer) => {
     shown = answer.items;
     const place = h("div", { class: "stack" });
     const draw = (next) => fill(
-      place, shown.length ? flowTable(shown) : none(t("flows.none")), next && button(t("more"), async () => {
+      place, shown.length ? flowTable(shown) : none(t("flows.none")), next
+      && h("div", { class: "row" }, button(t("more"), async () => {
       const page = await get("/v1/flows", { ...common(), limit: 50, cursor: next }, signal);
       shown = [...shown, ...page.items];
       draw(page.next);
-    }), incomplete(answer));
+    })), incomplete(answer));
     draw(answer.next);
     return place;
   });

@@ -5,6 +5,7 @@ import { stacked } from "../chart.js";
 import { fill, h } from "../dom.js";
 import { askSeries, exploring, hostLink, rate, scale } from "../flows.js";
 import { badge, exactly, facts, failure, none, panel, severity, status, table, when } from "../parts.js";
+import { course, details, spoke } from "./course.js";
 import { link } from "../place.js";
 import { bytes, number, percent, t, word } from "../words.js";
 import { flowTable } from "./records.js";
@@ -20,16 +21,17 @@ export default function incident({ me, id, signal }) {
     summary: own(t("summary"), () => summary(now, story), { span: "wide" }),
     desk: own(t("work"), () => desk(now, me, refresh), { span: "third tall" }),
     entities: own(t("entities"), () => entities(now), { span: "wide" }),
-    timeline: own(t("timeline"), () => timeline(story), { span: "wide" }),
-    chart: panel(t("evidence"), () => evidence(story, signal), drawEvidence),
+    timeline: own(t("timeline"), () => [course(now), timeline(story)], { span: "wide" }),
+    chart: panel(t("evidence"), () => evidence(story, signal), drawEvidence, { span: "half" }),
+    graph: panel(t("graph"), () => pairs(story, signal), (answer) => spoke(answer, now), { span: "half" }),
     findings: own(t("findings"), () => [findings(now), h("div", { class: "row" }, splitButton(now, refresh))]),
     flows: panel(
       t("flows"), () => flows(story, signal), ({ items }) => (items.length ? flowTable(items) : none(t("flows.none")))
     ),
-    neighbours: panel(t("neighbours"), () => get(`${path}/neighbours`, {}, signal), neighbours, { span: "half" }),
+    neighbours: panel(t("neighbours"), () => get(`${path}/neighbours`, {}, signal), neighbours, { span: "third" }),
     proposals: panel(
       t("mitigation"), () => get(`${path}/proposals`, {}, signal), (answer) => proposals(answer, now, refresh),
-      { span: "half" }
+      { span: "wide" }
     ),
     history: own(t("history"), () => history(events, now, refresh)),
   };
@@ -69,6 +71,7 @@ export default function incident({ me, id, signal }) {
       h("div", { class: "grid" }, Object.values(parts).map(({ node }) => node))
     ],
     refresh,
+    happened: (changes) => (changes.length === 0 || changes.some(({ incident }) => incident === id) ? refresh() : null),
   };
 }
 
@@ -76,7 +79,8 @@ function summary(one, story) {
   return [h("p", {}, story.summary), facts([
     [
       t("rule"), h("a", { href: link("/incidents", { rule: one.rule }) }, one.rule)
-    ], [t("tactics"), (one.tactics || []).join(", ")], [t("techniques"), (one.techniques || []).join(", ")],
+    ], [t("tactics"), (one.tactics || []).map((name) => word("tactic", name)).join(", ")],
+    [t("techniques"), (one.techniques || []).join(", ")],
     [t("began"), exactly(one.start)], [t("last.seen"), exactly(one.end)], [t("opened"), exactly(one.openedAt)],
     [t("confidence"), one.assessment?.confidence === undefined ? null : percent(one.assessment.confidence)],
     ...(story.clocks || []).map(
@@ -89,8 +93,9 @@ function summary(one, story) {
     ),
   ])];
 }
+const entitiesShown = 6;
 function entities(one) {
-  return table(t("entities"), [
+  const all = one.entities, list = (items) => table(t("entities"), [
     { title: t("role"), kind: "fit", cell: (entity) => word("role", entity.role) },
     {
       title: t("name"),
@@ -106,7 +111,10 @@ function entities(one) {
         h("a", { href: link("/intelligence", { indicator: entity.value }) }, t("intelligence.short"))
       ]
     },
-  ], one.entities);
+  ], items);
+  if (all.length <= entitiesShown + 2) return list(all);
+  return [list(all.slice(0, entitiesShown)), h("details", {}, h("summary", {}, t("and.more",
+    { n: all.length - entitiesShown })), list(all.slice(entitiesShown)))];
 }
 function timeline(story) {
   return story.timeline?.length ? h("ol", { class: "line" }, story.timeline.map((entry) => h("li", {},
@@ -134,10 +142,8 @@ function drawEvidence(found) {
   const time = { range: null, from: new Date(between.from).toISOString(), to: new Date(between.to).toISOString() };
   return [
     stacked(t("evidence"), { ...answer, scale: scale("octets", answer.seconds), show: rate("octets", answer.seconds) }),
-    h(
-      "p", { class: "row small" }, h("code", {}, filter),
-      h("a", { class: "button", href: exploring(filter, time) }, t("place.explore"))
-    )];
+    h("div", { class: "row" }, h("a", { class: "button", href: exploring(filter, time) }, t("place.explore"))),
+    h("details", {}, h("summary", {}, t("filter")), h("code", { class: "small" }, filter))];
 }
 async function flows(story, signal) {
   if (!story.evidence?.filter) return { items: [] };
@@ -149,6 +155,12 @@ async function flows(story, signal) {
     },
     signal
   );
+}
+
+async function pairs(story, signal) {
+  if (!story.evidence?.filter) return { items: [] };
+  return get("/v1/flows/top", { by: "sourceAddress,destinationAddress", filter: story.evidence.filter, limit: 60,
+    from: Date.parse(story.evidence.from), to: Date.parse(story.evidence.to) + 1 }, signal);
 }
 
 function findings(one) {
@@ -196,7 +208,7 @@ function history(events, one, refresh) {
     { title: t("revision"), kind: "figure", cell: (event) => number(event.revision) },
     { title: t("time"), kind: "fit", cell: (event) => exactly(event.at) },
     { title: t("actor"), cell: (event) => event.actor },
-    { title: t("event"), cell: (event) => word("event", event.kind) },
+    { title: t("event"), cell: (event) => [word("event", event.kind), h("div", { class: "small quiet" }, details(event))] },
     {
       title: t("undo"), hidden: true, kind: "fit",
       cell: (event) => (["absorbed", "split"].includes(event.kind) ? undoButton(one, event, refresh) : null)

@@ -1,97 +1,118 @@
 // The queue: filters that the address holds and that can be kept by a name, work by keys, changes to many at once.
 
-import { ask, get } from "../api.js";
+import { ask, get, part } from "../api.js";
+import { rememberLast } from "../device.js";
 import { fill, h } from "../dom.js";
 import { hostLink } from "../flows.js";
-import {
-  button, choice, dialog, failed, failure, field, form, none, severity, status, table, toast, when
-} from "../parts.js";
+import { button, choice, dialog, failed, failure, field, form, none, severity, status, toast, when } from "../parts.js";
 import { change, go, here, link, period } from "../place.js";
-import { keep, kept, number, t, word } from "../words.js";
+import { ago, number, t, word } from "../words.js";
+import { longList } from "./queue.js";
+import { saved } from "./saved.js";
 import { grownOnly } from "./work.js";
 
 const severities = ["critical", "high", "medium", "low"];
 const statuses = ["open", "new", "triaged", "in-progress", "contained", "resolved", "false-positive"];
 const filters = ["status", "severity", "assignee", "rule", "tag", "address"];
-const pageSize = 50;
+const firstPage = 50, nextPage = 200, pageMax = 1_000, singleMax = 10;
 /** What a key gives the incidents that are picked. */
 const verbs = {
   t: { status: "triaged" }, p: { status: "in-progress" }, c: { status: "contained" }, r: { status: "resolved" },
   f: { status: "false-positive" }
 };
+/** The order of the list: newest first. */
+const isAfter = (a, b) => (a.start === b.start ? a.id < b.id : a.start < b.start);
 
 export default function incidents({ me, signal }) {
-  let items = [], next = null, picked = new Set(), at = 0;
-  const list = h("div", { class: "stack" }, h("div", { class: "waits" })), bulk = h(
-    "div", { class: "bulk row", role: "region", "aria-label": t("bulk"), hidden: true }
-  );
+  let items = [], next = null, total = 0, picked = new Set(), at = 0, asking = null;
+  const list = h("div", { class: "stack" }, h("div", { class: "waits" }));
+  const bulk = h("div", { class: "bulk row", role: "region", "aria-label": t("bulk"), hidden: true });
   const count = h("span", { class: "small quiet", role: "status" });
 
   const query = () => {
     const now = here().query, between = period();
-    return { ...Object.fromEntries(filters.map((name) => [name, now.get(name)])), limit: pageSize,
+    return { ...Object.fromEntries(filters.map((name) => [name, now.get(name)])),
       from: new Date(between.from).toISOString(), to: new Date(between.to).toISOString() };
   };
-  async function refresh() {
+  /** Asks for what the window has come to; what is further down stays as it was found, unless all is wanted anew. */
+  async function refresh({ anew = false } = {}) {
+    const reached = Math.max(firstPage, rows.node.isConnected ? Math.min(items.length, rows.seen()) : 0);
+    const limit = Math.min(pageMax, Math.ceil(reached / firstPage) * firstPage);
     try {
-      const answer = await get("/v1/incidents", query(), signal);
-      [items, next] = [answer.items, answer.next];
+      const [answer, counts] = await Promise.all([
+        get("/v1/incidents", { ...query(), limit }, signal), get("/v1/incidents/counts", query(), signal)]);
+      const last = answer.items.at(-1), known = new Set(answer.items.map(({ id }) => id));
+      const below = answer.next && !anew ? items.filter((one) => !known.has(one.id) && isAfter(one, last)) : [];
+      if (!below.length) next = answer.next;
+      items = [...answer.items, ...below];
+      total = counts.items.reduce((all, one) => all + one.count, 0);
       picked = new Set(items.map((one) => one.id).filter((id) => picked.has(id)));
+      if (!filters.some((name) => here().query.get(name))) rememberLast(items);
       draw();
     } catch (error) {
-      if (error.name !== "AbortError") fill(list, failure(error, refresh));
+      if (error.name !== "AbortError") fill(list, failure(error, () => refresh()));
     }
   }
+  /** What changed far down is asked for alone. */
+  async function happened(changes) {
+    await refresh();
+    const late = changes.filter(({ incident, revision }) =>
+      items.some((one) => one.id === incident && one.revision < revision)).slice(0, singleMax);
+    const found = await Promise.all(late.map(({ incident }) =>
+      get(`/v1/incidents/${part(incident)}`, {}, signal).catch(() => null)));
+    for (const now of found.filter(Boolean)) items = items.map((one) => (one.id === now.id ? now : one));
+    if (found.length) draw();
+  }
   async function more() {
-    const answer = await get("/v1/incidents", { ...query(), cursor: next }, signal).catch(failed);
-    if (!answer) return;
-    items = [...items, ...answer.items];
-    next = answer.next;
-    draw();
+    if (!next || asking) return;
+    asking = get("/v1/incidents", { ...query(), limit: nextPage, cursor: next }, signal);
+    try {
+      const answer = await asking, known = new Set(items.map(({ id }) => id));
+      items = [...items, ...answer.items.filter(({ id }) => !known.has(id))];
+      next = answer.next;
+    } catch (error) {
+      if (error.name !== "AbortError") failed(error);
+      next = null;
+    }
+    asking = null;
+    if (!signal.aborted) draw();
   }
 
   function draw() {
     at = Math.max(0, Math.min(at, items.length - 1));
-    const hadFocus = list.contains(document.activeElement) && document.activeElement.closest("tr")?.dataset.id;
-    fill(count, t(next ? "incidents.shown" : "incidents.count", { n: items.length }));
-    fill(
-      list, items.length ? rows() : none(t("incidents.none")),
-      next && h("div", { class: "row" }, button(t("more"), more))
-    );
+    fill(count, t("incidents.count", { n: Math.max(total, items.length) }));
+    if (!items.length) fill(list, none(t("incidents.none")));
+    else if (!rows.node.isConnected) fill(list, rows.node);
+    if (items.length) rows.show(items);
     drawBulk();
-    if (hadFocus) focusRow(items.findIndex((one) => one.id === hadFocus));
   }
-  const rows = () => table(t("place.incidents"), [
+  const rows = longList(t("place.incidents"), [
     {
-      title: t("pick"), hidden: true, kind: "fit",
-      cell: (one) => h(
-        "input",
-        {
-          type: "checkbox", checked: picked.has(one.id), "aria-label": t("pick.one", { title: one.title }),
-          onchange: () => pick(one)
-        }
-      )
+      title: t("pick"), hidden: true, kind: "w-pick",
+      cell: (one) => h("input", { type: "checkbox", checked: picked.has(one.id),
+        "aria-label": t("pick.one", { title: one.title }), onchange: () => pick(one) })
     },
-    { title: t("severity"), kind: "fit", cell: (one) => severity(one.severity) },
-    {
-      title: t("title"), cell: (one) => [h("a", { href: link(`/incidents/${one.id}`) }, one.title),
-      one.breaches?.length ? h("span", { class: "small quiet" }, ` ${t("overdue")}`) : null,
-      h("div", { class: "small quiet" }, (one.tags || []).map((tag) => `#${tag} `))] },
-    { title: t("attackers"), cell: (one) => who(one, "attacker") },
-    { title: t("victims"), cell: (one) => who(one, "victim") },
-    { title: t("status"), kind: "fit", cell: (one) => status(one.status) },
-    {
-      title: t("assignee"), cell: (one) => (one.assignee ? (one.assignee === me.person ? t("me") : one.assignee) : "–")
-    },
-    { title: t("findings"), kind: "figure", cell: (one) => number(one.findings.length) },
-    { title: t("last.seen"), kind: "fit", cell: (one) => when(one.end) },
-  ], items, (one) => ({ class: picked.has(one.id) ? "picked" : null, "data-id": one.id }));
+    { title: t("severity"), kind: "w-severity", cell: (one) => severity(one.severity) },
+    { title: t("title"), kind: "w-title", cell: (one) => [
+      h("a", { href: link(`/incidents/${one.id}`), title: one.title }, one.title),
+      one.breaches?.length ? h("span", { class: "small late" }, ` ${t("overdue")}`) : null,
+      (one.tags || []).map((tag) => h("span", { class: "small quiet" }, ` #${tag}`))] },
+    { title: t("attackers.victims"), kind: "w-who", cell: (one) => [who(one, "attacker"), who(one, "victim")] },
+    { title: t("status"), kind: "w-status", cell: (one) => status(one.status) },
+    { title: t("assignee"), kind: "w-assignee", cell: (one) =>
+      (one.assignee ? (one.assignee === me.person ? t("me") : one.assignee) : "–") },
+    { title: t("findings"), kind: "w-findings figure", cell: (one) => number(one.findings.length) },
+    { title: t("last.seen"), kind: "w-seen", cell: (one) => when(one.end) },
+  ], {
+    key: (one) => one.id, near: more, state: (one) => `${one.revision} ${picked.has(one.id)} ${ago(one.end)}`,
+    attributes: (one) => ({ class: picked.has(one.id) ? "picked" : null }),
+  });
+  rows.follow(signal);
   function who(one, role) {
     const hosts = one.entities.filter((entity) => entity.role === role);
-    return [
-      hosts.slice(0, 2).map(({ value }) => h("div", {}, hostLink(value))),
-      hosts.length > 2 && h("div", { class: "small quiet" }, t("and.more", { n: hosts.length - 2 }))
-    ];
+    if (!hosts.length) return null;
+    return h("div", {}, h("span", { class: "quiet" }, role === "victim" ? "→ " : ""), hostLink(hosts[0].value),
+      hosts.length > 1 && h("span", { class: "small quiet" }, ` +${number(hosts.length - 1)}`));
   }
 
   function pick(one) {
@@ -124,7 +145,7 @@ export default function incidents({ me, signal }) {
   /** Each by the revision that was seen; what was refused is said, what was done can be taken back. */
   async function apply(chosen, edit, isUndo = false) {
     try {
-      const results = await send(chosen, edit, isUndo);
+      const results = await send(chosen, edit);
       const refused = results.filter((one) => one.status !== 200), done = results.length - refused.length;
       const undo = !isUndo && (
         edit.status || edit.assignee !== undefined
@@ -134,10 +155,10 @@ export default function incidents({ me, signal }) {
       );
       if (!isUndo) picked.clear();
     } catch (error) { failed(error); }
-    await refresh();
+    await refresh({ anew: true });
   }
   /** Those that only detection has changed since are tried once more. */
-  async function send(chosen, edit, isUndo) {
+  async function send(chosen, edit) {
     const post = async (ones) => (
       await ask(
         "POST", "/v1/incidents/bulk",
@@ -147,7 +168,7 @@ export default function incidents({ me, signal }) {
     const results = await post(chosen), late = new Set(
       results.filter((one) => one.status === 412).map((one) => one.incident)
     );
-    if (!late.size || isUndo) return results;
+    if (!late.size) return results;
     const grown = (await Promise.all(chosen.filter(({ id }) => late.has(id)).map(grownOnly))).filter(Boolean);
     if (!grown.length) return results;
     const again = new Map((await post(grown)).map((one) => [one.incident, one]));
@@ -158,7 +179,8 @@ export default function incidents({ me, signal }) {
     const name = edit.status ? "status" : "assignee", groups = new Map();
     for (const one of chosen.filter(({ id }) => revisions.has(id))) {
       const before = one[name] ?? null;
-      groups.set(before, [...(groups.get(before) || []), { id: one.id, revision: revisions.get(one.id) }]);
+      const now = { ...one, [name]: edit[name] ?? undefined, revision: revisions.get(one.id) };
+      groups.set(before, [...(groups.get(before) || []), now]);
     }
     for (const [before, ones] of groups) await apply(ones, { [name]: before }, true);
   }
@@ -189,7 +211,7 @@ export default function incidents({ me, signal }) {
   function focusRow(place) {
     if (!items.length) return;
     at = Math.max(0, Math.min(place, items.length - 1));
-    list.querySelectorAll("tr[data-id] input")[at]?.focus();
+    rows.reach(at)?.querySelector("input")?.focus({ preventScroll: true });
   }
   function help() {
     const lines = [
@@ -213,7 +235,7 @@ export default function incidents({ me, signal }) {
   return {
     title: t("place.incidents"),
     nodes: [h("div", { class: "head" }, h("h1", {}, t("place.incidents"))), filterBar(me), queue, bulk],
-    refresh,
+    refresh, happened,
   };
 }
 
@@ -232,35 +254,6 @@ function filterBar(me) {
     select("assignee", [any("any"), [me.person, t("me")], ["none", t("nobody")]], t("assignee")),
     input("rule", t("rule")), input("tag", t("tag")), input("address", t("address")),
   ];
-  const clear = Object.fromEntries(filters.map((name) => [name, null]));
   return h("section", { class: "panel", "aria-label": t("filters") }, h("div", { class: "tiles" }, fields),
-    h(
-      "div", { class: "row" }, saved(clear), button(t("filter.keep"), keepFilter),
-      button(t("filter.clear"), () => change(clear))
-    ));
-}
-// Kept in this browser: the API has no place for them.
-const keptFilters = () => {
-  try { return Object.entries(JSON.parse(kept("weir.filters") || "{}")); } catch { return []; }
-};
-function saved(clear) {
-  return keptFilters().map(
-    ([name, values]) => h("span", { class: "row" }, button(name, () => change({ ...clear, ...values })),
-    button("×", () => {
-      keep("weir.filters", JSON.stringify(Object.fromEntries(keptFilters().filter(([other]) => other !== name))));
-      dispatchEvent(new Event("hashchange"));
-    }, { "aria-label": t("filter.drop", { name }), class: "plain" })));
-}
-function keepFilter() {
-  const now = here().query, values = Object.fromEntries(
-    filters.map((name) => [name, now.get(name)]).filter(([, value]) => value)
-  );
-  const node = dialog(
-    t("filter.keep"), h("p", { class: "quiet small" }, t("filter.kept.here")),
-    form([field(t("name"), h("input", { name: "name", required: true, maxlength: "40" }))], t("save"),
-    async ({ name }) => {
-    keep("weir.filters", JSON.stringify(Object.fromEntries([...keptFilters(), [name, values]])));
-    node.close();
-    dispatchEvent(new Event("hashchange"));
-  }));
+    saved("weir.filters", filters));
 }

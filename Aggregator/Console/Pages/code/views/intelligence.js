@@ -5,7 +5,8 @@ import { h } from "../dom.js";
 import { exploring } from "../flows.js";
 import { badge, exactly, facts, field, form, none, panel, table, when } from "../parts.js";
 import { change, here } from "../place.js";
-import { bytes, number, percent, t } from "../words.js";
+import { bytes, country, number, percent, t } from "../words.js";
+import { networks } from "./networks.js";
 
 export default function intelligence({ signal }) {
   const asked = here().query.get("indicator") || "";
@@ -38,14 +39,15 @@ export default function intelligence({ signal }) {
       )
     },
   ], items) : none(t("feeds.none"))));
+  const named = networks(signal);
   return {
     title: t("place.intelligence"),
     nodes: [
       h("div", { class: "head" }, h("h1", {}, t("place.intelligence"))),
       h("section", { class: "panel", "aria-label": t("question") }, ask),
-      h("div", { class: "grid" }, lookup.node, feeds.node)
+      h("div", { class: "grid" }, lookup.node, feeds.node, named.node)
     ],
-    refresh: () => Promise.all([lookup.refresh(), feeds.refresh()]) };
+    refresh: () => Promise.all([lookup, feeds, named].map((one) => one.refresh())) };
 }
 
 function draw(one) {
@@ -57,7 +59,7 @@ function draw(one) {
       t("score"),
       one.score?.value === undefined ? null : percent(one.score.value > 1 ? one.score.value / 100 : one.score.value)
     ], [t("allowed.by"), (one.allowedBy || []).join(", ")],
-    [t("country"), where.country], [
+    [t("country"), where.country && country(where.country)], [
       t("system"), [where.systemNumber && `AS${where.systemNumber}`, where.systemName].filter(Boolean).join(" ")
     ], [t("network"), where.network], [t("name"), where.name], [t("tags"), (where.tags || []).join(", ")],
     [

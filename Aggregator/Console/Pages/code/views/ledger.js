@@ -38,10 +38,25 @@ export function ofExporters(exporters) {
 }
 const line = (name, value, of) => [name, of ? `${number(value)} (${percent(value / of)})` : number(value)];
 
+/** Where what was decoded went: one bar, from shipped to lost. The list below it has the numbers. */
+function flow(sums) {
+  if (!sums.decoded) return null;
+  const reasons = Object.entries(sums.records).filter(([, flows]) => flows > 0).sort((a, b) => b[1] - a[1]);
+  const parts = [["shipped", t("ledger.sealed"), sums.sealed], ["open", t("ledger.open"), sums.open],
+    ...reasons.map(([reason, flows]) => [harmless.has(reason) ? "merged" : "lost", word("loss", reason), flows])];
+  return h("div", { class: "bar-flow", "aria-hidden": "true" }, parts.filter(([, , flows]) => flows > 0).map(
+    ([kind, name, flows]) => h("i", { class: kind, vars: { "--part": flows / sums.decoded },
+      title: `${name}: ${number(flows)}` })));
+}
+/** The same of one exporter, for a table. */
+export const ledgerBar = (exporter) => flow(ofExporters([exporter]));
+/** Reasons that lose nothing: it was counted elsewhere. */
+const harmless = new Set(["observed_elsewhere", "duplicate"]);
+
 export function losses(sums) {
   const reasons = Object.entries(sums.records).filter(([, flows]) => flows > 0).sort((a, b) => b[1] - a[1]);
   const counts = Object.entries(sums.counts).filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1]);
-  return h("div", { class: "stack" }, facts([
+  return h("div", { class: "stack" }, flow(sums), facts([
     line(t("ledger.decoded"), sums.decoded), line(t("ledger.sealed"), sums.sealed, sums.decoded),
     ...reasons.map(([reason, flows]) => line(word("loss", reason), flows, sums.decoded)),
     line(t("ledger.open"), sums.open),

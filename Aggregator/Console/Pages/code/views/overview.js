@@ -11,7 +11,7 @@ import { change, number, percent, t, word } from "../words.js";
 import { health, ledger, losses } from "./ledger.js";
 
 const severities = ["critical", "high", "medium", "low"];
-const countedMax = 1_000;
+const latestMax = 5;
 
 export default function overview({ signal }) {
   const panels = [
@@ -25,29 +25,25 @@ export default function overview({ signal }) {
       h("div", { class: "grid" }, panels.map(({ node }) => node))
     ],
     refresh: () => Promise.all(panels.map((one) => one.refresh())),
+    happened: () => panels[0].refresh(),
   };
 }
 
 function incidents(signal) {
-  const { from, to } = period();
-  const load = () => get(
-    "/v1/incidents",
-    { status: "open", from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: countedMax }, signal
-  );
-  return panel(t("incidents.open"), load, ({ items, next }) => {
-    const many = (n) => (next ? t("at.least", { n }) : number(n));
-    const tiles = severities.map(
-      (name) => h("a", { class: `tile ${name}`, href: link("/incidents", { severity: name }) },
-      h(
-        "strong", {}, many(items.filter((one) => one.severity === name).length)
-      ), h("span", {}, word("severity", name))));
-    const states = ["new", "triaged", "in-progress", "contained"].map(
-      (name) => [name, items.filter((one) => one.status === name).length]
-    )
-      .filter(([, n]) => n > 0).map(
-        ([name, n]) => h("a", { href: link("/incidents", { status: name }) }, `${word("status", name)} ${number(n)}`)
-      );
-    const latest = items.slice(0, 5);
+  const load = async () => {
+    const { from, to } = period();
+    const query = { status: "open", from: new Date(from).toISOString(), to: new Date(to).toISOString() };
+    const [counts, newest] = await Promise.all([
+      get("/v1/incidents/counts", query, signal), get("/v1/incidents", { ...query, limit: latestMax }, signal)]);
+    return { counts: counts.items, latest: newest.items };
+  };
+  return panel(t("incidents.open"), load, ({ counts, latest }) => {
+    const of = (name, value) => addUp(counts.filter((one) => one[name] === value).map(({ count }) => count));
+    const tiles = severities.map((name) => h("a", { class: `tile ${name}`, href: link("/incidents", { severity: name }) },
+      h("strong", {}, number(of("severity", name))), h("span", {}, word("severity", name))));
+    const states = ["new", "triaged", "in-progress", "contained"].map((name) => [name, of("status", name)])
+      .filter(([, n]) => n > 0).map(([name, n]) =>
+        h("a", { href: link("/incidents", { status: name }) }, `${word("status", name)} ${number(n)}`));
     return [h("div", { class: "tiles" }, tiles), h("p", { class: "row small" }, states), latest.length
       ? table(t("incidents.latest"), [
         { title: t("severity"), kind: "fit", cell: (one) => severity(one.severity) },
@@ -109,7 +105,8 @@ function top(by, title, signal, more = {}) {
 
 function sensors(signal) {
   return panel(t("sensors.health"), () => get("/v1/sensors", {}, signal), ({ items }) => {
-    if (!items.length) return none(t("sensors.none"));
+    if (!items.length) return [none(t("sensors.none")), h("p", { class: "row center" },
+      h("a", { class: "button main", href: link("/sensors/add") }, t("enrol")))];
     const sums = ledger(items);
     return [table(t("sensors.health"), [
       { title: t("sensor"), cell: (one) => h("a", { href: link(`/sensors/${one.id}`) }, one.id) },

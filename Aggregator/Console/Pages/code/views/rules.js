@@ -1,9 +1,9 @@
 // What is looked for: built-in detectors, Sigma rules, what people's verdicts say of each, and what is excepted.
 
 import { ask, get, part } from "../api.js";
-import { fill, h } from "../dom.js";
+import { h } from "../dom.js";
 import {
-  badge, button, choice, confirm, dialog, exactly, failed, form, none, panel, table, toast, when
+  badge, button, choice, confirm, exactly, failed, none, panel, table, toast, when
 } from "../parts.js";
 import { link } from "../place.js";
 import { number, percent, t, word } from "../words.js";
@@ -15,7 +15,7 @@ export default function rules({ signal }) {
     t("sigma"), () => get("/v1/sigma/rules", {}, signal), ({ items }) => (items.length ? table(t("sigma"), [
     {
       title: t("title"),
-      cell: (one) => h("button", { type: "button", class: "plain", onclick: () => show(one.key) }, one.title || one.key)
+      cell: (one) => h("a", { href: link(`/rules/sigma/${encodeURIComponent(one.key)}`) }, one.title || one.key)
     },
     {
       title: t("state"), kind: "fit",
@@ -34,7 +34,9 @@ export default function rules({ signal }) {
       title: t("issues"), kind: "fit",
       cell: (one) => (one.issues.length ? badge(number(one.issues.length), "medium") : "–")
     },
-  ], items) : none(t("sigma.none"))), { actions: [button(t("sigma.check"), checkText)] });
+  ], items) : none(t("sigma.none"))), { actions: [
+    h("a", { class: "button", href: "/v1/sigma/export", download: "rules.yml" }, t("export.as", { format: "YAML" })),
+    h("a", { class: "button main", href: link("/rules/sigma/new") }, t("sigma.new"))] });
   async function change(one, state) {
     const path = `/v1/sigma/rules/${part(one.key)}`;
     try {
@@ -46,7 +48,10 @@ export default function rules({ signal }) {
     await sigma.refresh();
   }
   const detectors = panel(t("detectors"), () => get("/v1/detectors", {}, signal), ({ items }) => table(t("detectors"), [
-    { title: t("detector"), cell: (one) => one.name },
+    {
+      title: t("detector"),
+      cell: (one) => h("a", { href: link(`/rules/detector/${encodeURIComponent(one.name)}`) }, one.name)
+    },
     {
       title: t("rules"),
       cell: (one) => one.rules.map(
@@ -58,13 +63,9 @@ export default function rules({ signal }) {
     },
     { title: t("techniques"), cell: (one) => [...new Set(one.rules.flatMap((rule) => rule.techniques))].join(", ") },
     {
-      title: t("limits"),
-      cell: (one) => one.limits.map(
-        (limit) => h(
-          "div", { class: "small" }, h("code", {}, limit.name), ` ${number(limit.value, 2)}`,
-          limit.isOwn && [" ", badge(t("own"), "good")]
-        )
-      )
+      title: t("limits.set"),
+      cell: (one) => one.limits.filter((limit) => limit.isSet || limit.isOwn).map((limit) => h("div", { class: "small" },
+        h("code", {}, limit.name), ` ${number(limit.value, 2)}`, limit.isOwn && [" ", badge(t("own"), "good")]))
     },
   ], items));
   const feedback = panel(
@@ -76,9 +77,10 @@ export default function rules({ signal }) {
       title: word("verdict", "false-positive"), kind: "figure", cell: (one) => number(one.falsePositive || 0)
     },
     { title: word("verdict", "benign"), kind: "figure", cell: (one) => number(one.benign || 0) }, {
-      title: t("confirmed"), kind: "figure", cell: (one) => (one.confirmed === undefined ? "–" : percent(one.confirmed))
+      title: t("confirmed"), kind: "figure",
+      cell: (one) => (one.truePositive || one.falsePositive || one.benign ? percent(one.confirmed || 0) : "–")
     },
-  ], items) : none(t("feedback.none"))), { span: "half" });
+  ], items) : none(t("feedback.none"))));
   const exceptions = panel(
     t("exceptions"), () => get("/v1/exceptions", {}, signal), ({ items }) => (items.length ? table(t("exceptions"), [
     {
@@ -104,7 +106,7 @@ export default function rules({ signal }) {
         )
       )
     },
-  ], items) : none(t("exceptions.none"))), { span: "half" });
+  ], items) : none(t("exceptions.none"))));
   const panels = [sigma, detectors, feedback, exceptions];
   return {
     title: t("place.rules"),
@@ -115,42 +117,4 @@ export default function rules({ signal }) {
     refresh: () => (
       document.activeElement?.tagName === "SELECT" ? null : Promise.all(panels.map((one) => one.refresh()))
     ) };
-}
-
-async function show(key) {
-  try {
-    const one = await get(`/v1/sigma/rules/${part(key)}`);
-    dialog(
-      one.title, h("pre", { class: "scroll small", tabindex: "0" }, one.text || ""), issues(one.issues),
-      (one.notes || []).map((note) => h("p", { class: "note" }, note))
-    );
-  } catch (error) { failed(error); }
-}
-const issues = (list) => (list || []).map(
-  (issue) => h(
-    "p", { class: "problem" }, `${issue.line}:${issue.column} ${issue.subject} ${issue.name}: ${issue.reason}`
-  )
-);
-function checkText() {
-  const seen = h("div", { class: "stack", role: "status" });
-  dialog(
-    t("sigma.check"),
-    form(
-      [h("textarea", { name: "text", required: true, rows: "12", spellcheck: "false", "aria-label": "Sigma (YAML)" })],
-    t("check"), async ({ text }) => {
-    const { items } = await ask("POST", "/v1/sigma/rules/check", { body: { text } });
-    fill(
-      seen,
-      items.map(
-        (item) => h(
-          "div", {},
-          h(
-            "p", { class: "row" }, badge(item.ok ? t("fine") : t("refused"), item.ok ? "good" : "critical"),
-            item.title || item.key
-          ),
-          issues(item.issues), (item.notes || []).map((note) => h("p", { class: "note" }, note))
-        )
-      )
-    );
-  }), seen);
 }

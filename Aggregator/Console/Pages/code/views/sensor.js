@@ -5,7 +5,8 @@ import { h } from "../dom.js";
 import { badge, button, confirm, exactly, facts, none, panel, table, toast, when } from "../parts.js";
 import { link } from "../place.js";
 import { bytes, number, t, word } from "../words.js";
-import { health, losses, ofExporters } from "./ledger.js";
+import { marks } from "./settings.js";
+import { health, ledgerBar, losses, ofExporters } from "./ledger.js";
 
 export default function sensor({ id, signal }) {
   const about = panel(t("sensor"), async () => {
@@ -54,6 +55,7 @@ export default function sensor({ id, signal }) {
       title: t("sampling"), kind: "figure",
       cell: (one) => one.health?.samplingInterval > 1 ? `1:${number(one.health.samplingInterval)}` : "–"
     },
+    { title: t("ledger.short"), kind: "cell", cell: (one) => ledgerBar(one) || "–" },
     { title: t("ledger.decoded"), kind: "figure", cell: (one) => number(one.decoded?.flows || 0) },
     { title: t("ledger.sealed"), kind: "figure", cell: (one) => number(one.sealed?.flows || 0) },
     { title: t("ledger.open"), kind: "figure", cell: (one) => number(one.open?.flows || 0) },
@@ -63,6 +65,7 @@ export default function sensor({ id, signal }) {
     asOf && exactly(asOf)
   )]
     : none(t("exporters.none")));
+  const said = marks(signal, id);
   const again = button(t("reship"), () => confirm(t("reship"), t("reship.text"), async () => {
     await ask("POST", `/v1/sensors/${part(id)}/reship`);
     toast(t("reship.asked"));
@@ -70,11 +73,11 @@ export default function sensor({ id, signal }) {
   return {
     title: id,
     nodes: [
-      h("div", { class: "head" }, h("h1", {}, id), again), h("div", { class: "grid" }, about.node, sum.node, list.node)
+      h("div", { class: "head" }, h("h1", {}, id), again), h("div", { class: "grid" }, about.node, sum.node, said.node, list.node)
     ],
     refresh: () => {
       exporters = get(`/v1/sensors/${part(id)}/exporters`, {}, signal);
-      return Promise.all([about.refresh(), sum.refresh(), list.refresh()]);
+      return Promise.all([about, sum, said, list].map((one) => one.refresh()));
     },
   };
 }

@@ -5,7 +5,7 @@ import { ask } from "../api.js";
 import { h } from "../dom.js";
 import { field, form } from "../parts.js";
 import { here } from "../place.js";
-import { t } from "../words.js";
+import { keep, kept, t } from "../words.js";
 
 const email = () => field(
   t("email"), h("input", { name: "email", type: "email", required: true, autocomplete: "username" })
@@ -44,11 +44,38 @@ function signIn({ entered }) {
         throw error;
       }
       await entered();
-    }), links("join", "forgot", "reset")];
+    }), elsewhere(), links("join", "forgot", "reset")];
+}
+/** At a tenant's own provider, by the name that its people know. Whether there is one of that name is asked first, so
+    that nobody is sent to a page of an error. */
+function elsewhere() {
+  const given = here().query.get("at") || kept("weir.provider") || "";
+  const name = h("input", { name: "provider", required: true, value: given, autocomplete: "off", autocapitalize: "off",
+    spellcheck: "false", maxlength: "64", pattern: "[A-Za-z0-9_.\\-]+" });
+  return h("details", { class: "elsewhere", open: given !== "" }, h("summary", {}, t("sign.provider")),
+    form([field(t("sign.provider.name"), name, t("sign.provider.hint"))], t("sign.provider.go"), async ({ provider }) => {
+      const path = `/v1/signon/${encodeURIComponent(provider.trim())}`;
+      const answer = await fetch(path, { redirect: "manual", cache: "no-store" });
+      if (answer.type !== "opaqueredirect") {
+        throw Object.assign(new Error(t(answer.status === 404 ? "sign.provider.none" : "sign.provider.later")),
+          { status: answer.status });
+      }
+      keep("weir.provider", provider.trim());
+      location.assign(path);
+    }, { kind: "" }));
 }
 function setUp() {
   return joinPage(t("sign.setup"), t("sign.setup.text"), "/v1/setup",
-    [token(), email(), name(true), password("password", "new-password", t("password"), t("password.hint"))]);
+    [token(), email(), name(true), password("password", "new-password", t("password"), t("password.hint"))], nextSteps());
+}
+/** What comes after the first operator, up to the first screen with something on it. */
+function nextSteps() {
+  const step = (text, command) => h("li", {}, h("p", { class: "small" }, text),
+    command && h("div", { class: "command" }, h("pre", { class: "scroll", tabindex: "0", "aria-label": text }, command)));
+  return h("section", { class: "stack", "aria-label": t("steps") }, h("h2", {}, t("steps")), h("ol", { class: "steps" },
+    step(t("steps.tenant"), "weir-aggregator tenants create NAME --config aggregator.yaml"),
+    step(t("steps.owner"), "weir-aggregator people invite ADDRESS --tenant NAME --role owner --config aggregator.yaml"),
+    step(t("steps.sensor"))));
 }
 function join() {
   const own = h("input", { name: "password", type: "password", autocomplete: "new-password" });
@@ -59,13 +86,13 @@ const name = (required) => field(
   t("name"), h("input", { name: "name", required, autocomplete: "name", maxlength: "100" })
 );
 
-function joinPage(title, text, path, fields) {
+function joinPage(title, text, path, fields, more) {
   const node = h(
     "div", { class: "stack" }, h("h1", {}, title), h("p", { class: "quiet" }, text), form(fields, title,
     async (values) => {
     const body = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ""));
     await ask("POST", path, { body });
-    node.replaceChildren(h("h1", {}, title), done(t("sign.ready")), links("sign-in"));
+    node.replaceChildren(...[h("h1", {}, title), done(t("sign.ready")), more, links("sign-in")].filter(Boolean));
   }), links("sign-in"));
   return node;
 }
