@@ -83,6 +83,7 @@ let common: [Target] = [
     system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
     system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+    system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     system("CArgon2", pkgConfig: "libargon2", apt: "libargon2-dev"),
     system("CMaxMindDB", pkgConfig: "libmaxminddb", apt: "libmaxminddb-dev"),
@@ -100,11 +101,11 @@ let common: [Target] = [
     module("WireBytes", in: "Common", uses: ["CGather", "CPrefetch"]),
     module("FlowModel", in: "Common"),
     module("NetworkTable", in: "Common", uses: ["FlowModel"]),
-    module("Platform", in: "Common", uses: ["CMemory", "CProcessor"]),
-    module("Telemetry", in: "Common", uses: ["Platform", logging]),
+    module("Platform", in: "Common", uses: ["CMemory", "CProcessor", "CSockets"]),
+    module("Telemetry", in: "Common", uses: ["Platform", "Settings", logging]),
     module("Settings", in: "Common", uses: ["Platform"]),
     module("Identity", in: "Common"),
-    module("Delivery", in: "Common", uses: ["COpenSSL", "FlowModel"]),
+    module("Delivery", in: "Common", uses: ["COpenSSL", "FlowModel", "Telemetry"]),
     module("BatchFormat", in: "Common", uses: ["CZstd", "FlowModel", "WireBytes"]),
     module("Capture", in: "Common", uses: ["FlowModel", "WireBytes"]),
     module(
@@ -155,6 +156,12 @@ let aggregator: [Target] = [
         uses: ["DataKeys", "Identity", "Incidents", "NotifyChannels", "ObjectStore", "Platform", "Settings", grdb]),
     module("FlowLog", in: "Aggregator", uses: ["Delivery", "FlowModel", "Identity", grdb]),
     module(
+        "JetStream", in: "Aggregator",
+        uses: [logging, nioCore, nioSSL, .product(name: "NIOPosix", package: "swift-nio")]),
+    module(
+        "ClusterLog", in: "Aggregator",
+        uses: ["Delivery", "FlowLog", "FlowModel", "Identity", "JetStream", "Platform"]),
+    module(
         "SegmentFormat", in: "Aggregator", uses: ["BatchFormat", "CZstd", "FlowModel", "Identity", "WireBytes"]),
     module(
         "FlowStore", in: "Aggregator",
@@ -170,6 +177,12 @@ let aggregator: [Target] = [
             "BatchFormat", "FilterLanguage", "FlowModel", "FlowStore", "Identity", "Platform", "QueryEngine",
             "SegmentFormat", "WireBytes",
         ]),
+    module(
+        "FlowClickHouse", in: "Aggregator",
+        uses: [
+            "BatchFormat", "Delivery", "FilterLanguage", "FlowModel", "FlowStore", "Identity", "Query", "QueryEngine",
+            "Settings", "WireBytes",
+        ] + outgoing),
     module(
         "Export", in: "Aggregator", uses: ["COpenSSL", "FlowModel", "FlowText", "InformationElements"]),
     module("FilterLanguage", in: "Aggregator", uses: ["FlowModel", "InformationElements"]),
@@ -219,6 +232,9 @@ let aggregator: [Target] = [
         ] + outgoing + [.product(name: "NIOPosix", package: "swift-nio")]),
     .target(name: "COpenAPI", path: "Aggregator/COpenAPI"),
     module("Tenancy", in: "Aggregator", uses: ["Identity", crypto, grdb]),
+    module(
+        "Enrolment", in: "Aggregator", uses: ["Identity", "Platform", "Settings", crypto] + x509),
+    module("SecretServer", in: "Aggregator", uses: ["Platform", "Settings"] + outgoing),
     module("Passwords", in: "Aggregator", uses: ["CArgon2", "Platform", "Settings", crypto]),
     module("OpenID", in: "Aggregator", uses: ["Identity", "Platform", "Settings", "Tenancy", crypto, cryptoExtras]),
     module(
@@ -230,7 +246,7 @@ let aggregator: [Target] = [
         "Ingest", in: "Aggregator",
         uses: [
             "BatchFormat", "Delivery", "FlowLog", "FlowModel", "Identity", "Platform", "ServerChannel", "Telemetry",
-            "WireBytes", logging,
+            "Tenancy", "WireBytes", logging,
         ] + hummingbird),
     module(
         "AggregatorPipeline", in: "Aggregator",
@@ -238,6 +254,12 @@ let aggregator: [Target] = [
             "BatchFormat", "Detect", "FlowLog", "FlowModel", "FlowStore", "Identity", "Incidents", "Intelligence",
             "ModelRegister", "Models", "ObjectStore", "Platform", "ProgramDesk", "Sigma", "Telemetry", "WireBytes",
             grdb, logging, lifecycle,
+        ]),
+    module(
+        "Cluster", in: "Aggregator",
+        uses: [
+            "AggregatorPipeline", "Delivery", "Detect", "FlowLog", "Identity", "Incidents", "JetStream", "Platform",
+            "Settings", "Telemetry", logging, lifecycle,
         ]),
     module(
         "KnowledgeUpkeep", in: "Aggregator",
@@ -249,29 +271,32 @@ let aggregator: [Target] = [
     module(
         "API", in: "Aggregator",
         uses: [
-            "COpenAPI", "Detect", "DetectorBacktest", "Enrichment", "Export", "FilterLanguage", "FlowLog", "FlowModel",
-            "FlowStore", "FlowText", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "ModelHistory",
-            "ModelRegister", "Models", "Notify", "OpenID", "Passwords", "Platform", "ProgramDesk", "Query",
-            "QueryEngine", "ReverseNames", "Settings", "Sigma", "SigmaBacktest", "Telemetry", "Tenancy", "Trends",
-            logging, lifecycle,
+            "BatchFormat", "COpenAPI", "CZlib", "CZstd", "Detect", "DetectorBacktest", "Enrichment", "Enrolment",
+            "Export",
+            "FilterLanguage", "FlowLog", "FlowModel", "FlowStore", "FlowText", "Identity", "Incidents", "Ingest",
+            "Intelligence", "Knowledge", "ModelHistory", "ModelRegister", "Models", "Notify", "OpenID", "Passwords",
+            "Platform", "ProgramDesk", "Query", "QueryEngine", "ReverseNames", "Settings", "Sigma", "SigmaBacktest",
+            "Telemetry", "Tenancy", "Trends", "WireBytes", crypto, logging, lifecycle,
         ] + hummingbird, beside: ["openapi.json"]),
     module("Console", in: "Aggregator", uses: ["Platform", crypto] + hummingbird, beside: ["Pages"]),
     program(
         "weir-aggregator", at: "Aggregator/weir-aggregator",
         uses: [
-            "API", "AggregatorPipeline", "Backup", "Console", "DataKeys", "Detect", "Enrichment", "FlowLog",
-            "FlowStore", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge", "KnowledgeUpkeep",
+            "API", "AggregatorPipeline", "Backup", "Cluster", "ClusterLog", "Console", "DataKeys", "Detect",
+            "Enrichment", "Enrolment", "FlowClickHouse", "FlowLog", "FlowStore", "Identity", "Incidents", "Ingest",
+            "Intelligence", "JetStream", "Knowledge", "KnowledgeUpkeep",
             "ModelRegister", "Notify", "NotifyChannels", "ObjectStore", "OpenID", "Passwords", "PeopleMail",
-            "Platform", "ProgramDesk", "Query", "ReverseNames", "ServerChannel", "Settings", "Sigma", "SignOnClient",
-            "Telemetry", "Tenancy", arguments, logging, lifecycle,
-        ] + hummingbird),
+            "Platform", "ProgramDesk", "Query", "ReverseNames", "SecretServer", "ServerChannel", "Settings", "Sigma",
+            "SignOnClient", "Telemetry", "Tenancy", arguments, logging, lifecycle,
+        ] + hummingbird + outgoing),
     program(
         "weir-program-test", at: "Aggregator/weir-program-test", uses: ["Identity", "Platform", "Programs"]),
     program(
         "weirctl", at: "Aggregator/weirctl",
         uses: [
-            "Backup", "Capture", "DataKeys", "Decode", "Detect", "FlowModel", "FlowText", "Identity", "Incidents",
-            "ObjectStore", "OpenID", "Platform", "SensorPipeline", "Settings", "Sigma", "Simulator", "Tenancy",
+            "Backup", "Capture", "DataKeys", "Decode", "Detect", "Enrolment", "FlowModel", "FlowText", "Identity",
+            "Incidents", "ObjectStore", "OpenID", "Platform", "SensorPipeline", "Settings", "Sigma", "Simulator",
+            "Tenancy",
             "WireBytes", arguments, crypto, .product(name: "NIOPosix", package: "swift-nio"),
         ] + outgoing + x509),
 ]
@@ -282,7 +307,7 @@ let checks: [Target] = [
         path: "Tests/TestKit", exclude: ["Corpus"], swiftSettings: lenient),
     .target(
         name: "HistoryKit",
-        dependencies: ["BatchFormat", "Delivery", "FlowModel", "FlowStore", "Identity", "TestKit"],
+        dependencies: ["BatchFormat", "Delivery", "FlowModel", "FlowStore", "Identity", "Platform", "TestKit"],
         path: "Tests/HistoryKit", swiftSettings: lenient),
     program(
         "weir-bench", at: "Tests/Benchmarks",
@@ -318,7 +343,7 @@ let checks: [Target] = [
     tests("FlowModelTests", uses: ["FlowModel"]),
     tests("NetworkTableTests", uses: ["FlowModel", "NetworkTable", "Platform"]),
     tests("SettingsTests", uses: ["Settings"]),
-    tests("TelemetryTests", uses: ["Platform", "Telemetry", logging]),
+    tests("TelemetryTests", uses: ["Platform", "Settings", "Telemetry", logging]),
     tests("IdentityTests", uses: ["Identity"]),
     tests("BatchFormatTests", uses: ["BatchFormat", "FlowModel", "WireBytes"]),
     tests("CaptureTests", uses: ["Capture", "FlowModel", "WireBytes"]),
@@ -342,11 +367,11 @@ let checks: [Target] = [
         "SensorPipelineTests",
         uses: [
             "BatchFormat", "Decode", "Dedupe", "Delivery", "FlowModel", "HTTP2Client", "Platform", "PreAggregate",
-            "SensorPipeline", "Settings", "WireBytes", logging,
+            "SensorPipeline", "Settings", "Telemetry", "WireBytes", logging,
         ]),
     tests(
         "DataKeysTests",
-        uses: ["DataKeys", "Delivery", "FlowLog", "FlowModel", "Identity", "Platform", "Settings"]),
+        uses: ["DataKeys", "Delivery", "FlowLog", "FlowModel", "Identity", "Platform", "SecretServer", "Settings"]),
     tests(
         "ObjectStoreTests",
         uses: [
@@ -363,7 +388,16 @@ let checks: [Target] = [
         "SegmentFormatTests",
         uses: ["BatchFormat", "FlowModel", "Identity", "Platform", "SegmentFormat", "WireBytes"]),
     .target(name: "CFaultVFS", dependencies: ["CSQLite"], path: "Tests/CFaultVFS"),
-    tests("FlowLogTests", uses: ["CFaultVFS", "Delivery", "FlowLog", "FlowModel", "Identity", grdb]),
+    tests(
+        "FlowLogTests",
+        uses: [
+            "CFaultVFS", "ClusterLog", "Delivery", "FlowLog", "FlowModel", "Identity", "JetStream", "Platform", grdb,
+            logging,
+        ]),
+    tests(
+        "ClusterTests",
+        uses: ["AggregatorPipeline", "Cluster", "Delivery", "FlowLog", "Identity", "JetStream", logging]),
+    tests("JetStreamTests", uses: ["JetStream", "Platform", logging, nioCore]),
     tests(
         "FlowStoreTests",
         uses: [
@@ -373,6 +407,12 @@ let checks: [Target] = [
         "QueryEngineTests",
         uses: [
             "BatchFormat", "FilterLanguage", "FlowModel", "Identity", "InformationElements", "Platform", "QueryEngine",
+        ]),
+    tests(
+        "HistoryContractTests",
+        uses: [
+            "BatchFormat", "Delivery", "FilterLanguage", "FlowClickHouse", "FlowModel", "FlowStore", "HistoryKit",
+            "Identity", "Platform", "Query", "QueryEngine", "Settings",
         ]),
     tests(
         "QueryTests",
@@ -466,7 +506,8 @@ let checks: [Target] = [
     tests(
         "AggregatorServerTests",
         uses: [
-            "API", "BatchFormat", "Console", "Delivery", "Detect", "Enrichment", "Export", "FlowLog", "FlowModel",
+            "API", "BatchFormat", "CZstd", "Console", "Delivery", "Detect", "Enrichment", "Export", "FlowLog",
+            "FlowModel",
             "FlowStore", "HTTP2Client", "HistoryKit", "Identity", "Incidents", "Ingest", "Intelligence", "Knowledge",
             "ModelRegister", "Models", "Notify", "OpenID", "Passwords", "Platform", "ProgramDesk", "Programs", "Query",
             "ReverseNames", "ServerChannel", "Settings", "Sigma", "Telemetry", "Tenancy", crypto, logging, lifecycle,

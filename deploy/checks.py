@@ -1,4 +1,5 @@
 """What the checks of this folder share: lines that deploy/test counts, and a small Weir on free ports of 127.0.0.1."""
+import json
 import os
 import signal
 import socket
@@ -141,3 +142,75 @@ metrics:
                 child.wait(timeout=15)
             except subprocess.TimeoutExpired:
                 child.kill()
+
+
+class LastingWorld(World):
+    """Whose programs may end and come back: the sensor's socket is held for it as systemd holds it, nothing is left out as
+    seen twice, and what was sent and what is stored can be compared."""
+
+    def __init__(self, programs, folder):
+        super().__init__(programs, folder)
+        self.aggregator = self.sensor = None
+        self.exports = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self.exports.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)  # SO_RCVBUFFORCE
+        except PermissionError:
+            self.exports.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 20)
+        self.exports.bind(("127.0.0.1", self.udp))
+        self.loads = []
+
+    def settings(self):
+        super().settings()
+        with open(self.path("sensor.yaml"), "a", encoding="utf-8") as file:
+            file.write("dedupe:\n  mode: off\n")
+
+    def run_aggregator(self):
+        self.aggregator = self.start("aggregator", os.path.join(self.programs, "weir-aggregator"), "run", "--config", "aggregator.yaml")
+        self.wait(f"https://127.0.0.1:{self.api}/readyz")
+
+    def run_sensor(self):
+        with open(self.path("sensor.log"), "a", encoding="utf-8") as log:
+            self.sensor = subprocess.Popen(
+                ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", os.path.join(self.programs, "weir-sensor"), "run",
+                 "--config", "sensor.yaml"], cwd=self.folder, stdout=log, stderr=log, pass_fds=(3,),
+                preexec_fn=lambda: os.dup2(self.exports.fileno(), 3))
+        self.children.append(self.sensor)
+        self.wait(f"http://127.0.0.1:{self.metrics}/livez")
+
+    def run(self):
+        self.call("weir-aggregator", "tenants", "create", "acme", "--config", "aggregator.yaml")
+        self.call("weir-aggregator", "keys", "create", "--tenant", "acme", "--name", "check", "--config", "aggregator.yaml",
+                  "--out", "acme.key")
+        self.run_aggregator()
+        self.run_sensor()
+
+    def load(self, rate, seconds):
+        """Begins to send, in real time."""
+        name = f"load{len(self.loads)}"
+        self.loads.append(name)
+        return self.start(name, os.path.join(self.programs, "weirctl"), "simulate", "--scenario", "mixed", "--protocol", "ipfix",
+                          "--exporters", "1", "--seed", str(len(self.loads)), "--rate", str(rate), "--duration", str(seconds),
+                          "--to", f"127.0.0.1:{self.udp}")
+
+    def sent(self):
+        """(records, packets, octets) of all loads, which have ended."""
+        total = (0, 0, 0)
+        for name in self.loads:
+            with open(self.path(f"{name}.log"), encoding="utf-8") as file:
+                carried = json.loads(file.read().strip().splitlines()[-1])["sent"]["carried"]
+            total = tuple(a + carried[key] for a, key in zip(total, ("records", "packets", "octets")))
+        return total
+
+    def stored(self):
+        """(records, packets, octets) that the aggregator's log has ever taken; zeros while it can't be asked."""
+        run = subprocess.run([os.path.join(self.programs, "weirctl"), "sensors", "--url", f"https://127.0.0.1:{self.api}", "--ca",
+                              "pki/ca.pem", "--key-file", "acme.key", "--format", "ndjson"], cwd=self.folder, capture_output=True, text=True)
+        rows = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+        return tuple(sum(row[key] for row in rows) for key in ("flows", "packets", "octets"))
+
+    def until_stored(self, seconds):
+        """Waits until all that was sent is stored, or so long: what is missing."""
+        sent, until = self.sent(), time.monotonic() + seconds
+        while (stored := self.stored()) != sent and time.monotonic() < until:
+            time.sleep(0.5)
+        return tuple(a - b for a, b in zip(sent, stored))

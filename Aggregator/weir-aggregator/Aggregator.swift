@@ -4,10 +4,12 @@ import Backup
 import Console
 import DataKeys
 import Detect
+import Enrolment
 import FlowLog
 import FlowStore
 import Foundation
 import Hummingbird
+import Identity
 import Incidents
 import Ingest
 import Logging
@@ -29,7 +31,7 @@ import Telemetry
 import Tenancy
 internal import UnixSignals
 
-/// All parts of one standalone node, made from settings and run as one group: what is listed first ends last.
+/// All parts of one node, made from settings and run as one group: what is listed first ends last.
 ///
 /// Order: storage is opened, then its upkeep, the pipeline, the certificate files' watchers, the sensors' listener, the
 /// API's. At a signal the listeners stop taking requests and finish those in work; then the pipeline writes its
@@ -37,8 +39,8 @@ internal import UnixSignals
 struct Aggregator {
     private let settings: AggregatorSettings, time: any TimeSource, logger: Logger
     private let metrics = MetricRegistry(), registry = SensorRegistry()
-    private let listeners: Listeners
-    private let flowLog: SQLiteFlowLog, store: SQLiteFlowStore, incidents: IncidentLog, control: ControlLog
+    private let listeners: Listeners, tracer: Tracer
+    private let log: NodeLog, history: History, incidents: IncidentLog, control: ControlLog
     private let sigma: SigmaRegister, sigmaFolder: SigmaFolder?
     private let models: ModelRegister
     private let notify: NotifyService
@@ -46,9 +48,10 @@ struct Aggregator {
     private let limits: LiveParameters
     /// Nil: no mail is sent to people.
     private let resetMail: ResetMail?
-    private let pipeline: AggregatorPipeline, upkeep: StoreUpkeep, keys: DataKeys, surroundings: Surroundings
+    private let gate = SensorGate(), held: HeldBatches, ingest: BatchIngest
+    private let keys: DataKeys, surroundings: Surroundings
     /// Nil: the API is alone on its port.
-    private let console: ConsoleFiles?
+    private let console: ConsoleFiles?, docs: DocsFiles?
 
     private static let drainMax: Duration = .seconds(20)
 
@@ -78,28 +81,24 @@ struct Aggregator {
         }
     }
 
+    /// - Parameter cluster: whose log this node's batches go to; nil: a node alone, with a log of its own.
     /// - Throws: `Failure`: exit 2 for files that settings name, 1 for storage that can't be opened.
-    init(_ settings: AggregatorSettings, time: any TimeSource, logger: Logger) throws(Failure) {
+    init(
+        _ settings: AggregatorSettings, cluster: ClusterLink?, time: any TimeSource, logger: Logger
+    ) throws(Failure) {
         self.settings = settings
         self.time = time
         self.logger = logger
         listeners = try Listeners(settings, metrics: metrics, time: time, logger: logger)
-        console = try settings.console.files()
+        tracer = Tracer(service: "weir-aggregator", settings.traces, time: time, metrics: metrics)
+        (console, docs) = (try settings.console.files(), try settings.docs.files())
         let folder = settings.dataDirectory
         surroundings = Surroundings(
             settings.knowledge, folder: folder, time: time, metrics: metrics, logger: Logger(label: "knowledge"))
         do {
             keys = try settings.backup.keys.keys(in: folder, random: SystemRandomNumberGenerator(), time: time)
-            flowLog = try SQLiteFlowLog(directory: folder, sealing: keys.sealing)
-            Self.announce(flowLog.damage, in: metrics, logger)
-            Self.askForTheLost(flowLog, registry, at: time.wallMilliseconds())
-            let archive = try settings.archive.map { [metrics] archive in
-                ObjectArchive(
-                    try archive.place.open(time: time, random: SystemRandomNumberGenerator()),
-                    cacheBytesMax: archive.cacheBytes, time: time, registry: metrics)
-            }
-            store = try SQLiteFlowStore(directory: folder + "/flows", sealer: StoreKeys(keys: keys), archive: archive)
-            incidents = try IncidentLog(directory: folder, policy: settings.incidents)
+            incidents = try IncidentLog(
+                directory: folder, policy: settings.incidents, isFollower: cluster != nil)
             if incidents.wasMended {
                 logger.error("Incidents were damaged: the file was set aside, and what could be read is in a new one.")
             }
@@ -107,6 +106,11 @@ struct Aggregator {
                 settings.notify, incidents: incidents, folder: folder, time: time, registry: metrics,
                 logger: Logger(label: "notify"))
             control = try ControlLog(folder: folder)
+            history = try History(
+                settings, folder: folder, keys: keys, own: Self.retention(settings.retention, control), time: time,
+                registry: metrics)
+            held = HeldBatches(
+                folder: folder + "/held", bytesMax: settings.quarantineBytesMax, sealing: keys.sealing)
             resetMail = Self.resetMail(settings, control, time: time, registry: metrics)
             sigma = SigmaRegister(usual: settings.sigmaState, control: control)
             sigmaFolder = settings.sigmaRules.map { [sigma] in
@@ -122,15 +126,12 @@ struct Aggregator {
                 settings.programs, time: time, registry: metrics, logger: Logger(label: "programs"))
             try settings.programs.makeTables(folder: AggregatorSettings.programsFolder(in: folder))
             limits = LiveParameters(surroundings.parameters, own: try DetectorDesk.kept(in: control))
-            pipeline = try AggregatorPipeline(
-                log: flowLog, store: store, incidents: incidents, directory: folder, limits: limits,
-                intelligence: surroundings.intelligence, places: surroundings.lookup, sigma: sigma, models: models,
-                programs: settings.programs.programs.isEmpty ? nil : programs, time: time, registry: metrics,
-                logger: logger, sealing: keys.sealing)
-            upkeep = StoreUpkeep(
-                store: store, compaction: settings.compaction,
-                archive: settings.archive?.policy ?? ArchivePolicy(), retention: settings.retention, time: time,
-                registry: metrics, logger: Logger(label: "store"))
+            log = try Self.log(
+                settings, cluster, keys, incidents, registry, metrics, time,
+                Self.pipelines(
+                    settings, (history.store, limits, surroundings, sigma, models, programs), keys, metrics, time,
+                    logger, tracer))
+            ingest = Self.ingest(settings, log, registry, gate, held, control, metrics, time, tracer)
         } catch {
             throw .work("dataDirectory: \(error)")
         }
@@ -146,42 +147,37 @@ struct Aggregator {
             ) { letter, address, now in await sender.send(letter, to: address, at: now) }
         }
     }
-    private static func announce(_ damage: LogDamage?, in metrics: MetricRegistry, _ logger: Logger) {
-        let files = metrics.counter("weir_log_damaged_files_total", help: "Damaged log files set aside at the start.")
-        let batches = metrics.counter(
-            "weir_log_damaged_batches_total", help: "Batches lost with them, which sensors are asked for again.")
-        guard let damage else { return }
-        files.add()
-        batches.add(damage.batches ?? 0)
-        logger.critical(
-            "The log was damaged: it was set aside, and what could be read is in a new one.",
-            metadata: ["file": "\(damage.file)", "lost batches": "\(damage.batches.map { "\($0)" } ?? "unknown")"])
-    }
-
-    /// A log that is younger than what sensors keep may stand in the place of one that is lost: they are asked for all
-    /// they have. What is here already is recognised by its keys.
-    private static func askForTheLost(_ log: SQLiteFlowLog, _ registry: SensorRegistry, at now: Int64) {
-        guard let born = log.bornMilliseconds, born == 0 || (0..<86_400_000).contains(now - born) else { return }
-        registry.askForAll(sinceMilliseconds: 0, id: String(UInt64(max(born == 0 ? now : born, 0)), radix: 16))
-    }
-
     /// Runs until SIGTERM or SIGINT, or until a part fails.
-    func run() async throws {
+    func run(under manager: ServiceManager, reload: SettingsReload, reports: ErrorReports?) async throws {
+        reports?.show(in: metrics)
+        let notices = ManagerNotices(manager, listeners: 2, unready: log.unready)
+        tracer.start()
+        defer { tracer.stop() }
         try offerSetUp()
         // A head that is elsewhere than the log: what was before it can't be changed unseen.
         let head = try control.auditHead()
         logger.notice("The audit log.", metadata: ["head": "\(head)"])
+        let sensorUpkeep = SensorUpkeep(
+            control: control, gate: gate, ingest: ingest, logger: Logger(label: "sensors"))
+        try sensorUpkeep.refresh()
         await surroundings.load()
         let knowledge = surroundings.upkeep(
-            store: store, incidents: incidents, control: control, limits: limits, time: time)
+            history: history.hunts, incidents: incidents, control: control, limits: limits, time: time)
         var services: [any Service] = [
-            KeyUpkeep(keys: keys, incidents: incidents, notify: notify, logger: Logger(label: "keys")), notify, upkeep,
-            knowledge, ProgramService(programs, folder: AggregatorSettings.programsFolder(in: settings.dataDirectory)),
-            pipeline,
-            listeners.sensors, listeners.api, sensorServer(), try apiServer(),
+            KeyUpkeep(keys: keys, incidents: incidents, notify: notify, logger: Logger(label: "keys")), notify,
         ]
-        if let sigmaFolder { services.append(sigmaFolder) }
-        if let resetMail { services.append(resetMail) }
+        services += history.upkeep
+        services += [
+            knowledge, ProgramService(programs, folder: AggregatorSettings.programsFolder(in: settings.dataDirectory)),
+            sensorUpkeep,
+            RetentionService(control: control, incidents: incidents, time: time, logger: Logger(label: "retention")),
+        ]
+        services += log.workers
+        services += [
+            listeners.sensors, listeners.api, reload, sensorServer(notices), try apiServer(notices), notices,
+        ]
+        if let sigmaFolder { services.insert(sigmaFolder, at: 0) }
+        if let resetMail { services.insert(resetMail, at: 0) }
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.drainMax
@@ -191,7 +187,7 @@ struct Aggregator {
             logger.critical("The aggregator stops: a part of it failed.", metadata: ["error": "\(error)"])
             throw Failure.work("\(error)")
         }
-        try? flowLog.close()
+        log.close()
         try? incidents.close()
         logger.notice("The aggregator has stopped.")
     }
@@ -215,48 +211,104 @@ struct Aggregator {
 
     // MARK: Listeners
 
-    private func sensorServer() -> some Service {
+    private func sensorServer(_ notices: ManagerNotices) -> some Service {
         var options = ServerOptions.sensors
         options.connectionAgeMax = settings.connectionAgeMax
         options.connectionsMax = settings.sensors.connectionsMax
-        let ingest = BatchIngest(
-            log: flowLog, registry: registry,
-            quarantine: Quarantine(
-                folder: settings.dataDirectory + "/quarantine", bytesMax: settings.quarantineBytesMax),
-            admission: Admission(requestsMax: settings.ingestRequestsMax, bytesMax: settings.ingestBytesMax),
-            metrics: metrics, time: time, logger: Logger(label: "ingest"))
         let listener = Listener(
             options: options, policy: .sensors(trustDomain: settings.trustDomain), tls: listeners.sensors,
-            metrics: ConnectionMetrics(listener: "sensors", in: metrics), observer: registry, time: time)
-        return server(ingest.router().buildResponder(), listener, at: settings.sensors.listen, named: "sensors")
+            metrics: ConnectionMetrics(listener: "sensors", in: metrics), observer: registry, time: time,
+            isRevoked: { [gate] in gate.isRevoked($0) })
+        let answers = ingest.router().buildResponder()
+        return server(answers, listener, at: settings.sensors.listen, named: "sensors", notices)
     }
 
-    private func apiServer() throws -> some Service {
+    private func apiServer(_ notices: ManagerNotices) throws -> some Service {
         var options = ServerOptions.people
         options.connectionsMax = settings.api.connectionsMax
         let listener = Listener(
             options: options, policy: .anyone, tls: listeners.api,
             metrics: ConnectionMetrics(listener: "api", in: metrics), time: time)
         var sources = APISources(
-            query: FlowQuery(store: store, time: time), incidents: incidents, control: control, sensors: registry,
-            log: flowLog, metrics: metrics, time: time, knowledge: surroundings.sources, sigma: sigma,
+            query: history.query, incidents: incidents, control: control, sensors: registry,
+            log: log.totals, metrics: metrics, time: time, knowledge: surroundings.sources, sigma: sigma,
             pseudonymSecret: pseudonymSecret,
-            unready: { [flowLog] in
-                do { _ = try await flowLog.headOffset() } catch { return ["the log: \(error)"] }
-                return []
-            })
+            unready: log.unready)
+        let health = NodeHealth(
+            unready: log.unready, store: history.store, incidents: incidents, control: control, listeners: listeners,
+            folder: settings.dataDirectory)
+        sources.checks = { await health.checks() }
+        sources.tracer = tracer
+        sources.logs = log.logs
         sources.notify = notify.desk
         sources.models = ModelDesk(models) { [limits] in limits[$0] }
+        sources.sensorControl = sensorControl
+        sources.facts = facts
+        sources.issuer = settings.enrolment.map { CertificateIssuer($0, trustDomain: settings.trustDomain) }
         sources.detectors = DetectorDesk(limits)
         sources.programs = programs
         sources.signIn.factors = factorSealer
         sources.signIn.breaches = settings.people.breaches
         if let resetMail { sources.signIn.forgot = { email in resetMail.ask(email) } }
         sources.signOn = signOn
+        sources.requests = settings.requests.limits
         let answers = ConsoleResponder(console, before: try apiRouter(sources).buildResponder())
-        return server(answers, listener, at: settings.api.listen, named: "api")
+        return server(DocsResponder(docs, before: answers), listener, at: settings.api.listen, named: "api", notices)
     }
 
+    /// Tenants have things kept for a shorter time, never for a longer one.
+    private static func retention(
+        _ node: RetentionPolicy, _ control: ControlLog
+    ) -> @Sendable () -> [TenantID: RetentionPolicy] {
+        { [node] in
+            // What can't be read is kept as the node keeps it.
+            ((try? control.retentions()) ?? [:]).mapValues { own in
+                var policy = node
+                policy.days = min(own[.records] ?? node.days, node.days)
+                policy.rollupDays = max(min(own[.sums] ?? node.rollupDays, node.rollupDays), policy.days)
+                return policy
+            }
+        }
+    }
+    private var facts: NodeFacts {
+        var facts = NodeFacts()
+        (facts.recordDays, facts.sumDays) = (settings.retention.days, settings.retention.rollupDays)
+        facts.backupTarget = settings.backup.target.map { if case .folder = $0 { "a folder" } else { "S3" } }
+        facts.dataKeys = { [keys] tenant in (try? keys.file.rows(of: .tenant(tenant)))?.count }
+        return facts
+    }
+    static func renewal(
+        _ settings: AggregatorSettings, _ control: ControlLog, _ time: any TimeSource
+    ) -> CertificateRenewal? {
+        guard let enrolment = settings.enrolment else { return nil }
+        let issuer = CertificateIssuer(enrolment, trustDomain: settings.trustDomain)
+        return CertificateRenewal { peer, sensor, octets throws(RenewalRefusal) in
+            do {
+                var chance = SystemRandomNumberGenerator()
+                let now = time.wallMilliseconds(), request = try CertificateRequest(der: octets)
+                let issued = try issuer.issue(request, to: sensor, at: now, using: &chance)
+                let certificate = IssuedCertificate(
+                    sensor: sensor, serial: issued.serial, issuedMilliseconds: now,
+                    expiresMilliseconds: issued.expiresMilliseconds, key: request.keyDigest)
+                guard try control.renew(certificate, after: peer.serial, at: now) else { throw RenewalRefusal.notThis }
+                return issued.pem
+            } catch EnrolmentError.badRequest(let problem) {
+                throw .badRequest(problem)
+            } catch let refusal as RenewalRefusal {
+                throw refusal
+            } catch {
+                throw .authority("\(error)")
+            }
+        }
+    }
+    private var sensorControl: SensorControl {
+        SensorControl(
+            changed: { [control, gate, logger] in
+                do { gate.replace(try control.sensorStandings()) } catch {
+                    logger.error("Which sensors are revoked can't be read.", metadata: ["error": "\(error)"])
+                }
+            }, held: { [held] in held.held(of: $0) }, discard: { [ingest] in ingest.discardHeld(of: $0) })
+    }
     /// The secret that exports' pseudonyms are made of: made at first use, and kept, so that exports of different days
     /// go together. Without it, there are no pseudonyms.
     private var pseudonymSecret: [UInt8]? {
@@ -294,7 +346,8 @@ struct Aggregator {
     }
 
     private func server<Responder: HTTPResponder>(
-        _ responder: Responder, _ listener: Listener, at address: AggregatorSettings.Address, named name: String
+        _ responder: Responder, _ listener: Listener, at address: AggregatorSettings.Address, named name: String,
+        _ notices: ManagerNotices
     ) -> some Service where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
         let logger = Logger(label: name)
         return Application(
@@ -304,6 +357,7 @@ struct Aggregator {
                 logger.notice(
                     "Listening.",
                     metadata: ["listener": "\(name)", "address": "\(channel.localAddress?.description ?? "unknown")"])
+                notices.opened()
             }, logger: logger)
     }
 }

@@ -1,5 +1,8 @@
 import Backup
+import Cluster
 import DataKeys
+import Enrolment
+import FlowClickHouse
 import FlowStore
 import Incidents
 import Knowledge
@@ -8,10 +11,12 @@ import Logging
 import NotifyChannels
 import ObjectStore
 import ProgramDesk
+import SecretServer
 import ServerChannel
 import Settings
 import Sigma
 import SignOnClient
+import Telemetry
 
 /// The aggregator's settings, all checked.
 ///
@@ -20,14 +25,20 @@ import SignOnClient
 /// - `sensors.listen` (address, `0.0.0.0:8443`), `sensors.certificate`, `.key`, `.trust` (paths, required).
 /// - `sensors.connectionAgeMax` (duration, `10m`, 10s…24h): when a sensor is asked to connect afresh.
 /// - `sensors.connectionsMax` (number, 4096, 1…65536).
+/// - `enrolment`: the authority that sensors enrol at, see `EnrolmentSettings`. Nobody enrols without.
 /// - `api.listen` (address, `0.0.0.0:8444`), `api.certificate`, `.key` (paths, required).
 /// - `api.connectionsMax` (number, 1024, 1…65536).
+/// - `api.requestsPerMinute` (number, 30000, 60…10000000): of one key, one person, or one address that shows neither.
+/// - `api.origins` (list, none): `https://host[:port]` of sites whose pages may call the API with a key.
+/// - `api.docs` (path): Swagger UI, see `DocsSettings`.
 /// - `ingest.requestsMax` (number, 256, 1…4096), `ingest.bytesMax` (size, `256MiB`, 4MiB…16GiB): batches in work.
-/// - `ingest.quarantineBytesMax` (size, `256MiB`, 0…1TiB).
+/// - `ingest.quarantineBytesMax` (size, `256MiB`, 0…1TiB): of evidence, and as much of what is held of sensors.
 /// - `history.days` (number, 30, 1…36500): how long records are kept; today counts.
 /// - `history.rollupDays` (number, 400, 1…36500, not less than `days`): how long sums by time are kept.
 /// - `history.bytesMaxPerTenant` (size, `100GiB`, 64MiB…1PiB): a tenant that has more loses its oldest days.
 /// - `history.compactAfter` (duration, `1h`, 1m…24h): after a day's end, when what is left of it is compacted.
+/// - `store.clickhouse`: servers that keep history instead of this node, see `ClickHouseSettings`.
+/// - `store.waitingBytesMax` (size, `20GiB`, 64MiB…1PiB): of batches that wait here while those are away.
 /// - `archive`: where old segments go, see `ObjectStoreSettings`. Nowhere without `archive.to`.
 /// - `archive.afterDays` (number, 7, 1…36500): days whose segments stay on the node; today counts.
 /// - `archive.bytesMaxPerTenant` (size, `1TiB`, 64MiB…1PiB): a tenant with more there loses its oldest days.
@@ -38,13 +49,18 @@ import SignOnClient
 /// - `notify`: channels, routes and what may be proposed, see `NotifySettings`.
 /// - `intelligence`, `enrichment`, `tenants`: feeds, places and names, what belongs to each tenant; see
 ///   `KnowledgeSettings`.
+/// - `secrets`: the server that `bao:` references lead to, see `SecretServerSettings`.
 /// - `people`: breached passwords, mail for who lost theirs; see `PeopleSettings`.
 /// - `console`: where its pages are, see `ConsoleSettings`.
 /// - `signOn`: tenants' own providers (OpenID Connect), see `SignOnSettings`.
 /// - `programs`: own detectors, enrichers and providers of intelligence, see `ProgramSettings`.
 /// - `sigma.rules` (path): a folder of Sigma rules, see `SigmaFolder`.
 /// - `sigma.state` (`draft`, `test`, `enabled` or `disabled`, `enabled`): of its rules, unless a tenant says otherwise.
+/// - `cluster`: the servers that several nodes share their log by, see `ClusterSettings`. Alone without.
 /// - `log.level` (`trace` to `critical`, `info`).
+/// - `metrics.byTenant` (`true` or `false`, `false`): numbers of each tenant on the metrics' page, which needs no key.
+/// - `errors`: where errors are told, see `ErrorReportSettings`.
+/// - `traces`: where spans of batches and requests go, see `TraceSettings`.
 struct AggregatorSettings: Equatable, Sendable {
     struct Address: Equatable, Sendable {
         let host: String, port: Int
@@ -59,10 +75,16 @@ struct AggregatorSettings: Equatable, Sendable {
     let dataDirectory: String
     let sensors: Port
     let connectionAgeMax: Duration
+    /// Nil: sensors bring their own certificates.
+    let enrolment: EnrolmentSettings?
     let api: Port
+    let requests: APIRequestSettings, docs: DocsSettings
     let ingestRequestsMax: Int, ingestBytesMax: Int, quarantineBytesMax: Int
     let retention: RetentionPolicy, compaction: CompactionPolicy
     let archive: Archive?
+    /// Nil: history is kept here.
+    let clickHouse: ClickHouseSettings?
+    let waitingBytesMax: Int
     /// Keys and the backups' place.
     let backup: BackupSettings
     let incidents: IncidentPolicy, notify: NotifySettings
@@ -71,17 +93,26 @@ struct AggregatorSettings: Equatable, Sendable {
     let people: PeopleSettings
     let console: ConsoleSettings
     let signOn: SignOnSettings
+    /// Nil: no secret is in a server.
+    let secrets: SecretServerSettings?
     let sigmaRules: String?, sigmaState: SigmaState
-    let logLevel: Logger.Level
+    let traces: TraceSettings, errors: ErrorReportSettings, metersTenants: Bool
+    /// Changes at SIGHUP.
+    var logLevel: Logger.Level
+    /// Nil: a node alone.
+    let cluster: ClusterSettings?
 
     init(_ reader: SettingsReader) throws(SettingError) {
         trustDomain = try Self.trustDomain(reader)
+        cluster = try ClusterSettings(reader.scoped(to: "cluster"))
         dataDirectory = try reader.path(of: "dataDirectory")
         let sensors = reader.scoped(to: "sensors"), api = reader.scoped(to: "api")
         self.sensors = try Self.port(sensors, "0.0.0.0:8443", connections: 4_096, hasTrust: true)
         connectionAgeMax = try sensors.duration(
             "connectionAgeMax", default: .seconds(600), in: .seconds(10) ... .seconds(86_400))
+        enrolment = try EnrolmentSettings(reader.scoped(to: "enrolment"), trust: self.sensors.files.trust ?? "")
         self.api = try Self.port(api, "0.0.0.0:8444", connections: 1_024, hasTrust: false)
+        (requests, docs) = (try APIRequestSettings(api), try DocsSettings(api))
         let ingest = reader.scoped(to: "ingest")
         ingestRequestsMax = try ingest.int("requestsMax", default: 256, in: 1...4_096)
         ingestBytesMax = try ingest.bytes("bytesMax", default: 256 << 20, in: (4 << 20)...(16 << 30))
@@ -89,12 +120,19 @@ struct AggregatorSettings: Equatable, Sendable {
         let (kept, compaction) = try Self.history(reader.scoped(to: "history"))
         (retention, archive) = try Self.archive(reader.scoped(to: "archive"), kept)
         self.compaction = compaction
+        let store = reader.scoped(to: "store")
+        clickHouse = try ClickHouseSettings(store.scoped(to: "clickhouse"))
+        waitingBytesMax = try store.bytes("waitingBytesMax", default: 20 << 30, in: (64 << 20)...(1 << 50))
+        guard clickHouse == nil || archive == nil else {
+            throw reader.error("archive.to", "is for history on this node, and there is store.clickhouse.url")
+        }
         backup = try BackupSettings(reader)
         incidents = try IncidentPolicy(reader.scoped(to: "incidents"))
         notify = try NotifySettings(reader.scoped(to: "notify"))
         try Self.check(incidents.playbooks, notify.channels, reader)
         programs = try ProgramSettings(reader)
         people = try PeopleSettings(reader.scoped(to: "people"))
+        secrets = try SecretServerSettings(reader.scoped(to: "secrets"))
         console = try ConsoleSettings(reader.scoped(to: "console"))
         signOn = try SignOnSettings(reader.scoped(to: "signOn"))
         var knowledge = try KnowledgeSettings(reader, urlProblem: HTTPFeedTransport.problem)
@@ -109,6 +147,9 @@ struct AggregatorSettings: Equatable, Sendable {
         let level = try reader.scoped(to: "log").choice(
             "level", default: "info", of: Logger.Level.allCases.map(\.rawValue))
         logLevel = Logger.Level(rawValue: level) ?? .info
+        metersTenants = try reader.scoped(to: "metrics").bool("byTenant", default: false)
+        traces = try TraceSettings(reader.scoped(to: "traces"))
+        errors = try ErrorReportSettings(reader.scoped(to: "errors"))
         try reader.checkAllUsed()
     }
 

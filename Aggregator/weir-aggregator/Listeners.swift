@@ -10,17 +10,29 @@ struct Listeners {
     init(
         _ settings: AggregatorSettings, metrics: MetricRegistry, time: any TimeSource, logger: Logger
     ) throws(Failure) {
-        func reloader(
-            _ name: String, _ port: AggregatorSettings.Port, _ protocols: [String]
-        ) throws(Failure) -> TLSReloader {
-            do throws(ServerTLSError) {
-                return try TLSReloader(
-                    port.files, listener: name, protocols: protocols, time: time, metrics: metrics, logger: logger)
-            } catch {
-                throw .usage("\(name): \(error)")
-            }
+        sensors = try Self.sensors(settings, metrics: metrics, time: time, logger: logger)
+        api = try Self.api(settings, metrics: metrics, time: time, logger: logger)
+    }
+
+    static func sensors(
+        _ settings: AggregatorSettings, metrics: MetricRegistry, time: any TimeSource, logger: Logger
+    ) throws(Failure) -> TLSReloader {
+        try reloader("sensors", settings.sensors, .sensors, metrics, time, logger)
+    }
+    static func api(
+        _ settings: AggregatorSettings, metrics: MetricRegistry, time: any TimeSource, logger: Logger
+    ) throws(Failure) -> TLSReloader {
+        try reloader("api", settings.api, .people, metrics, time, logger)
+    }
+    private static func reloader(
+        _ name: String, _ port: AggregatorSettings.Port, _ options: ServerOptions, _ metrics: MetricRegistry,
+        _ time: any TimeSource, _ logger: Logger
+    ) throws(Failure) -> TLSReloader {
+        do throws(ServerTLSError) {
+            return try TLSReloader(
+                port.files, listener: name, protocols: options.protocols, time: time, metrics: metrics, logger: logger)
+        } catch {
+            throw .usage("\(name): \(error)")
         }
-        sensors = try reloader("sensors", settings.sensors, ServerOptions.sensors.protocols)
-        api = try reloader("api", settings.api, ServerOptions.people.protocols)
     }
 }

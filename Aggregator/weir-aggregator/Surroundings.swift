@@ -1,7 +1,6 @@
 import API
 import Detect
 import Enrichment
-import FlowStore
 import Identity
 import Incidents
 import Intelligence
@@ -44,11 +43,11 @@ struct Surroundings {
     }
 
     func upkeep(
-        store: any FlowStore, incidents: IncidentLog, control: ControlLog, limits: LiveParameters,
+        history: any FlowHistory, incidents: IncidentLog, control: ControlLog, limits: LiveParameters,
         time: any TimeSource
     ) -> KnowledgeUpkeep {
         let hunter = HistoryHunt(
-            query: FlowQuery(store: store, time: time, atOnce: 1), incidents: incidents, time: time, places: lookup
+            query: history, incidents: incidents, time: time, places: lookup
         ) { limits[$0] }
         return KnowledgeUpkeep(feeds: feeds, enrichment: places, hunter: hunter) { try control.tenants() }
     }

@@ -28,9 +28,8 @@ struct WeirAggregator: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            RunCommand.self, CheckCommand.self, TenantsCommand.self, KeysCommand.self, PeopleCommand.self,
-            BackupCommand.self,
-            RestoreCommand.self, VerifyCommand.self, NotifyCommand.self,
+            RunCommand.self, CheckCommand.self, HealthCommand.self, TenantsCommand.self, KeysCommand.self,
+            PeopleCommand.self, BackupCommand.self, RestoreCommand.self, VerifyCommand.self, NotifyCommand.self,
         ])
 
     static func main() async {

@@ -27,7 +27,8 @@ struct WeirCTL: AsyncParsableCommand {
             SigmaCommand.self, ModelsCommand.self,
             NetworksCommand.self, SensorsCommand.self, TenantsCommand.self, BackupCommand.self, ExceptionsCommand.self,
             NotifyCommand.self, TrendsCommand.self, ProgramsCommand.self, DetectorsCommand.self,
-            MitigationCommand.self, AuditCommand.self, PeopleCommand.self, KeysCommand.self,
+            MitigationCommand.self, AuditCommand.self, PeopleCommand.self, KeysCommand.self, FeaturesCommand.self,
+            ComplianceCommand.self, PrivacyCommand.self, DoctorCommand.self,
         ])
 
     static func main() async {

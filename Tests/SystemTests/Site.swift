@@ -101,6 +101,14 @@ final class Site {
         return process.waitUntilExit()
     }
 
+    /// A key of tenant acme for `ask`, by the name of its file.
+    func makeKey(_ name: String, _ scopes: [String]) throws {
+        try must(
+            "weir-aggregator",
+            ["keys", "create", "--tenant", "acme", "--name", name, "--out", path("keys/\(name)")]
+                + scopes.flatMap { ["--scope", $0] } + ["--config", path("aggregator.yaml")])
+    }
+
     // MARK: Questions
 
     /// Asks the API with a tenant's key.

@@ -5,7 +5,7 @@ set -uo pipefail
 check() { # NAME STATUS DETAIL
     if [ "$2" -eq 0 ]; then echo "✔ Test \"$1\" passed after 0 seconds: $3"; else
         echo "✘ Test \"$1\" failed after 0 seconds: $3"
-        journalctl --no-pager --lines=15 -u weir-sensor -u weir-aggregator 2>/dev/null | cut -c1-300
+        journalctl --no-pager --lines=15 -u weir-sensor -u 'weir-aggregator*' 2>/dev/null | cut -c1-300
     fi
 }
 wait_for() { # SECONDS COMMAND...
@@ -44,7 +44,9 @@ as_aggregator weir-aggregator keys create --tenant acme --name check --config /e
 
 systemctl start weir-aggregator.service
 wait_for 90 curl -fsS --cacert ca.pem https://localhost:8444/readyz
-check "the aggregator runs in its sandbox" $? "$(systemctl show -P ActiveState -P NRestarts weir-aggregator | xargs)"
+[ "$(systemctl show -P ActiveState weir-aggregator)" = active ] && [ "$(systemctl show -P StatusText weir-aggregator)" = listening ]
+check "the aggregator runs in its sandbox, and told systemd that it is ready" $? \
+    "$(systemctl show -P ActiveState -P StatusText -P NRestarts weir-aggregator | xargs)"
 systemctl start weir-sensor.socket weir-sensor.service
 wait_for 60 curl -fsS http://127.0.0.1:9465/livez
 check "the sensor runs in its sandbox, and told systemd that it is ready" $? \
@@ -82,6 +84,52 @@ flows() {
 }
 wait_for 60 flows
 check "the tenant's flows are shown to its key" $? "weirctl flows"
+
+as_aggregator weir-aggregator health --config /etc/weir/aggregator.yaml >/root/health &&
+    weir-sensor health --config /etc/weir/sensor.yaml >>/root/health && [ "$(grep -c '^\[+\]' /root/health)" -ge 10 ]
+check "both tell of what they need, and that it works" $? "$(grep -c '^\[+\]' /root/health) things"
+
+sed -i 's/^  level: info/  level: debug/' /etc/weir/aggregator.yaml
+pid=$(systemctl show -P MainPID weir-aggregator)
+systemctl reload weir-aggregator
+relevelled() { [ "$(journalctl --no-pager -u weir-aggregator | grep -c '"log.level":"debug"')" -gt 0 ]; }
+wait_for 20 relevelled && [ "$(systemctl show -P MainPID weir-aggregator)" = "$pid" ]
+check "the log's level changes while the aggregator runs" $? "systemctl reload"
+
+# As a newcomer would: nobody's rights, an empty folder, the handbook's lines.
+install -d -o nobody -m 700 /home/newcomer
+began=$SECONDS
+(cd /home/newcomer && HOME=/home/newcomer setpriv --reuid nobody --regid nogroup --clear-groups \
+    timeout 300 bash -c "set -em; trap 'kill \$(jobs -p) 2>/dev/null || true' EXIT; $(cat /check/trial)") >/root/trial 2>&1
+status=$?
+grep -q '"severity"' /root/trial || status=1
+[ "$status" -eq 0 ] || tail -5 /root/trial >&2
+check "a newcomer's path leads from nothing to the first incident" $status \
+    "$((SECONDS - began)) s, $(grep -c '"severity"' /root/trial) incidents"
+
+install -d -o weir-aggregator -g weir-aggregator -m 700 /var/backups/weir
+mkdir -p /etc/systemd/system/weir-aggregator-backup.service.d
+printf '[Service]\nReadWritePaths=/var/backups/weir\n' >/etc/systemd/system/weir-aggregator-backup.service.d/check.conf
+printf 'backup:\n  to: folder:/var/backups/weir\n' >>/etc/weir/aggregator.yaml
+systemctl daemon-reload
+systemctl start weir-aggregator-backup.service && systemctl start weir-aggregator-backup.timer &&
+    [ "$(find /var/backups/weir -name '*.manifest' | wc -l)" -ge 1 ] &&
+    [ "$(journalctl --no-pager -u weir-aggregator-backup | grep -c 'all as they were made')" -gt 0 ]
+check "the timer's service makes a backup and compares what is stored" $? \
+    "$(find /var/backups/weir -type f | wc -l) files"
+
+# One that hangs is started again: with a shorter patience than the unit's, for this check.
+mkdir -p /etc/systemd/system/weir-aggregator.service.d
+printf '[Service]\nWatchdogSec=3\n' >/etc/systemd/system/weir-aggregator.service.d/check.conf
+systemctl daemon-reload
+systemctl restart weir-aggregator
+kill -STOP "$(systemctl show -P MainPID weir-aggregator)"
+restarted() {
+    [ "$(systemctl show -P NRestarts weir-aggregator)" = 1 ] && [ "$(systemctl show -P StatusText weir-aggregator)" = listening ]
+}
+wait_for 60 restarted
+check "an aggregator that hangs is started again by systemd's watchdog" $? \
+    "$(systemctl show -P NRestarts -P StatusText weir-aggregator | xargs)"
 
 # Killed, and stopped: what comes meanwhile waits in the sockets.
 systemctl kill --signal=KILL weir-sensor.service

@@ -4,7 +4,10 @@ internal import NIOHTTP1
 struct SensorsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sensors", abstract: "Sensors of the key's tenant, with what they shipped and lost.",
-        subcommands: [List.self, Reship.self], defaultSubcommand: List.self)
+        subcommands: [
+            List.self, Reship.self, SensorMarks.self, Quarantine.self, Release.self, Revoke.self, Restore.self,
+            Discard.self, Invite.self, Invitations.self, Disinvite.self, Enrol.self,
+        ], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -179,7 +179,7 @@ private func generalName(_ host: String) -> GeneralName {
 }
 
 /// - Returns: at least one certificate.
-private func readCertificates(_ path: String) throws -> [Certificate] {
+func readCertificates(_ path: String) throws -> [Certificate] {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
         throw Failure.usage("\(path) cannot be read")
     }
