@@ -115,6 +115,8 @@ def one_incident(desk):
     expect(page.locator("section[aria-label='Timeline']")).to_contain_text("me first")
     desk_panel.get_by_label("Status", exact=True).select_option("contained")
     expect(page.locator("section[aria-label='Work']").get_by_label("Status", exact=True)).to_have_value("contained")
+    desk.world.wait("the status", lambda: desk.world.ask("GET", "/v1/incidents/" + one["id"])["status"] == "contained")
+    desk.settle(page)  # the last way back is this change's only once it was answered
     page.locator(".toast button").last.click()
     expect(page.locator(".head").get_by_text("Contained")).to_have_count(0)
     desk.check(page)

@@ -194,12 +194,12 @@ def described(world, is_full=False):
             yield "%s: %d answers of %d operations, %d of them 2xx, in %.0f s; %s" % (
                 run.name, sum(outcome.statuses.values()), len(outcome.asked), len(outcome.good), time.monotonic() - begin, dict(sorted(outcome.statuses.items())))
         demand(not faults, "%d promises broken: %s" % (len(faults), " | ".join(faults[:FAULTS_SHOWN])))
-        # Who was refused everywhere has seen nothing of what is described.
         # The description itself is read by each run, which counts for nothing there.
         left = operations(place) - asked - {"GET /openapi.json"}
         missing = {one for one in left if not re.match(STREAMS, one.partition(" ")[2])}
         demand(not missing, "not asked: %s" % sorted(missing))
-        demand(len(good) > len(asked) / 2, "only %d of %d operations gave what was asked for" % (len(good), len(asked)))
+        # Who was refused everywhere has seen nothing of what is described. Made-up ids are not found, which is the rest.
+        demand(len(good) > 0.4 * len(asked), "only %d of %d operations gave what was asked for" % (len(good), len(asked)))
         errors = sum(count for status, count in total.items() if status >= 500)
         demand(errors == 0, "%d answers of 5xx" % errors)
         yield "%d answers of %d operations to 7 callers, %d of them 2xx for somebody: 0 of 5xx, 0 promises broken" % (
