@@ -56,8 +56,8 @@ struct FloodDetector: Detector {
     /// Hosts that come near a limit.
     private var buckets: EventTable<FloodBucket>
     private var cases: EventTable<FloodCase>
-    /// What hosts usually get.
     private let measure: FloodMeasure
+    /// What hosts usually get.
     private var usual: UsualRates
     /// Buckets over a limit since the last settling, and cases with something unsaid.
     private var hot = Agenda(), unsaid = Agenda()
